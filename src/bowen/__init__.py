@@ -1,0 +1,71 @@
+"""A hybrid differentiable land surface model: LaD physics, learned parameters, one gradient through both.
+
+A name is imported when it is first used, so reading a record never starts JAX, and importing bowen changes nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bowen.errors import BowenError as BowenError
+from bowen.errors import ConfigError as ConfigError
+from bowen.errors import DataError as DataError
+from bowen.errors import ModelError as ModelError
+from bowen.errors import RunError as RunError
+
+if TYPE_CHECKING:
+    from bowen.adaptive import AdaptiveStep as AdaptiveStep
+    from bowen.data import read as read
+    from bowen.data import read_fluxnet as read_fluxnet
+    from bowen.data import read_plumber2 as read_plumber2
+    from bowen.evaluate import score as score
+    from bowen.hybrid import Hybrid as Hybrid
+    from bowen.hybrid import Network as Network
+    from bowen.land import ImplicitStep as ImplicitStep
+    from bowen.land import Process as Process
+    from bowen.report import write_report as write_report
+    from bowen.series import Scaler as Scaler
+    from bowen.series import Series as Series
+    from bowen.series import to_dataset as to_dataset
+    from bowen.solve import simulate as simulate
+    from bowen.solve import spin_up as spin_up
+    from bowen.training import train as train
+    from bowen.variables import Forcing as Forcing
+    from bowen.variables import Parameters as Parameters
+    from bowen.variables import State as State
+
+    __version__: str
+
+_HOME = {
+    name: module
+    for module, names in {
+        "bowen.adaptive": ("AdaptiveStep",),
+        "bowen.data": ("read", "read_fluxnet", "read_plumber2"),
+        "bowen.evaluate": ("score",),
+        "bowen.hybrid": ("Hybrid", "Network"),
+        "bowen.land": ("ImplicitStep", "Process"),
+        "bowen.report": ("write_report",),
+        "bowen.series": ("Scaler", "Series", "to_dataset"),
+        "bowen.solve": ("simulate", "spin_up"),
+        "bowen.training": ("train",),
+        "bowen.variables": ("Forcing", "Parameters", "State"),
+    }.items()
+    for name in names
+}
+
+__all__ = ["BowenError", "ConfigError", "DataError", "ModelError", "RunError", "__version__", *_HOME]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("bowen")
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # found at once the next time
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,300 @@
+"""What can be set: typed models for a TOML file, in which a setting we do not know is an error."""
+
+import datetime
+import difflib
+import itertools
+import json
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+
+from bowen.errors import ConfigError
+
+Label = Literal["train", "validation", "test"]
+Target = Literal["latent_heat", "sensible_heat"]
+SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
+VegetationClass = Literal[
+    "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT"
+]
+
+
+def setting(default: Any, meaning: str, **bounds: Any) -> Any:
+    """A field of a table that knows its meaning, said in `defaults` and in every error about it."""
+    return Field(default, description=meaning, **bounds)
+
+
+def _anchor(path: Path, info: ValidationInfo) -> Path:
+    """Read a path relative to the folder of the file that names it."""
+    folder = (info.context or {}).get("folder", Path())
+    return folder / path.expanduser()
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse a list that names a thing twice."""
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise ValueError(f"names {', '.join(repeated)} more than once")
+    return names
+
+
+File = Annotated[Path, AfterValidator(_anchor)]
+Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+Targets = Annotated[tuple[Target, ...], AfterValidator(_distinct)]
+
+
+class Table(BaseModel):
+    """One table of the file: frozen, and closed to settings it does not declare."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Tower(Table):
+    """Where the record of a tower lies, and what its files do not say about the site."""
+
+    met: File = setting(..., "Forcing: a PLUMBER2 Met file, or a FLUXNET CSV that holds the fluxes too")
+    flux: File | None = setting(None, "Fluxes: the PLUMBER2 Flux file beside `met`")
+    radiation: Literal["balance", "prescribed"] = setting(
+        "balance", "Net radiation by balance of both streams, or as measured"
+    )
+    site: str | None = setting(None, "Name of the site, in place of the file's")
+    latitude: float | None = setting(None, "Latitude [degrees_north]", ge=-90, le=90)
+    longitude: float | None = setting(None, "Longitude [degrees_east]", ge=-180, le=180)
+    elevation: float | None = setting(None, "Height of the ground above the sea [m]", ge=-500, le=6000)
+    utc_offset_hours: float | None = setting(None, "Local standard time minus UTC [h]", ge=-12, le=14)
+    igbp: VegetationClass | None = setting(None, "IGBP class, which chooses the vegetation's parameters")
+    soil: SoilClass = setting("CM", "LaD soil class, which chooses the soil's parameters")
+    reference_height: float | None = setting(None, "Height of the instruments above the ground [m]", gt=0, le=500)
+    canopy_height: float | None = setting(None, "Height of the vegetation [m]", ge=0, le=120)
+
+
+class Blocks(Table):
+    """Whole blocks of days, dealt to training, validation and test by a repeated pattern."""
+
+    kind: Literal["blocks"] = setting("blocks", "How the record is split: blocks | periods")
+    days: int = setting(20, "Length of a block [d]", ge=1)
+    pattern: tuple[Label, ...] = setting(
+        ("train", "train", "train", "validation", "test"), "What the blocks are for, in turn"
+    )
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if missing := [label for label in get_args(Label) if label not in self.pattern]:
+            raise ValueError(f"`pattern` gives no block to {', '.join(missing)}")
+        return self
+
+
+Period = tuple[datetime.date, datetime.date]
+
+
+class Periods(Table):
+    """One period each for training, validation and test; first and last day are part of it."""
+
+    kind: Literal["periods"] = setting("periods", "How the record is split: blocks | periods")
+    train: Period = setting(..., "First and last day of training")
+    validation: Period = setting(..., "First and last day of validation")
+    test: Period = setting(..., "First and last day of the test")
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        periods = sorted((*getattr(self, label), label) for label in get_args(Label))
+        for first, last, label in periods:
+            if first > last:
+                raise ValueError(f"`{label}` ends ({last}) before it begins ({first})")
+        for (_, last, before), (first, _, after) in itertools.pairwise(periods):
+            if first <= last:
+                raise ValueError(f"`{before}` and `{after}` overlap: {after} begins {first}, {before} ends {last}")
+        return self
+
+
+def _split_kind(table: Any) -> str | None:
+    kind = table.get("kind", "blocks") if isinstance(table, dict) else getattr(table, "kind", None)
+    return kind if isinstance(kind, str) else None
+
+
+Split = Annotated[
+    Annotated[Blocks, Tag("blocks")] | Annotated[Periods, Tag("periods")],
+    Discriminator(
+        _split_kind, custom_error_type="split_kind", custom_error_message="`kind` should be 'blocks' or 'periods'"
+    ),
+]
+
+
+class Model(Table):
+    """What computes the fluxes, and how it is stepped through time."""
+
+    kind: Literal["process", "hybrid", "network"] = setting(
+        "hybrid", "Physics alone, with a network, or the network alone"
+    )
+    hidden: int = setting(64, "Width of the LSTM", ge=1, le=4096)
+    dynamic: Names = setting(("surface_resistance",), "Parameters the LSTM sets at every step")
+    static: Names = setting((), "Parameters learned as one number for the site")
+    states: Literal["none", "fed", "stopped"] = setting(
+        "none", "Model states the LSTM sees: none, all, or all but without their gradient"
+    )
+    solver: Literal["implicit", "adaptive"] = setting("implicit", "The implicit step, or diffrax's adaptive solver")
+    substeps: int = setting(2, "Implicit sub-steps in a forcing interval", ge=1, le=60)
+    newton: int = setting(5, "Newton iterations in a sub-step", ge=1, le=20)
+    precision: Literal["float32", "float64"] = setting("float64", "Precision of the arithmetic")
+
+    @model_validator(mode="after")
+    def _learned_once(self) -> Self:
+        if both := [name for name in self.dynamic if name in self.static]:
+            raise ValueError(f"{', '.join(both)} cannot be both `dynamic` and `static`")
+        return self
+
+
+class Training(Table):
+    """How the weights are found."""
+
+    steps: int = setting(2000, "Most updates of the weights", ge=0)
+    learning_rate: float = setting(1e-3, "Step of the optimizer", gt=0, le=1)
+    window_days: int = setting(15, "Length of the windows the loss is taken over [d]", ge=1)
+    warmup_days: int = setting(5, "Days run before a window that the loss does not see [d]", ge=0)
+    patience: int = setting(10, "Validations without gain before training stops", ge=1)
+    validate_every: int = setting(50, "Updates between validations", ge=1)
+    gradient_clip: float = setting(1.0, "Largest norm of the gradient", gt=0)
+    weight_decay: float = setting(1e-4, "Decay of the network's weights", ge=0)
+    prior_weight: float = setting(1e-3, "Pull of learned parameters toward their defaults", ge=0)
+    seed: int = setting(0, "Seed of all that is random", ge=0, lt=2**32)
+    spin_up_years: int = setting(3, "Times the first year is cycled before the run begins", ge=0)
+
+
+class Contest(Table):
+    """What the rivals of the hybrid do otherwise than it does."""
+
+    calibrated: Names = setting(
+        ("surface_resistance", "roughness_length", "root_capacity"), "Parameters that calibrated LaD learns, once each"
+    )
+    calibration_rate: float = setting(0.03, "Its `learning_rate`; the LSTM's is that of the hybrid", gt=0, le=1)
+
+
+class Config(Table):
+    """Everything a run depends on, except the data."""
+
+    targets: Targets = setting(get_args(Target), "Fluxes the model is trained on", min_length=1)
+    tower: Tower
+    split: Split = Blocks()
+    model: Model = Model()
+    training: Training = Training()
+    contest: Contest = Contest()
+
+    @staticmethod
+    def defaults() -> str:
+        """A file with every setting, its meaning and its default, ready to edit."""
+        return _written(Config(tower=Tower(met=Path("Met.nc"))), explained=True)
+
+
+def load(path: str | Path) -> Config:
+    """Read a configuration; paths in it are relative to its folder.
+
+    Raises:
+        ConfigError: The file cannot be read, or a setting in it is unknown, missing or out of bounds.
+    """
+    path = Path(path)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path.name}: not valid TOML: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path.name}: not a text file in UTF-8, so not a configuration.") from error
+    except OSError as error:
+        raise ConfigError(
+            f"{path}: cannot be read ({error.strerror}).\n"
+            "  to go on: `bowen train --defaults` prints a file to start from."
+        ) from error
+    return parse(table, where=path.name, folder=path.absolute().parent)
+
+
+def parse(table: dict[str, Any], *, where: str, folder: Path = Path()) -> Config:
+    """Check a table of settings; `where` names its origin in messages, `folder` is where its relative paths begin.
+
+    Raises:
+        ConfigError: A setting is unknown, missing or out of bounds; all that is wrong is said at once.
+    """
+    # As JSON, because pydantic then allows arrays for tuples and strings for paths and dates but coerces nothing else.
+    document = json.dumps(table, default=str)
+    try:
+        return Config.model_validate_json(document, strict=True, context={"folder": folder})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_sentence(fault, where) for fault in error.errors())) from error
+
+
+def dumps(config: Config) -> str:
+    """Write a configuration as TOML that `load` reads back to an equal one."""
+    return _written(config, explained=False)
+
+
+def _written(config: Config, *, explained: bool) -> str:
+    lines = _lines(config, explained)
+    for name, table in config:
+        if isinstance(table, Table):
+            lines += ["", f"[{name}]", *_lines(table, explained)]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(table: Table, explained: bool) -> list[str]:
+    values = {name: value for name, value in table.model_dump(mode="json").items() if not isinstance(value, dict)}
+    given = {name: f"{name} = {_toml(value)}" for name, value in values.items() if value is not None}
+    if not explained:
+        return list(given.values())
+    return [f"{given.get(name, f'# {name} = ...'):<44}  # {_meaning(type(table), name)}" for name in values]
+
+
+def _meaning(table: type[Table], name: str) -> str:
+    field = table.model_fields[name]
+    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    return f"{field.description}: {' | '.join(choices)}" if len(choices) > 1 else str(field.description)
+
+
+def _toml(value: Any) -> str:
+    """A TOML value: strings, numbers, booleans and arrays are written as in JSON, but for the delete character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+_TABLES: dict[Any, type[Table]] = {"tower": Tower, "model": Model, "training": Training, "contest": Contest}
+_SPLITS: dict[Any, type[Table]] = {"blocks": Blocks, "periods": Periods}
+_WORDING = {"Value error, ": "", "Input should": "should", "an object": "a table", "Field required": "is missing"}
+
+
+def _sentence(fault: Any, where: str) -> str:
+    """Say of one fault what is wrong, where, and what would be right."""
+    first, *path = fault["loc"]
+    table = _SPLITS[path.pop(0)] if first == "split" and path else _TABLES.get(first, Config)
+    if table is Config and first != "split":
+        path = [first, *path]
+    else:
+        where = f"{where} [{first}]"
+    reason = fault["msg"]
+    for theirs, ours in _WORDING.items():
+        reason = reason.replace(theirs, ours)
+    if not path:
+        return f"{where}: {reason}."
+    name, *item = path
+    if fault["type"] == "extra_forbidden":
+        return f"{where}: unknown setting `{name}`. {_hint(name, table)}"
+    meaning = f"\n  {name}: {table.model_fields[name].description}."
+    if fault["type"] == "missing" and not item:
+        return f"{where}: `{name}` is not set, and has no default.{meaning}"
+    at = f", item {item[0] + 1}," if item else ""
+    return f"{where}: `{name}`{at} = {_toml(fault['input'])}: {reason}.{meaning}"
+
+
+def _hint(name: str, table: type[Table]) -> str:
+    """Where an unknown setting may have been meant to go."""
+    tables = {**_TABLES, "split": Periods if name in Periods.model_fields else Blocks}
+    if homes := [home for home, other in tables.items() if name in other.model_fields]:
+        return f"It belongs in [{homes[0]}]."
+    if close := difflib.get_close_matches(name, table.model_fields, n=1):
+        return f"Did you mean `{close[0]}`?"
+    return f"Known here: {', '.join(table.model_fields)}."

@@ -1,0 +1,41 @@
+"""Files written whole or not at all: what was there before stays until the new file is complete."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bowen.errors import RunError
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """A temporary path to write to; it takes the place of `path` when the block ends without an error.
+
+    Args:
+        path: The file to make or replace; folders are made.
+
+    Raises:
+        RunError: The disk is full, or the folder cannot be written; the old file is untouched.
+    """
+    path = Path(path)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        os.close(handle)
+        temporary = Path(name)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as problem:
+        raise RunError(
+            f"{path}: cannot be written ({problem}). Nothing that was there is lost.\n"
+            "  to go on: free some space, or choose another folder."
+        ) from problem
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)

@@ -1,0 +1,28 @@
+"""Strictness for the tests only: double precision, no silent promotion, one CPU."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_numpy_dtype_promotion", "strict")
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real towers, beside the checkout or where BOWEN_SHARED_DATA says."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("BOWEN_SHARED_DATA", beside))
+    if not folder.is_dir():
+        pytest.skip("skipped: no shared data")
+    return folder
+
+
+@pytest.fixture
+def key():
+    """A random key that never changes."""
+    return jax.random.key(0)

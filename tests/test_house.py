@@ -1,0 +1,203 @@
+"""The rules of the house, kept by a machine: imports, docstrings, argument order, sizes and names."""
+
+import ast
+import importlib
+import inspect
+import json
+import os
+import pkgutil
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import bowen
+from bowen import physics
+
+ROOT = Path(__file__).resolve().parents[1]
+SOURCES = sorted((ROOT / "src" / "bowen").rglob("*.py"))
+ARGUMENT_ORDER = ("model", "parameters", "state", "forcing", "features", "dt")
+LONGEST_FILE, LONGEST_PACKAGE = 300, 4000
+
+
+def public_functions(package: ModuleType) -> list[Callable]:
+    modules = [
+        importlib.import_module(found.name) for found in pkgutil.iter_modules(package.__path__, "bowen.physics.")
+    ]
+    return [
+        function
+        for module in modules
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
+PROCESSES = public_functions(physics)
+
+
+def section(doc: str, heading: str) -> str:
+    """The indented text below a heading of a Google-style docstring."""
+    found = re.search(rf"^{heading}:\n((?:    .*\n|\n)+)", doc + "\n", re.MULTILINE)
+    return textwrap.dedent(found[1]) if found else ""
+
+
+def documented_arguments(doc: str) -> dict[str, str]:
+    parts = re.split(r"^(\w+): ", section(doc, "Args"), flags=re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def in_a_new_python(code: str, **environment: str) -> dict:
+    """Run code in a fresh interpreter; returns the JSON it prints last."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_", "MPLBACKEND"))}
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env=plain | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_there_are_processes():
+    assert PROCESSES
+
+
+@pytest.mark.parametrize("function", PROCESSES, ids=lambda function: f"{function.__module__}.{function.__name__}")
+def test_every_process_states_units_and_source(function):
+    doc = inspect.getdoc(function) or ""
+    arguments = documented_arguments(doc)
+    for name in inspect.signature(function).parameters:
+        assert re.search(r"\[[^\]]+\]$", arguments.get(name, "")), f"no unit ends the line of `{name}`"
+    returned = inspect.signature(function).return_annotation
+    its_fields_have_units = getattr(returned, "__module__", "").startswith("bowen.")
+    assert re.search(r"\w" if its_fields_have_units else r"\[[^\]]+\]", section(doc, "Returns")), (
+        "no unit in `Returns:`"
+    )
+    assert section(doc, "Source").strip(), "no `Source:`"
+
+
+def signatures() -> Iterator[tuple[str, list[str]]]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                named = [argument.arg for argument in node.args.posonlyargs + node.args.args]
+                yield f"{path.name}:{node.lineno} {node.name}", [name for name in named if name in ARGUMENT_ORDER]
+
+
+def test_arguments_come_in_one_order():
+    wrong = {where: names for where, names in signatures() if names != sorted(names, key=ARGUMENT_ORDER.index)}
+    assert not wrong, f"the order is {', '.join(ARGUMENT_ORDER)}"
+
+
+def test_the_order_of_arguments_is_looked_at():
+    assert sum(len(names) > 1 for _, names in signatures()) > 3
+
+
+IMPORT_EVERYTHING = """
+    import json, logging, os, pkgutil, sys
+    before = dict(os.environ)
+    import bowen
+    light = sorted(sys.modules)
+    for found in pkgutil.walk_packages(bowen.__path__, "bowen."):
+        if not found.name.endswith("__main__"):
+            __import__(found.name)
+    from jax._src import xla_bridge
+    import jax
+    print(json.dumps({
+        "light": light,
+        "x64": jax.config.jax_enable_x64,
+        "backends": sorted(xla_bridge._backends),
+        "environment": sorted(set(before.items()) ^ set(os.environ.items())),
+        "log_handlers": len(logging.getLogger().handlers),
+    }))
+"""
+
+
+def test_importing_has_no_side_effects():
+    seen = in_a_new_python(IMPORT_EVERYTHING)
+    assert not {"jax", "matplotlib", "pandas", "xarray"} & set(seen.pop("light")), "`import bowen` is not light"
+    assert seen == {"x64": False, "backends": [], "environment": [], "log_handlers": 0}
+
+
+def test_the_model_wing_draws_no_figures():
+    seen = in_a_new_python("""
+        import json, sys
+        import bowen.training
+        print(json.dumps({"matplotlib": "matplotlib" in sys.modules}))
+    """)
+    assert seen == {"matplotlib": False}
+
+
+def test_the_field_wing_never_starts_jax():
+    seen = in_a_new_python("""
+        import json, sys
+        import bowen.data, bowen.evaluate, bowen.report
+        bowen.read, bowen.score, bowen.write_report
+        print(json.dumps({"jax": "jax" in sys.modules}))
+    """)
+    assert seen == {"jax": False}
+
+
+@pytest.mark.parametrize("name", bowen.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    assert name == "__version__" or inspect.getdoc(getattr(bowen, name))
+
+
+def test_no_module_hides_a_public_name():
+    modules = {path.stem for path in SOURCES if path.parent.name == "bowen"}
+    assert not modules & set(bowen.__all__), "importing the module would take the place of the function: rename one"
+
+
+def test_type_checkers_see_the_names_that_are_there():
+    tree = ast.parse((ROOT / "src" / "bowen" / "__init__.py").read_text(encoding="utf-8"))
+    imports = [
+        node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bowen.")
+    ]
+    told = {alias.asname: node.module for node in imports for alias in node.names}
+    errors = {name: "bowen.errors" for name in told if told[name] == "bowen.errors"}
+    assert told == errors | bowen._HOME
+    assert set(told) | {"__version__"} == set(bowen.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'simulat'"):
+        bowen.simulat  # noqa: B018 - the look-up is the test
+
+
+def test_files_and_package_stay_small():
+    lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {name: count for name, count in lines.items() if count > LONGEST_FILE} == {}
+    assert sum(lines.values()) < LONGEST_PACKAGE
+
+
+def test_import_contracts_are_kept():
+    linter = shutil.which("lint-imports", path=Path(sys.executable).parent)
+    assert linter, "import-linter is missing: install bowen[dev]"
+    done = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_file_names_a_path_of_one_machine():
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout, so nobody knows which files are ours")
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    one_machine = re.compile(r"(?<![\w.~/:}])/(?:home|root|tmp|work|Users)/\w")
+    named = [
+        f"{name}:{number}"
+        for name in filter(None, listed.stdout.split("\0"))
+        if (ROOT / name).is_file()
+        for number, line in enumerate((ROOT / name).read_text(encoding="utf-8", errors="ignore").splitlines(), start=1)
+        if one_machine.search(line)
+    ]
+    assert named == []
