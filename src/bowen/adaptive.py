@@ -1,0 +1,109 @@
+"""An adaptive solver for the same physics: the referee of the implicit step, and dearer by an order of magnitude.
+
+The step of `land` melts snow by complementarity and drains by overflow; an adaptive solver needs rates instead, so both
+are relaxed over a short time. One solve covers one forcing interval, within which the forcing is constant.
+"""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import optimistix
+
+from bowen.budgets import booked
+from bowen.constants import FUSION, MELTING_POINT, VAPORIZATION
+from bowen.land import AbstractStep, ImplicitStep, exposure, surface_fluxes
+from bowen.physics import soil, thermo, water
+from bowen.physics.snow import degree_melt
+from bowen.quantities import Scalar
+from bowen.variables import Fluxes, Forcing, Parameters, State
+
+MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
+DRAINAGE_TIME = 900.0  # s
+
+
+def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing) -> tuple[State, Fluxes]:
+    """Rate of change of the state, and the fluxes at this instant."""
+    zero = jnp.zeros_like(state.snow_water)
+    at = exposure(step, parameters, state, forcing, zero)
+    flux = surface_fluxes(at, step.net_radiation, zero)
+    melt = degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE)
+    drainage = water.overflow(state.root_water - parameters.root_capacity, parameters.overflow_width) / DRAINAGE_TIME
+    runoff = state.groundwater / parameters.groundwater_residence_time
+    vapor = flux.root_evaporation + flux.snow_evaporation
+    snow_loss = flux.snow_evaporation + melt
+    ground = flux.net_radiation - flux.sensible_heat - VAPORIZATION * vapor - FUSION * snow_loss
+    change = State(
+        soil_warmth=soil_tendency(parameters, state, ground),
+        snow_water=at.snowfall - snow_loss,
+        root_water=at.rainfall + parameters.external_supply + melt - flux.root_evaporation - drainage,
+        groundwater=drainage - runoff,
+    )
+    return change, Fluxes(
+        latent_heat=thermo.vaporization_heat(forcing.air_temperature) * vapor,
+        sensible_heat=flux.sensible_heat,
+        net_radiation=flux.net_radiation,
+        ground_heat=ground,
+        vaporization_heat=VAPORIZATION * vapor,
+        evapotranspiration=vapor,
+        root_evaporation=flux.root_evaporation,
+        snow_sublimation=flux.snow_evaporation,
+        snow_melt=melt,
+        rainfall=at.rainfall,
+        snowfall=at.snowfall,
+        external_supply=parameters.external_supply + zero,
+        drainage=drainage,
+        runoff=runoff,
+        albedo=at.albedo,
+        aerodynamic_conductance=at.conductance,
+        surface_temperature=at.temperature,
+        energy_residual=zero,
+        water_residual=zero,
+    )
+
+
+def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar) -> Scalar:
+    """Warming rate of the layers for a heat flux into the first. [K s-1]."""
+    conductances = soil.layer_conductances(parameters.thermal_conductivity)
+    capacities = soil.layer_capacities(parameters.heat_capacity)
+    capacities[0] = capacities[0] + parameters.vegetation_heat_capacity
+    differences = state.soil_warmth[..., :-1] - state.soil_warmth[..., 1:]
+    down = [ground_heat, *(g * differences[..., k] for k, g in enumerate(conductances)), jnp.zeros_like(ground_heat)]
+    return jnp.stack([(down[k] - down[k + 1]) / capacity for k, capacity in enumerate(capacities)], axis=-1)
+
+
+class AdaptiveStep(AbstractStep):
+    """Solves a forcing interval with Kvaerno3, whose stages all lie within the interval, to a tolerance."""
+
+    physics: ImplicitStep = ImplicitStep()
+    rtol: float = eqx.field(static=True, default=1e-4)
+    atol: float = eqx.field(static=True, default=1e-4)
+    most_steps: int = eqx.field(static=True, default=512)
+
+    def __call__(self, parameters, state, forcing, dt):
+        zero = jnp.zeros_like(state.snow_water)
+        _, shape = jax.eval_shape(rates, self.physics, parameters, state, forcing)
+        nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
+
+        def tendency(time, now, forcing):
+            del time
+            return rates(self.physics, parameters, now[0], forcing)
+
+        controller = diffrax.PIDController(
+            rtol=self.rtol, atol=self.atol, norm=lambda error: optimistix.rms_norm(error[0])
+        )
+        solution = diffrax.diffeqsolve(
+            diffrax.ODETerm(tendency),
+            diffrax.Kvaerno3(),
+            zero,
+            dt,
+            dt / 20.0,
+            (state, nothing),
+            args=forcing,
+            stepsize_controller=controller,
+            max_steps=self.most_steps,
+        )
+        after, total = jax.tree.map(lambda series: series[-1], solution.ys)
+        fluxes = jax.tree.map(lambda flux: flux / dt, total)
+        fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
+        return after, booked(parameters, state, after, fluxes, dt)

@@ -1,0 +1,47 @@
+"""The budgets of water and energy: what is stored, and what a step cannot account for."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from bowen.constants import FUSION, LAYER_THICKNESS
+from bowen.quantities import Scalar
+from bowen.variables import Fluxes, Parameters, State
+
+
+def stored_heat(parameters: Parameters, before: State, after: State) -> Scalar:
+    """Heat gained by soil, vegetation and snow between two states; ice counts as heat owed. [J m-2].
+
+    The differences are taken layer by layer before they are summed, which keeps single precision sharp.
+    """
+    capacity = parameters.heat_capacity[..., None] * jnp.asarray(LAYER_THICKNESS, after.soil_warmth.dtype)
+    warming = after.soil_warmth - before.soil_warmth
+    soil_and_leaves = (capacity * warming).sum(axis=-1) + parameters.vegetation_heat_capacity * warming[..., 0]
+    return soil_and_leaves - FUSION * (after.snow_water - before.snow_water)
+
+
+def stored_water(before: State, after: State) -> Scalar:
+    """Water gained by snow, root zone and groundwater between two states. [kg m-2]."""
+    gains = jax.tree.map(jnp.subtract, after, before)
+    return gains.snow_water + gains.root_water + gains.groundwater
+
+
+def energy_residual(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Scalar:
+    r"""What the energy budget $dS/dt = R_n - H - L_v E - L_f P_S$ leaves unexplained. [W m-2].
+
+    Sublimation costs $L_v$ only: its heat of fusion is already in the ice that S has lost.
+    """
+    supplied = fluxes.net_radiation - fluxes.sensible_heat - fluxes.vaporization_heat - FUSION * fluxes.snowfall
+    return stored_heat(parameters, before, after) / dt - supplied
+
+
+def water_residual(before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Scalar:
+    """What the water budget dW/dt = P + supply - E - Y leaves unexplained. [kg m-2 s-1]."""
+    supplied = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply - fluxes.evapotranspiration - fluxes.runoff
+    return stored_water(before, after) / dt - supplied
+
+
+def booked(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Fluxes:
+    """The fluxes with the residuals of both budgets over the interval."""
+    residuals = energy_residual(parameters, before, after, fluxes, dt), water_residual(before, after, fluxes, dt)
+    return eqx.tree_at(lambda f: (f.energy_residual, f.water_residual), fluxes, residuals)

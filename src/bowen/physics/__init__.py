@@ -1,0 +1,1 @@
+"""The processes: pure functions of arrays, one process a file, no state, no files, no time loop."""

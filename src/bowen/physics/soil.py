@@ -1,0 +1,96 @@
+"""Heat conduction in the soil: backward Euler over the layers, eliminated down to one relation for the surface."""
+
+from itertools import pairwise
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bowen.constants import LAYER_THICKNESS
+from bowen.quantities import Scalar
+
+Layers = Float[Array, "*batch layer"]
+
+
+def layer_capacities(heat_capacity: Scalar) -> list[Scalar]:
+    """Heat capacity of each layer, top down.
+
+    Args:
+        heat_capacity: Volumetric heat capacity of the soil. [J m-3 K-1]
+
+    Returns:
+        Heat capacity of the layers. [J m-2 K-1]
+
+    Source:
+        Milly & Shmakin (2002); GFDL LM2 layer thicknesses.
+    """
+    return [heat_capacity * thickness for thickness in LAYER_THICKNESS]
+
+
+def layer_conductances(conductivity: Scalar) -> list[Scalar]:
+    """Conductance between the centers of neighboring layers; nothing is conducted through the base.
+
+    Args:
+        conductivity: Thermal conductivity of the soil. [W m-1 K-1]
+
+    Returns:
+        Conductance between layers k and k + 1, top down. [W m-2 K-1]
+
+    Source:
+        Series of two half layers; GFDL LM2.
+    """
+    return [2.0 * conductivity / (above + below) for above, below in pairwise(LAYER_THICKNESS)]
+
+
+def eliminate(
+    temperature: Layers, heat_capacity: Scalar, conductivity: Scalar, dt: Scalar
+) -> tuple[list[Scalar], list[Scalar]]:
+    r"""Express the warming of each layer by that of the layer above: $\delta_k = a_k + b_k \delta_{k-1}$.
+
+    Working with increments instead of temperatures keeps single precision sharp.
+
+    Args:
+        temperature: Temperature of the layers at the start of the step, from any zero. [K]
+        heat_capacity: Volumetric heat capacity of the soil. [J m-3 K-1]
+        conductivity: Thermal conductivity of the soil. [W m-1 K-1]
+        dt: Step length. [s]
+
+    Returns:
+        The lists a [K] and b [1] for the layers below the first, top down.
+
+    Source:
+        Forward elimination of the tridiagonal system of backward Euler; GFDL LM2 `soil`.
+    """
+    capacity, conductance = layer_capacities(heat_capacity), layer_conductances(conductivity)
+    below = len(capacity) - 1
+    flux = [conductance[k] * (temperature[..., k] - temperature[..., k + 1]) for k in range(below)]
+    warming, share = jnp.zeros_like(flux[0]), jnp.zeros_like(flux[0])
+    offsets, slopes = [], []
+    for k in range(below, 0, -1):
+        under = conductance[k] if k < below else 0.0
+        leaving = flux[k] if k < below else 0.0
+        weight = capacity[k] / dt + conductance[k - 1] + under * (1.0 - share)
+        warming = (flux[k - 1] - leaving + under * warming) / weight
+        share = conductance[k - 1] / weight
+        offsets.insert(0, warming)
+        slopes.insert(0, share)
+    return offsets, slopes
+
+
+def substitute(surface_warming: Scalar, offsets: list[Scalar], slopes: list[Scalar]) -> Layers:
+    """Warming of every layer, once that of the first is known.
+
+    Args:
+        surface_warming: Warming of the first layer over the step. [K]
+        offsets: The a of `eliminate`. [K]
+        slopes: The b of `eliminate`. [1]
+
+    Returns:
+        Warming of all layers. [K]
+
+    Source:
+        Back substitution of the tridiagonal system; GFDL LM2 `soil`.
+    """
+    warming = [surface_warming]
+    for offset, slope in zip(offsets, slopes, strict=True):
+        warming.append(offset + slope * warming[-1])
+    return jnp.stack(warming, axis=-1)

@@ -1,0 +1,144 @@
+"""What a land column is made of, remembers, is driven by and gives back: one declaration for each quantity."""
+
+import equinox as eqx
+from jaxtyping import Array, Float
+
+from bowen.quantities import Scalar, quantity
+
+
+class Parameters(eqx.Module):
+    """What a site is made of. A value may be fixed, calibrated, or set by a network at every step.
+
+    The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
+    factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
+    booked in every budget and off by default.
+    """
+
+    surface_resistance: Scalar = quantity(
+        "s m-1",
+        "Bulk stomatal resistance of the unstressed surface",
+        default=56.6,
+        bounds=(10.0, 5000.0),
+        log=True,
+        role="dynamic",
+    )
+    roughness_length: Scalar = quantity(
+        "m", "Roughness length of momentum", default=0.07, bounds=(1e-3, 3.0), log=True, role="dynamic"
+    )
+    roughness_ratio_log: Scalar = quantity(
+        "1", "Logarithm of the roughness lengths of momentum over heat", default=2.0, bounds=(0.0, 10.0), role="dynamic"
+    )
+    ground_albedo: Scalar = quantity("1", "Snow-free albedo", default=0.182, bounds=(0.05, 0.45), role="dynamic")
+    ground_albedo_rise: Scalar = quantity("1", "Gain of the snow-free albedo in the cold", default=0.0)
+    snow_albedo: Scalar = quantity("1", "Albedo of deep melting snow", default=0.65, bounds=(0.4, 0.75), role="static")
+    snow_albedo_rise: Scalar = quantity(
+        "1", "Gain of the snow albedo in the cold", default=0.15, bounds=(0.0, 0.25), role="static"
+    )
+    emissivity: Scalar = quantity(
+        "1", "Longwave emissivity", default=1.0, bounds=(0.9, 1.0), role="dynamic", start=0.98
+    )
+    snow_masking_mass: Scalar = quantity(
+        "kg m-2",
+        "Snow that hides half of the surface from the sun",
+        default=5.0,
+        bounds=(1.0, 150.0),
+        log=True,
+        role="dynamic",
+    )
+    thermal_conductivity: Scalar = quantity(
+        "W m-1 K-1", "Thermal conductivity of the soil", default=0.8, bounds=(0.1, 3.0), log=True, role="dynamic"
+    )
+    heat_capacity: Scalar = quantity(
+        "J m-3 K-1", "Volumetric heat capacity of the soil", default=2.0e6, bounds=(0.8e6, 4.2e6), role="static"
+    )
+    root_capacity: Scalar = quantity(
+        "kg m-2",
+        "Water the root zone can hold for plants",
+        default=129.1,
+        bounds=(20.0, 700.0),
+        log=True,
+        role="dynamic",
+    )
+    critical_saturation: Scalar = quantity(
+        "1", "Share of capacity below which evaporation is stressed", default=0.75, bounds=(0.2, 1.0), role="dynamic"
+    )
+    groundwater_residence_time: Scalar = quantity(
+        "s",
+        "Residence time of groundwater",
+        default=60.0 * 86400.0,
+        bounds=(86400.0, 2000.0 * 86400.0),
+        log=True,
+        role="dynamic",
+    )
+    snow_threshold: Scalar = quantity(
+        "K",
+        "Air temperature at which half of the precipitation is snow",
+        default=274.15,
+        bounds=(272.75, 275.55),
+        role="static",
+    )
+    precipitation_factor: Scalar = quantity(
+        "1", "True over measured precipitation (undercatch)", default=1.0, bounds=(0.7, 2.0), log=True, role="static"
+    )
+    external_supply: Scalar = quantity(
+        "kg m-2 s-1",
+        "Irrigation or deep water reaching the root zone",
+        default=0.0,
+        bounds=(0.0, 2e-4),
+        role="dynamic",
+        start=5e-6,
+    )
+    vegetation_heat_capacity: Scalar = quantity(
+        "J m-2 K-1", "Heat capacity of the vegetation", default=0.0, bounds=(0.0, 8e4), role="static", start=1e4
+    )
+    snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)
+    overflow_width: Scalar = quantity("kg m-2", "Half width of the rounding of overflow", default=0.5)
+    least_wind: Scalar = quantity("m s-1", "Gustiness added in quadrature to the wind", default=1.0)
+    critical_richardson: Scalar = quantity("1", "Richardson number at which turbulence ceases", default=2.0)
+    reference_height: Scalar = quantity("m", "Height of the measurements of wind and air above ground", default=10.0)
+    displacement_height: Scalar = quantity("m", "Zero-plane displacement", default=0.0)
+
+
+class State(eqx.Module):
+    """What the land remembers from one step to the next."""
+
+    soil_warmth: Float[Array, "*batch layer"] = quantity("K", "Temperature of the soil layers above 273.16 K, top down")
+    snow_water: Scalar = quantity("kg m-2", "Snow water equivalent")
+    root_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
+    groundwater: Scalar = quantity("kg m-2", "Groundwater")
+
+
+class Forcing(eqx.Module):
+    """The weather over one step. The radiation that the step does not use is None."""
+
+    shortwave_down: Scalar = quantity("W m-2", "Incoming shortwave radiation")
+    air_temperature: Scalar = quantity("K", "Air temperature")
+    specific_humidity: Scalar = quantity("kg kg-1", "Specific humidity")
+    air_pressure: Scalar = quantity("Pa", "Air pressure")
+    wind_speed: Scalar = quantity("m s-1", "Wind speed")
+    precipitation: Scalar = quantity("kg m-2 s-1", "Precipitation as measured")
+    radiation: Scalar = quantity("W m-2", "Incoming longwave radiation, or net radiation where that is prescribed")
+
+
+class Fluxes(eqx.Module):
+    """What a step exchanges, as means over the step; each positive in the sense of its name, H and LE upward."""
+
+    latent_heat: Scalar = quantity("W m-2", "Latent heat flux as a tower reports it, lambda(T_a) E")
+    sensible_heat: Scalar = quantity("W m-2", "Sensible heat flux")
+    net_radiation: Scalar = quantity("W m-2", "Net radiation, positive downward")
+    ground_heat: Scalar = quantity("W m-2", "Heat stored in soil and vegetation, positive downward")
+    vaporization_heat: Scalar = quantity("W m-2", "Latent heat at constant L_v, the term that closes the energy budget")
+    evapotranspiration: Scalar = quantity("kg m-2 s-1", "Evapotranspiration and sublimation")
+    root_evaporation: Scalar = quantity("kg m-2 s-1", "Evaporation from the root zone")
+    snow_sublimation: Scalar = quantity("kg m-2 s-1", "Sublimation from snow")
+    snow_melt: Scalar = quantity("kg m-2 s-1", "Snow melt")
+    rainfall: Scalar = quantity("kg m-2 s-1", "Rain, corrected for undercatch")
+    snowfall: Scalar = quantity("kg m-2 s-1", "Snow, corrected for undercatch")
+    external_supply: Scalar = quantity("kg m-2 s-1", "Irrigation or deep water reaching the root zone")
+    drainage: Scalar = quantity("kg m-2 s-1", "Drainage from the root zone to groundwater")
+    runoff: Scalar = quantity("kg m-2 s-1", "Outflow of groundwater")
+    albedo: Scalar = quantity("1", "Albedo")
+    aerodynamic_conductance: Scalar = quantity("m s-1", "Aerodynamic conductance of heat and vapor")
+    surface_temperature: Scalar = quantity("K", "Surface temperature at the end of the step")
+    energy_residual: Scalar = quantity("W m-2", "Energy the budget cannot account for")
+    water_residual: Scalar = quantity("kg m-2 s-1", "Water the budget cannot account for")
