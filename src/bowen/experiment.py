@@ -1,0 +1,247 @@
+"""From a configuration to a trained model on disk, and from there to simulations, scores and a report."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen import config as configs
+from bowen import data, runs
+from bowen.adaptive import AdaptiveStep
+from bowen.classes import parameters_for
+from bowen.config import Config
+from bowen.errors import RunError
+from bowen.evaluate import score
+from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
+from bowen.land import (
+    AbstractLand,
+    AbstractStep,
+    ImplicitStep,
+    Process,
+    balanced_radiation,
+    initial_state,
+    prescribed_radiation,
+)
+from bowen.quantities import ready_to_learn
+from bowen.series import TARGETS, Scaler, Series, radiation_name, to_dataset
+from bowen.solve import roll, spin_up
+from bowen.training import Progress, Row, begin, train
+from bowen.variables import Parameters
+from bowen.windows import lay_out
+
+FEEDBACK = {"none": None, "fed": fed, "stopped": stopped}
+RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation}
+TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
+SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
+
+Watch = Callable[[Config, Progress, tuple[Row, ...]], None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A trained model with all it needs to be run at a tower."""
+
+    config: Config
+    scaler: Scaler
+    model: AbstractLand
+    meta: Mapping[str, Any]
+
+    @property
+    def title(self) -> str:
+        """What tables and figures call the model."""
+        return TITLES[self.config.model.kind]
+
+
+def set_precision(config: Config) -> None:
+    """Let JAX compute in the precision a configuration asks for; called by commands, never on import."""
+    jax.config.update("jax_enable_x64", config.model.precision == "float64")
+
+
+def read_tower(config: Config) -> xr.Dataset:
+    """The record a configuration names, with its forcing filled.
+
+    Raises:
+        DataError: A file cannot be read, or the record cannot drive a model.
+    """
+    tower = config.tower
+    site = {name: value for name in SITE if (value := getattr(tower, name)) is not None}
+    return filled(data.read(tower.met, tower.flux, site=site), config)
+
+
+def filled(dataset: xr.Dataset, config: Config) -> xr.Dataset:
+    """The record with the gaps in what drives the model filled and flagged."""
+    need = (*data.FORCING, radiation_name(config.tower.radiation == "prescribed"))
+    return data.fill_forcing(dataset, need=[name for name in need if name in dataset])
+
+
+def split(config: Config, dataset: xr.Dataset) -> np.ndarray:
+    """The label of each step: "train", "validation", "test" or nothing."""
+    times, chosen = dataset["time"].values, config.split
+    if isinstance(chosen, configs.Blocks):
+        return data.block_split(times, chosen.days, chosen.pattern)
+    periods = {"train": chosen.train, "validation": chosen.validation, "test": chosen.test}
+    return data.period_split(times, {name: (str(first), str(last)) for name, (first, last) in periods.items()})
+
+
+def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
+    """Parameters of the Land Dynamics model for a site, in the precision of the run."""
+    return parameters_for(
+        site["igbp"],
+        config.tower.soil,
+        reference_height=site["reference_height"],
+        canopy_height=site["canopy_height"],
+    )
+
+
+def step_of(config: Config) -> AbstractStep:
+    """The solver a configuration names."""
+    implicit = ImplicitStep(
+        substeps=config.model.substeps,
+        iterations=config.model.newton,
+        net_radiation=RADIATION[config.tower.radiation],
+    )
+    return AdaptiveStep(implicit) if config.model.solver == "adaptive" else implicit
+
+
+def build(config: Config, scaler: Scaler, base: Parameters) -> AbstractLand:
+    """The untrained model a configuration describes."""
+    model, key = config.model, jax.random.key(config.training.seed)
+    size = len(scaler.features)
+    if model.kind == "process":
+        return Process(base, model.static, step_of(config))
+    if model.kind == "network":
+        scale = Scale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
+        return Network(features=size, hidden=model.hidden, key=key, scale=scale)
+    return Hybrid(
+        base,
+        model.dynamic,
+        features=size,
+        hidden=model.hidden,
+        key=key,
+        static=model.static,
+        feedback=FEEDBACK[model.states],
+        step=step_of(config),
+    )
+
+
+def train_run(
+    config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: Watch = lambda *_: None
+) -> Run:
+    """Train what a configuration describes, or go on where an earlier call was interrupted.
+
+    Args:
+        config: What to train, on what.
+        folder: Run directory; made if need be.
+        dataset: The record; None reads the files the configuration names.
+        watch: Called after every validation, once it is saved.
+
+    Raises:
+        RunError: The directory holds another configuration or was trained on another record.
+        DataError: The record cannot be used.
+    """
+    set_precision(config)
+    dataset = read_tower(config) if dataset is None else dataset
+    labels = split(config, dataset)
+    prescribed = config.tower.radiation == "prescribed"
+    scaler = Scaler.fit(dataset, labels == "train", prescribed)
+    series = Series.of(dataset, scaler, prescribed=prescribed)
+    base = base_parameters(config, dataset.attrs)
+    model = build(config, scaler, base)
+    state = initial_state(base, series.inputs.forcing.air_temperature.mean())
+    meta = {
+        "fingerprint": data.fingerprint(dataset),
+        "site": {name: dataset.attrs[name] for name in SITE},
+        "scaler": dataclasses.asdict(scaler),
+    }
+    if (folder / "run.json").exists():
+        refuse_other(folder, config, meta)
+    else:
+        runs.write_meta(folder, configs.dumps(config), meta)
+    checkpoint, progress, history = folder / "checkpoint.npz", None, ()
+    if checkpoint.exists():
+        layout = lay_out(series, config.training)
+        like = eqx.filter_eval_shape(begin, model, state, series, layout, config.training)
+        progress, rows = runs.load_arrays(checkpoint, like)
+        history = tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
+
+    def keep(progress: Progress, history: tuple[Row, ...]) -> None:
+        runs.save_arrays(checkpoint, progress, history)
+        runs.save_arrays(folder / "weights.npz", progress.best)
+        runs.write_history(folder / "history.csv", history)
+        watch(config, progress, history)
+
+    settings = config.training
+    progress, _ = train(model, series, labels, state, settings, progress=progress, history=history, watch=keep)
+    return Run(config, scaler, progress.best, meta)
+
+
+def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
+    """Check that a run directory was made by the same configuration from the same record.
+
+    Raises:
+        RunError: It was not.
+    """
+    there = runs.read_meta(folder)
+    if (folder / "config.toml").read_text(encoding="utf-8") != configs.dumps(config):
+        raise RunError(
+            f"{folder}: holds a run of another configuration.\n"
+            "  to go on: choose another directory with --out, or remove this one."
+        )
+    if there["fingerprint"] != meta["fingerprint"]:
+        raise RunError(
+            f"{folder}: was trained on a record that has changed since.\n"
+            "  to go on: choose another directory with --out, or bring back the record as it was."
+        )
+
+
+def load_run(folder: Path) -> Run:
+    """Read a trained model; no code in the directory is executed.
+
+    Raises:
+        RunError: A file is missing or damaged, or was written by a version with another format.
+        ConfigError: Its configuration is not valid.
+    """
+    meta = runs.read_meta(folder)
+    config = configs.load(folder / "config.toml")
+    set_precision(config)
+    scaler = Scaler(**meta["scaler"])
+    model, _ = runs.load_arrays(folder / "weights.npz", build(config, scaler, base_parameters(config, meta["site"])))
+    return Run(config, scaler, model, meta)
+
+
+def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
+    """Run a trained model over a record: its own tower's or any other's.
+
+    At another tower the learned offsets act on the parameters of that tower's vegetation class and heights. The
+    model is spun up by cycling the first year of the record.
+
+    Raises:
+        DataError: The record lacks what drives the model.
+        ModelError: The model gave a value that is not finite.
+    """
+    model, prescribed = run.model, run.config.tower.radiation == "prescribed"
+    series = Series.of(dataset, run.scaler, prescribed=prescribed)
+    base = base_parameters(run.config, dataset.attrs)
+    if not isinstance(model, Network):
+        names = (*run.config.model.static, *(model.dynamic if isinstance(model, Hybrid) else ()))
+        model = eqx.tree_at(lambda m: m.base, model, ready_to_learn(base, names))
+    state = initial_state(base, series.inputs.forcing.air_temperature.mean())
+    year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
+    carry = spin_up(model, state, series.inputs.window(0, year), max(1, run.config.training.spin_up_years))
+    _, record = eqx.filter_jit(roll)(model, carry, series.inputs)
+    return to_dataset(model, record, dataset, run.title)
+
+
+def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
+    """Score a simulation: by the split of the run at its own record, as "test" at any other, after 15 days."""
+    if data.fingerprint(dataset) == run.meta["fingerprint"]:
+        return score(simulation, dataset, split(run.config, dataset), model=run.title)
+    labels = np.full(dataset.sizes["time"], "test")
+    return score(simulation, dataset, labels, model=run.title, warmup_days=15)

@@ -1,0 +1,151 @@
+"""Learned models: an LSTM that sets the parameters of the physics, and the LSTM alone, its rival."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from bowen.land import AbstractLand, AbstractStep, ImplicitStep, Record
+from bowen.physics.radiation import snow_masking
+from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
+from bowen.variables import Forcing, Parameters, State
+
+Memory = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
+STATE_FEATURES = 6
+
+
+def state_features(parameters: Parameters, state: State, forcing: Forcing) -> Float[Array, " feature"]:
+    """What a network sees of the land's state, all of order one. [1]."""
+    surface = state.soil_warmth[0] - (forcing.air_temperature - 273.16)
+    return jnp.stack(
+        [
+            state.root_water / parameters.root_capacity,
+            jnp.log1p(jnp.maximum(state.snow_water, 0.0)),
+            surface / 10.0,
+            state.soil_warmth[1] / 10.0,
+            state.soil_warmth[4] / 10.0,
+            snow_masking(state.snow_water, parameters.snow_masking_mass),
+        ]
+    )
+
+
+def fed(features: Scalar) -> Scalar:
+    """Feed the states back to the network, with their gradient."""
+    return features
+
+
+def stopped(features: Scalar) -> Scalar:
+    """Feed the states back to the network, without their gradient."""
+    return jax.lax.stop_gradient(features)
+
+
+class Hybrid(AbstractLand):
+    """The physics with some parameters set, at every step, by an LSTM. Untrained, it is `Process`, bit for bit.
+
+    `dynamic` names the parameters the LSTM sets; `static` those learned as one number for the site. `feedback` is
+    `fed`, `stopped`, or None for a network that does not see the state of the land.
+    """
+
+    cell: eqx.nn.LSTMCell
+    head: eqx.nn.Linear
+    base: Parameters
+    offsets: dict[str, Scalar]
+    step: AbstractStep
+    dynamic: tuple[str, ...] = eqx.field(static=True)
+    feedback: Callable | None = eqx.field(static=True)
+
+    def __init__(
+        self,
+        base: Parameters,
+        dynamic: tuple[str, ...],
+        *,
+        features: int,
+        hidden: int,
+        key: PRNGKeyArray,
+        static: tuple[str, ...] = (),
+        feedback: Callable | None = fed,
+        step: AbstractStep | None = None,
+    ):
+        """Set the head to zero, so that the parameters begin at those of `base`.
+
+        Raises:
+            ValueError: A name is not a parameter, may not be learned that way, or is in both lists.
+        """
+        learnable(base, dynamic, "dynamic")
+        learnable(base, static, "static")
+        if both := set(dynamic) & set(static):
+            raise ValueError(f"`{both.pop()}` is listed as dynamic and as static: keep one.")
+        cell_key, head_key = jax.random.split(key)
+        size = features + (STATE_FEATURES if feedback else 0)
+        self.cell = eqx.nn.LSTMCell(size, hidden, key=cell_key)
+        self.head = jax.tree.map(jnp.zeros_like, eqx.nn.Linear(hidden, len(dynamic), key=head_key))
+        self.base = ready_to_learn(base, (*dynamic, *static))
+        self.offsets = {name: jnp.zeros_like(getattr(base, name)) for name in static}
+        self.step = ImplicitStep() if step is None else step
+        self.dynamic, self.feedback = tuple(dynamic), feedback
+
+    def start(self, state):
+        return at_rest(self.cell), state
+
+    def advance(self, carry, forcing, features, dt):
+        memory, state = carry
+        if self.feedback:
+            seen = self.feedback(state_features(self.base, state, forcing))
+            features = jnp.concatenate([features, seen])
+        memory = self.cell(features, memory)
+        offsets = {**self.offsets, **dict(zip(self.dynamic, self.head(memory[0]), strict=True))}
+        state, fluxes = self.step(shift(self.base, offsets), state, forcing, dt)
+        return (memory, state), Record(fluxes, state, offsets)
+
+    def fixed(self):
+        return self.base
+
+
+def at_rest(cell: eqx.nn.LSTMCell) -> Memory:
+    """The memory of an LSTM that has seen nothing, in the precision of its weights."""
+    rest = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype)
+    return rest, rest
+
+
+class TurbulentFluxes(eqx.Module):
+    """What a network without physics predicts."""
+
+    latent_heat: Scalar = quantity("W m-2", "Latent heat flux")
+    sensible_heat: Scalar = quantity("W m-2", "Sensible heat flux")
+
+
+class Scale(NamedTuple):
+    """Mean and spread of latent and sensible heat, so that a network can answer in numbers of order one."""
+
+    mean: Float[Array, "target"]  # W m-2
+    spread: Float[Array, "target"]  # W m-2
+
+
+class Network(AbstractLand):
+    """An LSTM from the same inputs straight to the fluxes: the rival, which conserves nothing."""
+
+    cell: eqx.nn.LSTMCell
+    head: eqx.nn.Linear
+    scale: Scale
+
+    def __init__(self, *, features: int, hidden: int, key: PRNGKeyArray, scale: Scale):
+        cell_key, head_key = jax.random.split(key)
+        self.cell = eqx.nn.LSTMCell(features, hidden, key=cell_key)
+        self.head = eqx.nn.Linear(hidden, 2, key=head_key)
+        self.scale = scale
+
+    def start(self, state: Any) -> Any:
+        del state
+        return at_rest(self.cell)
+
+    def advance(self, carry, forcing, features, dt):
+        del forcing, dt
+        memory = self.cell(features, carry)
+        latent, sensible = self.scale.mean + self.scale.spread * self.head(memory[0])
+        return memory, Record(TurbulentFluxes(latent, sensible), None, {})
+
+    def fixed(self):
+        return self.scale

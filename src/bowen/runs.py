@@ -1,0 +1,148 @@
+"""The run directory: a training on disk. No file is pickled, each is written whole, and each knows when it is damaged.
+
+config.toml     what was asked for
+run.json        format, versions, fingerprint and site of the record, scaler
+weights.npz     the best model so far
+checkpoint.npz  all that training carries, to go on from
+history.csv     loss and validation by update
+"""
+
+import csv
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bowen.errors import RunError
+from bowen.files import replacing
+
+FORMAT = 1
+HISTORY = "history"
+DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+
+
+def save_arrays(path: Path, tree: Any, history: tuple[Any, ...] = ()) -> None:
+    """Write the arrays of a pytree, each under its place in the tree, and the history of the training that made it.
+
+    Raises:
+        RunError: The file cannot be written; the old one is untouched.
+    """
+    arrays = {place: np.asarray(leaf) for place, leaf in places(tree).items()}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays, **{HISTORY: np.asarray(history, float)})
+
+
+def load_arrays(path: Path, like: Any) -> tuple[Any, np.ndarray]:
+    """Read arrays into a pytree of the structure of `like`, whose leaves tell shape and type; and the history.
+
+    Raises:
+        RunError: The file is missing or damaged, or holds another structure.
+    """
+    wanted = places(like)
+    try:
+        # opened here, because np.load leaves a damaged archive open
+        with path.open("rb") as archive, np.load(archive, allow_pickle=False) as file:
+            arrays = {place: file[place] for place in file.files}
+        history = arrays.pop(HISTORY)
+    except FileNotFoundError as problem:
+        raise RunError(f"{path}: is not there.\n  to go on: train again with `bowen train`.") from problem
+    except DAMAGED as problem:
+        raise RunError(
+            f"{path}: is damaged ({problem}).\n"
+            "  to go on: restore it from a copy, or remove the run directory and train again."
+        ) from problem
+    odd = set(wanted) ^ set(arrays)
+    odd |= {place for place in set(wanted) & set(arrays) if wanted[place].shape != arrays[place].shape}
+    if odd:
+        raise RunError(
+            f"{path}: does not fit the configuration beside it ({len(odd)} arrays differ, such as {min(odd)}).\n"
+            "  to go on: restore config.toml as it was, or train again into another directory."
+        )
+    leaves, structure = jax.tree_util.tree_flatten_with_path(like)
+    filled = [jnp.asarray(arrays[keystr(at)], leaf.dtype) if is_place(leaf) else leaf for at, leaf in leaves]
+    return jax.tree.unflatten(structure, filled), history
+
+
+def is_place(leaf: Any) -> bool:
+    """Whether a leaf is an array or stands for one."""
+    return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
+
+
+def places(tree: Any) -> dict[str, Any]:
+    """Arrays of a pytree by their place in it."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {keystr(at): leaf for at, leaf in leaves if is_place(leaf)}
+
+
+def keystr(path: Any) -> str:
+    """Place of a leaf, readable and safe as the name of an archive's member."""
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
+def write_meta(folder: Path, config: str, meta: Mapping[str, Any]) -> None:
+    """Write what was asked for, and what it was asked of.
+
+    Raises:
+        RunError: A file cannot be written.
+    """
+    versions = {name: version(name) for name in ("bowen", "jax", "equinox", "optax", "numpy")}
+    write_text(folder / "config.toml", config)
+    write_text(folder / "run.json", json.dumps({"format": FORMAT, "versions": versions, **meta}, indent=1) + "\n")
+
+
+def read_meta(folder: Path) -> dict[str, Any]:
+    """What a run directory says of itself.
+
+    Raises:
+        RunError: It is no run directory, is damaged, or was written by a version with another format.
+    """
+    path = folder / "run.json"
+    try:
+        meta = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as problem:
+        raise RunError(
+            f"{folder}: is not a run directory, it has no run.json.\n  to go on: make one with `bowen train`."
+        ) from problem
+    except (OSError, ValueError) as problem:
+        raise RunError(
+            f"{path}: is damaged ({problem}).\n  to go on: restore it from a copy, or train again."
+        ) from problem
+    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
+        found = meta.get("format") if isinstance(meta, dict) else None
+        wrote = (
+            meta.get("versions", {}).get("bowen", "an unknown version") if isinstance(meta, dict) else "something else"
+        )
+        raise RunError(
+            f"{path}: has format {found}, written by bowen {wrote}; this version reads format {FORMAT}.\n"
+            "  to go on: use the version that wrote it, or train again."
+        )
+    return meta
+
+
+def write_history(path: Path, rows: tuple[Any, ...]) -> None:
+    """Write the validations of a training as a table.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(rows[0]._fields)
+        table.writerows(rows)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, whole or not at all.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

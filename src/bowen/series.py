@@ -1,0 +1,235 @@
+"""The door between the wings: a Dataset becomes the arrays a model runs on, and what a model tells a Dataset again."""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Bool, Float
+
+from bowen.constants import LAYER_DEPTH, MELTING_POINT
+from bowen.data import measured
+from bowen.errors import DataError, ModelError
+from bowen.land import AbstractLand, Record
+from bowen.quantities import declared, shift
+from bowen.solve import Inputs
+from bowen.variables import Forcing
+
+TARGETS = ("latent_heat", "sensible_heat")
+FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
+MEMORY_DAYS = (1.0, 10.0, 30.0)  # half lives of the running means a network sees, for the seasons it cannot remember
+# Center and spread of site attributes over the towers of FLUXNET2015; one tower has no spread of its own.
+ATTRIBUTES = {"latitude": (40.0, 20.0), "elevation": (500.0, 600.0), "canopy_height": (12.0, 12.0)}
+
+
+def radiation_name(prescribed: bool) -> str:
+    """The variable that drives the radiation of the model: incoming longwave, or net radiation where prescribed."""
+    return "net_radiation" if prescribed else "longwave_down"
+
+
+def features(dataset: xr.Dataset, prescribed: bool) -> dict[str, np.ndarray]:
+    """What a network sees of the weather and the site: nothing knows the hour or the day of the year.
+
+    Args:
+        dataset: Canonical dataset with forcing without gaps. [1]
+        prescribed: Whether net radiation drives the model in the place of longwave. [1]
+    """
+    frame = dataset[[*FORCING, "vapor_pressure_deficit", radiation_name(prescribed)]].to_dataframe()
+    dryness, light = frame["vapor_pressure_deficit"].clip(lower=0.0), frame["shortwave_down"].clip(lower=0.0)
+    now = {
+        "shortwave_down": light,
+        "light_saturation": light / (light + 200.0),
+        radiation_name(prescribed): frame[radiation_name(prescribed)],
+        "air_temperature": frame["air_temperature"],
+        "vapor_pressure_deficit": dryness,
+        "dryness_root": np.sqrt(dryness),
+        "wind_speed": frame["wind_speed"],
+        "precipitation_log": np.log1p(3600.0 * frame["precipitation"]),
+    }
+    if "leaf_area_index" in dataset:
+        now["leaf_area_index"] = dataset["leaf_area_index"].to_series().interpolate(limit_direction="both")
+    day = 86400.0 / dataset.attrs["timestep_s"]
+    slow = ("shortwave_down", "air_temperature", "vapor_pressure_deficit", "precipitation")
+    past = {f"{name}_{days:g}d": frame[name].ewm(halflife=days * day).mean() for name in slow for days in MEMORY_DAYS}
+    site = {
+        name: np.full(len(frame), (dataset.attrs[name] - center) / spread)
+        for name, (center, spread) in ATTRIBUTES.items()
+        if np.isfinite(dataset.attrs.get(name, np.nan))
+    }
+    return {name: np.asarray(values, float) for name, values in (now | past | site).items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scaler:
+    """Mean and spread of features and targets over the training steps: fitted once, then part of the model."""
+
+    mean: Mapping[str, float]
+    spread: Mapping[str, float]
+
+    @classmethod
+    def fit(cls, dataset: xr.Dataset, train: np.ndarray, prescribed: bool) -> "Scaler":
+        """Fit to the steps where `train` is true; targets only where they were measured.
+
+        Raises:
+            DataError: A target has fewer than 48 measured training steps.
+        """
+        columns = {name: values[train] for name, values in features(dataset, prescribed).items()}
+        for name in TARGETS:
+            columns[name] = dataset[name].values[train & measured(dataset, name)]
+            if len(columns[name]) < 48:
+                raise DataError(
+                    f"{dataset.attrs.get('site')}: only {len(columns[name])} measured steps of {name} to train on.\n"
+                    "  to go on: choose another split, or run `bowen inspect` to see what was measured when."
+                )
+        mean = {name: float(values.mean()) if name not in ATTRIBUTES else 0.0 for name, values in columns.items()}
+        spread = {name: float(values.std()) if name not in ATTRIBUTES else 1.0 for name, values in columns.items()}
+        return cls(mean, {name: value if value > 1e-8 else 1.0 for name, value in spread.items()})
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features, in the order a network sees them."""
+        return tuple(name for name in self.mean if name not in TARGETS)
+
+    def apply(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Normalized features, time leading.
+
+        Raises:
+            DataError: A feature the model was trained with is missing.
+        """
+        if missing := [name for name in self.features if name not in columns]:
+            raise DataError(
+                f"this record has no {', '.join(missing)}, which the model was trained with.\n"
+                "  to go on: give a record that has it, or train a model without it."
+            )
+        scaled = [(columns[name] - self.mean[name]) / self.spread[name] for name in self.features]
+        return np.stack(scaled, axis=-1)
+
+
+class Series(eqx.Module):
+    """A record as a model sees it: inputs, and the targets with a mask of where they were measured."""
+
+    inputs: Inputs
+    targets: Float[Array, "time target"]
+    measured: Bool[Array, "time target"]
+
+    @classmethod
+    def of(cls, dataset: xr.Dataset, scaler: Scaler, *, prescribed: bool = False, dtype: Any = None) -> "Series":
+        """Arrays of a canonical dataset; without targets in the dataset nothing counts as measured.
+
+        Args:
+            dataset: Canonical dataset with forcing without gaps. [SI]
+            scaler: Normalizes the features. [1]
+            prescribed: Whether net radiation drives the model in the place of longwave. [1]
+            dtype: Precision; None is JAX's default. [1]
+
+        Raises:
+            DataError: A forcing variable is missing or has gaps.
+        """
+        names = (*FORCING, radiation_name(prescribed))
+        for name in names:
+            require_complete(dataset, name)
+        dtype = jnp.zeros(()).dtype if dtype is None else dtype
+
+        def array(values: np.ndarray) -> Array:
+            return jnp.asarray(np.asarray(values, dtype))
+
+        weather = {name: array(dataset[name].values) for name in FORCING}
+        forcing = Forcing(**weather, radiation=array(dataset[radiation_name(prescribed)].values))
+        inputs = Inputs(forcing, array(scaler.apply(features(dataset, prescribed))), array(dataset.attrs["timestep_s"]))
+        none = np.full(dataset.sizes["time"], np.nan)
+        seen = [measured(dataset, name) if name in dataset else np.isfinite(none) for name in TARGETS]
+        values = [
+            np.where(ok, dataset[name].values if name in dataset else none, 0.0)
+            for name, ok in zip(TARGETS, seen, strict=True)
+        ]
+        return cls(inputs, array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)))
+
+
+def require_complete(dataset: xr.Dataset, name: str) -> None:
+    """Check that a variable is there and has no gap: NaN forcing would spread through the state for good."""
+    site = dataset.attrs.get("site", "the record")
+    if name not in dataset:
+        other = "prescribed" if name == "longwave_down" else "balance"
+        hint = f'set radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
+        raise DataError(f"{site}: no {name}, which drives the model.\n  to go on: {hint}.")
+    gaps = ~np.isfinite(dataset[name].values)
+    if gaps.any():
+        first = str(dataset["time"].values[gaps][0])[:16]
+        raise DataError(
+            f"{site}: {name} is missing at {gaps.sum()} of {len(gaps)} steps, first at {first}.\n"
+            "  to go on: fill it with `bowen.data.fill_forcing`, or choose a period without the gap."
+        )
+
+
+def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str) -> xr.Dataset:
+    """What a model told of a series, with units, names and bounds in the attributes.
+
+    Args:
+        model: The model that was run; its base parameters give what the offsets move. [1]
+        record: Records with a leading time axis. [1]
+        like: The dataset that drove the run: its time axis and site. [1]
+        name: Name of the model, kept in the attributes. [1]
+
+    Raises:
+        ModelError: A value is not finite; the message tells which, when and where.
+    """
+    time = like["time"]
+    variables = described(record.fluxes)
+    if record.state is not None:
+        variables |= described(record.state)
+        warmth = variables.pop("soil_warmth")[1]
+        attributes = {"units": "K", "long_name": "Temperature of the soil layers, top down"}
+        variables["soil_temperature"] = (("time", "layer"), MELTING_POINT + warmth, attributes)
+    if record.offsets:
+        variables |= learned_parameters(model, record)
+    attributes = {"site": like.attrs.get("site", ""), "model": name}
+    keep = ("latitude", "longitude", "elevation", "igbp", "timestep_s", "utc_offset_hours")
+    dataset = xr.Dataset(variables, {"time": time}, attributes | {k: like.attrs[k] for k in keep if k in like.attrs})
+    if record.state is not None:
+        depth = ("layer", list(LAYER_DEPTH), {"units": "m", "long_name": "Depth of the layer centers"})
+        dataset = dataset.assign_coords(layer_depth=depth)
+    require_finite(dataset)
+    return dataset
+
+
+def described(module: Any) -> dict[str, tuple]:
+    """Variables of a module with a leading time axis, ready for a Dataset."""
+    table = {}
+    for name, meta in declared(module).items():
+        values = np.asarray(getattr(module, name), float)
+        attributes = {"units": meta["unit"], "long_name": meta["meaning"]}
+        table[name] = (("time", "layer")[: values.ndim], values, attributes)
+    return table
+
+
+def learned_parameters(model: Any, record: Record) -> dict[str, tuple]:
+    """Parameters that were learned, through time, with their bounds."""
+    moved = jax.vmap(lambda offsets: shift(model.base, offsets))(record.offsets)
+    table, variables = declared(model.base), {}
+    for name in record.offsets:
+        meta = table[name]
+        (low, high), default = meta["bounds"], float(getattr(model.base, name))
+        attributes = {"units": meta["unit"], "long_name": meta["meaning"], "lower_bound": low, "upper_bound": high}
+        attributes |= {"log_scale": int(meta["log"]), "default": default}
+        variables[f"parameter_{name}"] = ("time", np.asarray(getattr(moved, name), float), attributes)
+    return variables
+
+
+def require_finite(dataset: xr.Dataset) -> None:
+    """Find the first value that is not a number, over all variables."""
+    bad = {
+        name: ~np.isfinite(values.values.reshape(dataset.sizes["time"], -1)).all(-1) for name, values in dataset.items()
+    }
+    broken = {name: int(np.argmax(where)) for name, where in bad.items() if where.any()}
+    if broken:
+        name = min(broken, key=lambda key: broken[key])
+        when = str(dataset["time"].values[broken[name]])[:16]
+        raise ModelError(
+            f"{dataset.attrs['site']}: {dataset.attrs['model']} gave no finite {name} at {when}.\n"
+            "  to go on: look at the forcing of that step with `bowen inspect`; "
+            "if it is sound, lower the learning rate or train in float64."
+        )

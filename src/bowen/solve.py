@@ -1,0 +1,99 @@
+"""Models in time: the scan over a series, and spin-up."""
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import jax
+from jaxtyping import Array, Float
+
+from bowen.land import AbstractLand, Record
+from bowen.quantities import Scalar, quantity, series_length
+from bowen.variables import Forcing, State
+
+
+class Inputs(eqx.Module):
+    """What drives a model over a series: the weather, what a network sees of it, and the step length."""
+
+    forcing: Forcing
+    features: Float[Array, "time feature"] = quantity("1", "Normalized inputs of a network")
+    dt: Scalar = quantity("s", "Length of a forcing interval")
+
+    def window(self, start: Any, length: int) -> "Inputs":
+        """The `length` steps from `start` on; `start` may be traced, `length` may not."""
+
+        def cut(series: Array) -> Array:
+            return jax.lax.dynamic_slice_in_dim(series, start, length)
+
+        return self.each(cut)
+
+    def each(self, transform: Callable[[Array], Array]) -> "Inputs":
+        """Transform every series, the step length excepted."""
+        return Inputs(jax.tree.map(transform, self.forcing), transform(self.features), self.dt)
+
+
+def everything(record: Record) -> Record:
+    """Keep all a model tells."""
+    return record
+
+
+def roll(
+    model: AbstractLand,
+    carry: Any,
+    inputs: Inputs,
+    select: Callable[[Record], Any] = everything,
+    segment: int | None = None,
+) -> tuple[Any, Any]:
+    """Advance a model over a series, from what it carries.
+
+    Args:
+        model: Any land model. [1]
+        carry: From `model.start(state)` or an earlier roll. [1]
+        inputs: Series, time leading. [1]
+        select: Which part of the records to keep; what is not kept costs no memory. [1]
+        segment: Steps whose intermediate values are recomputed in the backward pass instead of stored; must divide the
+            number of steps. None stores everything. [1]
+
+    Returns:
+        The last carry, and the selected records with a leading time axis.
+    """
+
+    def advance(carry, now):
+        forcing, features = now
+        carry, record = model.advance(carry, forcing, features, inputs.dt)
+        return carry, select(record)
+
+    series = (inputs.forcing, inputs.features)
+    if segment is None:
+        return jax.lax.scan(advance, carry, series)
+    count, rest = divmod(series_length(inputs.features), segment)
+    if rest:
+        raise ValueError(f"segment of {segment} steps does not divide the series of {count * segment + rest}.")
+    cut = jax.tree.map(lambda x: x.reshape(count, segment, *x.shape[1:]), series)
+    carry, kept = jax.lax.scan(jax.checkpoint(lambda c, part: jax.lax.scan(advance, c, part)), carry, cut)
+    return carry, jax.tree.map(lambda x: x.reshape(count * segment, *x.shape[2:]), kept)
+
+
+@eqx.filter_jit
+def simulate(
+    model: AbstractLand, state: State, inputs: Inputs, select: Callable[[Record], Any] = everything
+) -> tuple[Any, Any]:
+    """Run a model over a series from a physical state; returns the last carry and the records, time leading."""
+    return roll(model, model.start(state), inputs, select)
+
+
+@eqx.filter_jit
+def spin_up(model: AbstractLand, state: State, inputs: Inputs, cycles: int = 3) -> Any:
+    """Cycle a model over a series (a year, as a rule) until it forgets where it began; returns what it then carries.
+
+    Args:
+        model: Any land model. [1]
+        state: Where to begin. [1]
+        inputs: The series to cycle over. [1]
+        cycles: How often. [1]
+    """
+
+    def cycle(carry, _):
+        return roll(model, carry, inputs, lambda record: None)
+
+    return jax.lax.scan(cycle, model.start(state), None, length=cycles)[0]
