@@ -1,0 +1,61 @@
+"""What time it is at a tower, judged by its light: the offset from UTC, and stamps that are off."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+_ENOUGH = 2 * 366 * 86400  # s of record; more would not say more
+_LARGEST_LAG, _LAG_STEP = 90, 10  # min
+_MAINLAND = 3  # h; clocks of countries stray from their longitude by no more
+
+
+def offset_by_light(dataset: xr.Dataset) -> float:
+    """The offset of a record's clock from UTC under which its light agrees best with the sun.
+
+    Args:
+        dataset: A record with `shortwave_down` and the attribute longitude.
+
+    Returns:
+        Whole hours. [h]
+    """
+    middle = round(dataset.attrs["longitude"] / 15.0)
+    hours = np.arange(middle - _MAINLAND, middle + _MAINLAND + 1)
+    return float(hours[int(np.argmax([_agreement(dataset, 60.0 * hour) for hour in hours]))])
+
+
+def light_lag(dataset: xr.Dataset) -> float | None:
+    """By how much the light of a record comes after the sun that its stamps and its clock promise.
+
+    A lag of half or a whole step tells of stamps at the middle or the end of the averaging interval.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        Lag, to 10 min; None where the record has no daylight. [min]
+    """
+    lags = np.arange(-_LARGEST_LAG, _LARGEST_LAG + 1, _LAG_STEP)
+    scores = [_agreement(dataset, 60.0 * dataset.attrs["utc_offset_hours"] + lag) for lag in lags]
+    return float(lags[int(np.argmax(scores))]) if np.isfinite(scores).all() else None
+
+
+def _agreement(dataset: xr.Dataset, offset: float) -> float:
+    """Correlation of measured light with the sine of the sun's elevation, for a clock `offset` minutes before UTC."""
+    from pvlib import solarposition  # here, because it takes as long to import as all the rest
+
+    step = dataset.attrs["timestep_s"]
+    record = dataset.isel(time=slice(round(_ENOUGH / step)))
+    middle = pd.DatetimeIndex(record.time.values) + pd.Timedelta(seconds=step / 2) - pd.Timedelta(minutes=offset)
+    day = middle.day_of_year.to_numpy()
+    minutes = np.asarray(middle.hour * 60 + middle.minute)
+    hour_angle = np.radians(
+        (minutes + solarposition.equation_of_time_spencer71(day)) / 4.0 + dataset.attrs["longitude"] - 180.0
+    )
+    declination = solarposition.declination_spencer71(day)
+    latitude = np.radians(dataset.attrs["latitude"])
+    height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
+    light = record.shortwave_down.values
+    known = np.isfinite(light)
+    if known.sum() < 2 or np.ptp(light[known]) == 0.0:
+        return np.nan
+    return float(np.corrcoef(np.maximum(height[known], 0.0), light[known])[0, 1])

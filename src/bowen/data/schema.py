@@ -1,0 +1,288 @@
+"""The catalogue of names: what each quantity is called, measured in and bounded by, in every convention we meet."""
+
+import difflib
+import enum
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import xarray as xr
+
+from bowen.errors import DataError
+
+
+class QC(enum.IntEnum):
+    """Where a value comes from. Only `MEASURED` steps train or score a model."""
+
+    MEASURED = 0
+    FILLED_GOOD = 1
+    FILLED_MEDIUM = 2
+    FILLED_POOR = 3
+    REANALYSIS = 4
+    ESTIMATED = 5
+    INTERPOLATED = 6
+    MEAN_DIURNAL_COURSE = 7
+    MISSING = 9
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One quantity: its name here, its CF description, its names elsewhere, and the values nature allows.
+
+    `alma` is the name written to files, `aliases` other names found in ALMA-like files, `fluxnet` the columns of
+    FLUXNET files in order of preference; `valid_range` is in `units`. States hold at the end of the step, the rest
+    are means over it.
+    """
+
+    name: str
+    units: str
+    long_name: str
+    standard_name: str = ""
+    alma: str = ""
+    aliases: tuple[str, ...] = ()
+    fluxnet: tuple[str, ...] = ()
+    valid_range: tuple[float, float] = (-math.inf, math.inf)
+    state: bool = False
+
+
+_WEATHER = (
+    Variable(
+        "shortwave_down",
+        "W m-2",
+        "Incoming shortwave radiation",
+        "surface_downwelling_shortwave_flux_in_air",
+        alma="SWdown",
+        fluxnet=("SW_IN_F", "SW_IN_F_MDS", "SW_IN"),
+        valid_range=(-20.0, 1500.0),
+    ),
+    Variable(
+        "longwave_down",
+        "W m-2",
+        "Incoming longwave radiation",
+        "surface_downwelling_longwave_flux_in_air",
+        alma="LWdown",
+        fluxnet=("LW_IN_F", "LW_IN_F_MDS", "LW_IN_JSB_F", "LW_IN"),
+        valid_range=(30.0, 700.0),
+    ),
+    Variable(
+        "net_radiation",
+        "W m-2",
+        "Net radiation, positive downward",
+        "surface_net_downward_radiative_flux",
+        alma="Rnet",
+        fluxnet=("NETRAD",),
+        valid_range=(-400.0, 1400.0),
+    ),
+    Variable(
+        "air_temperature",
+        "K",
+        "Air temperature at the reference height",
+        "air_temperature",
+        alma="Tair",
+        fluxnet=("TA_F", "TA_F_MDS", "TA"),
+        valid_range=(183.0, 333.0),
+    ),
+    Variable(
+        "specific_humidity",
+        "kg kg-1",
+        "Specific humidity of the air at the reference height",
+        "specific_humidity",
+        alma="Qair",
+        valid_range=(0.0, 0.06),
+    ),
+    Variable(
+        "vapor_pressure_deficit",
+        "Pa",
+        "Vapor pressure deficit of the air at the reference height",
+        "water_vapor_saturation_deficit_in_air",
+        alma="VPD",
+        fluxnet=("VPD_F", "VPD_F_MDS", "VPD"),
+        valid_range=(-50.0, 15000.0),
+    ),
+    Variable(
+        "relative_humidity",
+        "1",
+        "Relative humidity of the air at the reference height",
+        "relative_humidity",
+        alma="RH",
+        fluxnet=("RH",),
+        valid_range=(0.0, 1.1),
+    ),
+    Variable(
+        "air_pressure",
+        "Pa",
+        "Air pressure at the surface",
+        "surface_air_pressure",
+        alma="PSurf",
+        aliases=("Psurf",),
+        fluxnet=("PA_F", "PA"),
+        valid_range=(4.0e4, 1.1e5),
+    ),
+    Variable(
+        "wind_speed",
+        "m s-1",
+        "Wind speed at the reference height",
+        "wind_speed",
+        alma="Wind",
+        fluxnet=("WS_F", "WS"),
+        valid_range=(0.0, 75.0),
+    ),
+    Variable(
+        "precipitation",
+        "kg m-2 s-1",
+        "Precipitation as measured",
+        "precipitation_flux",
+        alma="Precip",
+        fluxnet=("P_F", "P"),
+        valid_range=(-1e-9, 0.15),
+    ),
+    Variable(
+        "leaf_area_index",
+        "m2 m-2",
+        "Leaf area index",
+        "leaf_area_index",
+        alma="LAI",
+        fluxnet=("LAI",),
+        valid_range=(0.0, 20.0),
+    ),
+)
+
+_TARGETS = (
+    Variable(
+        "latent_heat",
+        "W m-2",
+        "Latent heat flux, positive upward",
+        "surface_upward_latent_heat_flux",
+        alma="Qle",
+        fluxnet=("LE_F_MDS",),
+        valid_range=(-1000.0, 2000.0),
+    ),
+    Variable(
+        "sensible_heat",
+        "W m-2",
+        "Sensible heat flux, positive upward",
+        "surface_upward_sensible_heat_flux",
+        alma="Qh",
+        fluxnet=("H_F_MDS",),
+        valid_range=(-1000.0, 2000.0),
+    ),
+    Variable(
+        "ground_heat",
+        "W m-2",
+        "Heat flux into the ground, positive downward",
+        "downward_heat_flux_at_ground_level_in_soil",
+        alma="Qg",
+        fluxnet=("G_F_MDS",),
+        valid_range=(-1000.0, 1500.0),
+    ),
+    Variable(
+        "latent_heat_corrected",
+        "W m-2",
+        "Latent heat flux corrected for energy balance closure",
+        "surface_upward_latent_heat_flux",
+        alma="Qle_cor",
+        fluxnet=("LE_CORR",),
+        valid_range=(-5000.0, 5000.0),
+    ),
+    Variable(
+        "sensible_heat_corrected",
+        "W m-2",
+        "Sensible heat flux corrected for energy balance closure",
+        "surface_upward_sensible_heat_flux",
+        alma="Qh_cor",
+        fluxnet=("H_CORR",),
+        valid_range=(-5000.0, 5000.0),
+    ),
+)
+
+_WATER = "kg m-2 s-1"
+_SUBLIMATION = "tendency_of_atmosphere_mass_content_of_water_vapor_due_to_sublimation_of_surface_snow_and_ice"
+_SIMULATED = (
+    Variable("vaporization_heat", "W m-2", "Heat spent on evaporation at constant latent heat, closing the budget"),
+    Variable("evapotranspiration", _WATER, "Evaporation and sublimation", "water_evapotranspiration_flux", "Evap"),
+    Variable("root_evaporation", _WATER, "Evaporation from the root zone"),
+    Variable("snow_sublimation", _WATER, "Sublimation from snow", _SUBLIMATION, "SubSnow"),
+    Variable("snow_melt", _WATER, "Snow melt", "surface_snow_melt_flux", "Qsm"),
+    Variable("rainfall", _WATER, "Rain, corrected for undercatch", "rainfall_flux", "Rainf"),
+    Variable("snowfall", _WATER, "Snow, corrected for undercatch", "snowfall_flux", "Snowf"),
+    Variable("external_supply", _WATER, "Irrigation or deep water reaching the root zone"),
+    Variable("drainage", _WATER, "Drainage from the root zone to groundwater"),
+    Variable("runoff", _WATER, "Outflow of groundwater", "subsurface_runoff_flux", "Qsb"),
+    Variable("albedo", "1", "Albedo", "surface_albedo", "Albedo"),
+    Variable("aerodynamic_conductance", "m s-1", "Aerodynamic conductance of heat and vapor", alma="ACond"),
+    Variable("surface_temperature", "K", "Surface temperature", "surface_temperature", "AvgSurfT", state=True),
+    Variable("soil_temperature", "K", "Soil temperature by layer", "soil_temperature", "SoilTemp", state=True),
+    Variable("snow_water", "kg m-2", "Snow water equivalent", "surface_snow_amount", "SWE", state=True),
+    Variable("root_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", state=True),
+    Variable("groundwater", "kg m-2", "Groundwater", state=True),
+    Variable("energy_residual", "W m-2", "Energy the budget cannot account for"),
+    Variable("water_residual", _WATER, "Water the budget cannot account for"),
+)
+
+SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_SIMULATED)}
+WEATHER = tuple(variable.name for variable in _WEATHER)
+TARGETS = tuple(variable.name for variable in _TARGETS)
+FORCING = (  # what no record can do without, besides one of RADIATION
+    "shortwave_down",
+    "air_temperature",
+    "specific_humidity",
+    "vapor_pressure_deficit",
+    "air_pressure",
+    "wind_speed",
+    "precipitation",
+)
+RADIATION = ("longwave_down", "net_radiation")
+
+
+def attributes(name: str) -> dict[str, Any]:
+    """What a file says about the variable `name`, or about the flag variable `<name>_qc`.
+
+    Args:
+        name: A canonical name, with or without `_qc`.
+
+    Returns:
+        CF attributes: units, long_name, cell_methods and, where CF has one, standard_name; for a flag
+        flag_values and flag_meanings.
+
+    Raises:
+        DataError: The catalogue has no such name.
+    """
+    if name.endswith("_qc"):
+        return {
+            "long_name": f"Origin of {name.removesuffix('_qc')}",
+            "flag_values": [int(code) for code in QC],
+            "flag_meanings": " ".join(code.name.lower() for code in QC),
+        }
+    if name not in SCHEMA:
+        raise DataError(f"`{name}` is not in the catalogue of variables. {nearest([name], SCHEMA)}")
+    variable = SCHEMA[name]
+    standard_name = {"standard_name": variable.standard_name} if variable.standard_name else {}
+    methods = "time: point" if variable.state else "time: mean"
+    return {"units": variable.units, "long_name": variable.long_name, "cell_methods": methods, **standard_name}
+
+
+def describe(dataset: xr.Dataset) -> xr.Dataset:
+    """The same dataset with the catalogue's attributes on each variable it knows; what was said already stays."""
+    described = dataset.copy()
+    for name in described.data_vars:
+        if str(name) in SCHEMA or str(name).removesuffix("_qc") in SCHEMA:
+            described[name].attrs = {**attributes(str(name)), **described[name].attrs}
+    return described
+
+
+def nearest(wanted: Iterable[str], present: Iterable[str]) -> str:
+    """A sentence naming what is there and sounds like what was wanted, or everything if nothing does.
+
+    Args:
+        wanted: The names looked for.
+        present: The names there are.
+
+    Returns:
+        "Nearest here: a, b." or "Here: a, b, c.", shortened to twelve names.
+    """
+    names = [str(name) for name in present]
+    close = [match for name in wanted for match in difflib.get_close_matches(name, names, n=3, cutoff=0.5)]
+    listed = list(dict.fromkeys(close)) or names
+    more = ", …" if len(listed) > 12 else ""
+    return f"{'Nearest here' if close else 'Here'}: {', '.join(listed[:12]) or 'nothing'}{more}."

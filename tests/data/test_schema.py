@@ -1,0 +1,63 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.data import QC, SCHEMA, attributes
+from bowen.data.humidity import saturation_vapor_pressure, specific_humidity, vapor_pressure
+from bowen.data.units import to_si
+from bowen.errors import DataError
+from bowen.physics import thermo
+
+
+def test_no_name_means_two_things():
+    for convention in ("alma", "fluxnet"):
+        names = [getattr(variable, convention) for variable in SCHEMA.values()]
+        flat = [name for entry in names for name in ([entry] if isinstance(entry, str) else entry) if name]
+        flat += [alias for variable in SCHEMA.values() for alias in variable.aliases] if convention == "alma" else []
+        assert len(flat) == len(set(flat))
+
+
+@pytest.mark.parametrize("name", SCHEMA)
+def test_every_variable_is_described(name):
+    described = attributes(name)
+    assert described["units"] and described["long_name"] and described["cell_methods"].startswith("time: ")
+    low, high = SCHEMA[name].valid_range
+    assert low < high
+
+
+def test_flags_are_described():
+    described = attributes("air_temperature_qc")
+    assert described["flag_values"] == [int(code) for code in QC] == [0, 1, 2, 3, 4, 5, 6, 7, 9]
+    assert described["flag_meanings"].split()[-1] == "missing"
+
+
+def test_an_unknown_name_is_named():
+    with pytest.raises(DataError, match=r"`latent_heet` is not in the catalogue .* Nearest here: latent_heat"):
+        attributes("latent_heet")
+
+
+@pytest.mark.parametrize(
+    ("name", "units", "value", "expected"),
+    [
+        ("air_pressure", "kPa", 95.3, 95300.0),
+        ("air_pressure", "mbar", 953.0, 95300.0),
+        ("air_temperature", "degrees_Celsius", 20.0, 293.15),
+        ("air_temperature", "k", 293.15, 293.15),
+        ("precipitation", "mm/s", 1e-3, 1e-3),
+        ("leaf_area_index", "-", 3.0, 3.0),
+        ("specific_humidity", "g/kg", 10.0, 0.01),
+    ],
+)
+def test_units_become_those_of_the_catalogue(name, units, value, expected):
+    np.testing.assert_allclose(to_si(np.asarray(value), units, name, "file"), expected, rtol=1e-12)
+
+
+def test_air_is_the_same_here_as_in_the_physics():
+    temperature = np.linspace(230.0, 320.0, 10)
+    saturated = saturation_vapor_pressure(temperature)
+    np.testing.assert_allclose(saturated, thermo.saturation_vapor_pressure(jnp.asarray(temperature)), rtol=1e-14)
+    vapor = 0.6 * saturated
+    humidity = specific_humidity(vapor, np.asarray(9e4))
+    theirs = thermo.specific_humidity(jnp.asarray(vapor), jnp.asarray(9e4))
+    np.testing.assert_allclose(humidity, theirs, rtol=1e-14)
+    np.testing.assert_allclose(vapor_pressure(humidity, np.asarray(9e4)), vapor, rtol=1e-12)
