@@ -31,6 +31,7 @@ SITE = {
     "source": "twin experiment: made by bowen itself",
     "assumptions": "",
 }
+SOIL = "CMF"  # class of the twin's soil
 NOISE = 0.05  # share of the spread of a flux that is added as measurement error
 
 
@@ -44,7 +45,7 @@ def weather(days: int, seed: int) -> xr.Dataset:
     random = np.random.default_rng(seed)
     time = pd.date_range("2001-03-01", periods=days * 48, freq="30min")
     hour = np.asarray(time.hour + time.minute / 60.0 + 0.25)
-    season = np.cos(2 * np.pi * (np.asarray(time.dayofyear) - 172) / 365)
+    season = np.cos(2 * np.pi * (np.asarray(time.day_of_year) - 172) / 365)
     elevation = 0.45 + 0.35 * season + 0.75 * np.cos(2 * np.pi * (hour - 12.0) / 24.0) - 0.25
     front = wander(random, days, 3.0)
     cloud = 1 / (1 + np.exp(-1.5 * front))
@@ -121,7 +122,7 @@ def twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
         **{name: jnp.asarray(record[name].values) for name in FORCING},
         radiation=jnp.asarray(record["longwave_down"].values),
     )
-    base = parameters_for("MF", "CMF", reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
+    base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(SITE["timestep_s"])))
     model = Twin(base)
     carry = spin_up(model, initial_state(base, forcing.air_temperature.mean()), inputs, 3)

@@ -1,0 +1,52 @@
+"""Whole runs whose numbers are kept: 60 days of made weather, from snow-melt into summer.
+
+`python -m tests.regression.runs` writes the numbers anew, after a change that was meant to move them.
+"""
+
+import json
+from pathlib import Path
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from bowen.classes import parameters_for
+from bowen.hybrid import Hybrid
+from bowen.land import Process, initial_state
+from bowen.series import FORCING
+from bowen.solve import Inputs, simulate
+from bowen.synthetic import weather
+from bowen.variables import Forcing
+
+KEPT = Path(__file__).with_name("numbers.json")
+MODELS = ("process", "hybrid")
+
+
+def inputs() -> Inputs:
+    """Made weather, and features a network can do something with."""
+    record = weather(60, seed=5)
+    record["air_temperature"] -= 8.0  # so that there is snow
+    record["specific_humidity"] *= 0.5
+    arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
+    forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))
+    features = jnp.stack([forcing.shortwave_down / 300.0, forcing.wind_speed / 3.0], axis=-1)
+    return Inputs(forcing, features, jnp.asarray(1800.0))
+
+
+def numbers(kind: str) -> dict[str, float]:
+    """Mean of each flux and last value of each state of a run."""
+    base = parameters_for("MF", "CMF", reference_height=30.0, canopy_height=18.0)
+    model = Process(base)
+    if kind == "hybrid":
+        hybrid = Hybrid(base, ("surface_resistance", "ground_albedo"), features=2, hidden=4, key=jax.random.key(0))
+        weight = 0.5 * jax.random.normal(jax.random.key(1), hybrid.head.weight.shape)
+        model = eqx.tree_at(lambda m: m.head.weight, hybrid, weight)
+    _, record = simulate(model, initial_state(base, jnp.asarray(275.0)), inputs())
+    fluxes = {name: float(series.mean()) for name, series in vars(record.fluxes).items() if "residual" not in name}
+    states = {f"last {name}": float(series[-1].mean()) for name, series in vars(record.state).items()}
+    return fluxes | states
+
+
+if __name__ == "__main__":
+    jax.config.update("jax_enable_x64", True)
+    KEPT.write_text(json.dumps({kind: numbers(kind) for kind in MODELS}, indent=1) + "\n")
