@@ -8,20 +8,14 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    ValidationInfo,
-    model_validator,
-)
+import pydantic
 
 from bowen.errors import ConfigError
 
+DYNAMIC = ("surface_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
+STATIC = ("root_capacity", "critical_saturation", "vegetation_heat_capacity")
+
+Precision = Literal["float32", "float64"]
 Label = Literal["train", "validation", "test"]
 Target = Literal["latent_heat", "sensible_heat"]
 SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
@@ -32,10 +26,10 @@ VegetationClass = Literal[
 
 def setting(default: Any, meaning: str, **bounds: Any) -> Any:
     """A field of a table that knows its meaning, said in `defaults` and in every error about it."""
-    return Field(default, description=meaning, **bounds)
+    return pydantic.Field(default, description=meaning, **bounds)
 
 
-def _anchor(path: Path, info: ValidationInfo) -> Path:
+def _anchor(path: Path, info: pydantic.ValidationInfo) -> Path:
     """Read a path relative to the folder of the file that names it."""
     folder = (info.context or {}).get("folder", Path())
     return folder / path.expanduser()
@@ -48,15 +42,15 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-File = Annotated[Path, AfterValidator(_anchor)]
-Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
-Targets = Annotated[tuple[Target, ...], AfterValidator(_distinct)]
+File = Annotated[Path, pydantic.AfterValidator(_anchor)]
+Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
+Targets = Annotated[tuple[Target, ...], pydantic.AfterValidator(_distinct)]
 
 
-class Table(BaseModel):
+class Table(pydantic.BaseModel):
     """One table of the file: frozen, and closed to settings it does not declare."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Tower(Table):
@@ -87,7 +81,7 @@ class Blocks(Table):
         ("train", "train", "train", "validation", "test"), "What the blocks are for, in turn"
     )
 
-    @model_validator(mode="after")
+    @pydantic.model_validator(mode="after")
     def _complete(self) -> Self:
         if missing := [label for label in get_args(Label) if label not in self.pattern]:
             raise ValueError(f"`pattern` gives no block to {', '.join(missing)}")
@@ -105,7 +99,7 @@ class Periods(Table):
     validation: Period = setting(..., "First and last day of validation")
     test: Period = setting(..., "First and last day of the test")
 
-    @model_validator(mode="after")
+    @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:
         periods = sorted((*getattr(self, label), label) for label in get_args(Label))
         for first, last, label in periods:
@@ -123,8 +117,8 @@ def _split_kind(table: Any) -> str | None:
 
 
 Split = Annotated[
-    Annotated[Blocks, Tag("blocks")] | Annotated[Periods, Tag("periods")],
-    Discriminator(
+    Annotated[Blocks, pydantic.Tag("blocks")] | Annotated[Periods, pydantic.Tag("periods")],
+    pydantic.Discriminator(
         _split_kind, custom_error_type="split_kind", custom_error_message="`kind` should be 'blocks' or 'periods'"
     ),
 ]
@@ -137,17 +131,17 @@ class Model(Table):
         "hybrid", "Physics alone, with a network, or the network alone"
     )
     hidden: int = setting(64, "Width of the LSTM", ge=1, le=4096)
-    dynamic: Names = setting(("surface_resistance",), "Parameters the LSTM sets at every step")
-    static: Names = setting((), "Parameters learned as one number for the site")
+    dynamic: Names = setting(DYNAMIC, "Parameters the LSTM sets at every step")
+    static: Names = setting(STATIC, "Parameters learned as one number for the site")
     states: Literal["none", "fed", "stopped"] = setting(
-        "none", "Model states the LSTM sees: none, all, or all but without their gradient"
+        "fed", "Model states the LSTM sees: none, all, or all but without their gradient"
     )
     solver: Literal["implicit", "adaptive"] = setting("implicit", "The implicit step, or diffrax's adaptive solver")
     substeps: int = setting(2, "Implicit sub-steps in a forcing interval", ge=1, le=60)
     newton: int = setting(5, "Newton iterations in a sub-step", ge=1, le=20)
-    precision: Literal["float32", "float64"] = setting("float64", "Precision of the arithmetic")
+    precision: Precision = setting("float32", "Precision of the arithmetic")
 
-    @model_validator(mode="after")
+    @pydantic.model_validator(mode="after")
     def _learned_once(self) -> Self:
         if both := [name for name in self.dynamic if name in self.static]:
             raise ValueError(f"{', '.join(both)} cannot be both `dynamic` and `static`")
@@ -157,12 +151,12 @@ class Model(Table):
 class Training(Table):
     """How the weights are found."""
 
-    steps: int = setting(2000, "Most updates of the weights", ge=0)
-    learning_rate: float = setting(1e-3, "Step of the optimizer", gt=0, le=1)
-    window_days: int = setting(15, "Length of the windows the loss is taken over [d]", ge=1)
-    warmup_days: int = setting(5, "Days run before a window that the loss does not see [d]", ge=0)
-    patience: int = setting(10, "Validations without gain before training stops", ge=1)
-    validate_every: int = setting(50, "Updates between validations", ge=1)
+    steps: int = setting(200, "Most updates of the weights", ge=0)
+    learning_rate: float = setting(5e-3, "Step of the optimizer", gt=0, le=1)
+    window_days: int = setting(20, "Length of the windows the loss is taken over [d]", ge=1)
+    warmup_days: int = setting(10, "Days run before a window that the loss does not see [d]", ge=0)
+    patience: int = setting(20, "Validations without gain before training stops", ge=1)
+    validate_every: int = setting(5, "Updates between validations", ge=1)
     gradient_clip: float = setting(1.0, "Largest norm of the gradient", gt=0)
     weight_decay: float = setting(1e-4, "Decay of the network's weights", ge=0)
     prior_weight: float = setting(1e-3, "Pull of learned parameters toward their defaults", ge=0)
@@ -174,8 +168,10 @@ class Contest(Table):
     """What the rivals of the hybrid do otherwise than it does."""
 
     calibrated: Names = setting(
-        ("surface_resistance", "roughness_length", "root_capacity"), "Parameters that calibrated LaD learns, once each"
-    )
+        ("surface_resistance", "roughness_length", "roughness_ratio_log", "ground_albedo", "emissivity",
+         "thermal_conductivity", "heat_capacity", "root_capacity", "critical_saturation", "vegetation_heat_capacity"),
+        "Parameters that calibrated LaD learns, once each",
+    )  # fmt: skip
     calibration_rate: float = setting(0.03, "Its `learning_rate`; the LSTM's is that of the hybrid", gt=0, le=1)
 
 
@@ -226,7 +222,7 @@ def parse(table: dict[str, Any], *, where: str, folder: Path = Path()) -> Config
     document = json.dumps(table, default=str)
     try:
         return Config.model_validate_json(document, strict=True, context={"folder": folder})
-    except ValidationError as error:
+    except pydantic.ValidationError as error:
         raise ConfigError("\n".join(_sentence(fault, where) for fault in error.errors())) from error
 
 

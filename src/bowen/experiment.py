@@ -16,8 +16,8 @@ from bowen import config as configs
 from bowen import data, runs
 from bowen.adaptive import AdaptiveStep
 from bowen.classes import parameters_for
-from bowen.config import Config
-from bowen.errors import RunError
+from bowen.config import Config, Precision
+from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
 from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
 from bowen.land import (
@@ -29,7 +29,7 @@ from bowen.land import (
     initial_state,
     prescribed_radiation,
 )
-from bowen.quantities import ready_to_learn
+from bowen.quantities import Role, learnable, ready_to_learn
 from bowen.series import TARGETS, Scaler, Series, radiation_name, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.training import Progress, Row, begin, train
@@ -41,7 +41,7 @@ RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation}
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
-Watch = Callable[[Config, Progress, tuple[Row, ...]], None]
+Watch = Callable[[Config, tuple[Row, ...]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +52,38 @@ class Run:
     scaler: Scaler
     model: AbstractLand
     meta: Mapping[str, Any]
+    folder: Path | None = None  # its run directory, if it was trained
 
     @property
     def title(self) -> str:
         """What tables and figures call the model."""
-        return TITLES[self.config.model.kind]
+        return title_of(self.config)
+
+
+def title_of(config: Config) -> str:
+    """What tables and figures call the model of a configuration."""
+    learns = config.model.kind != "process" or config.model.static
+    return TITLES[config.model.kind] if learns else "LaD"
+
+
+def load_config(path: Path) -> Config:
+    """Read a configuration whose parameters to learn are parameters that may be learned so.
+
+    Raises:
+        ConfigError: It cannot be read, or a setting in it is unknown, missing or impossible.
+    """
+    config = configs.load(path)
+    asked: list[tuple[str, tuple[str, ...], Role]] = [
+        ("[model]: `dynamic`", config.model.dynamic, "dynamic"),
+        ("[model]: `static`", config.model.static, "static"),
+        ("[contest]: `calibrated`", config.contest.calibrated, "static"),
+    ]
+    for setting, names, role in asked:
+        try:
+            learnable(Parameters, names, role)
+        except ValueError as problem:
+            raise ConfigError(f"{path.name} {setting}: {problem}") from problem
+    return config
 
 
 def set_precision(config: Config) -> None:
@@ -140,7 +167,7 @@ def train_run(
         config: What to train, on what.
         folder: Run directory; made if need be.
         dataset: The record; None reads the files the configuration names.
-        watch: Called after every validation, once it is saved.
+        watch: Called with the validations so far: before the first update, and after every one that is saved.
 
     Raises:
         RunError: The directory holds another configuration or was trained on another record.
@@ -148,9 +175,9 @@ def train_run(
     """
     set_precision(config)
     dataset = read_tower(config) if dataset is None else dataset
-    labels = split(config, dataset)
+    chosen = split(config, dataset)
     prescribed = config.tower.radiation == "prescribed"
-    scaler = Scaler.fit(dataset, labels == "train", prescribed)
+    scaler = Scaler.fit(dataset, chosen == "train", prescribed)
     series = Series.of(dataset, scaler, prescribed=prescribed)
     base = base_parameters(config, dataset.attrs)
     model = build(config, scaler, base)
@@ -171,15 +198,20 @@ def train_run(
         progress, rows = runs.load_arrays(checkpoint, like)
         history = tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
 
+    def publish(progress: Progress, history: tuple[Row, ...]) -> None:
+        runs.save_arrays(folder / "weights.npz", progress.best)
+        runs.write_history(folder / "history.csv", Row._fields, history)
+
     def keep(progress: Progress, history: tuple[Row, ...]) -> None:
         runs.save_arrays(checkpoint, progress, history)
-        runs.save_arrays(folder / "weights.npz", progress.best)
-        runs.write_history(folder / "history.csv", history)
-        watch(config, progress, history)
+        publish(progress, history)
+        watch(config, history)
 
+    watch(config, history)
     settings = config.training
-    progress, _ = train(model, series, labels, state, settings, progress=progress, history=history, watch=keep)
-    return Run(config, scaler, progress.best, meta)
+    progress, history = train(model, series, chosen, state, settings, progress=progress, history=history, watch=keep)
+    publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
+    return Run(config, scaler, progress.best, meta, folder)
 
 
 def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
@@ -201,19 +233,25 @@ def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
         )
 
 
-def load_run(folder: Path) -> Run:
+def load_run(folder: Path, precision: Precision | None = None) -> Run:
     """Read a trained model; no code in the directory is executed.
+
+    Args:
+        folder: Run directory.
+        precision: Arithmetic to run the model in; None is what it was trained in.
 
     Raises:
         RunError: A file is missing or damaged, or was written by a version with another format.
         ConfigError: Its configuration is not valid.
     """
     meta = runs.read_meta(folder)
-    config = configs.load(folder / "config.toml")
+    config = load_config(folder / "config.toml")
+    if precision:
+        config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
     set_precision(config)
     scaler = Scaler(**meta["scaler"])
     model, _ = runs.load_arrays(folder / "weights.npz", build(config, scaler, base_parameters(config, meta["site"])))
-    return Run(config, scaler, model, meta)
+    return Run(config, scaler, model, meta, folder)
 
 
 def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
@@ -226,6 +264,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         DataError: The record lacks what drives the model.
         ModelError: The model gave a value that is not finite.
     """
+    set_precision(run.config)
     model, prescribed = run.model, run.config.tower.radiation == "prescribed"
     series = Series.of(dataset, run.scaler, prescribed=prescribed)
     base = base_parameters(run.config, dataset.attrs)
@@ -239,9 +278,14 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
     return to_dataset(model, record, dataset, run.title)
 
 
-def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
-    """Score a simulation: by the split of the run at its own record, as "test" at any other, after 15 days."""
+def labels(run: Run, dataset: xr.Dataset) -> np.ndarray:
+    """What each step is to a run: by its split at its own record, "test" at any other, but for 15 days to settle."""
     if data.fingerprint(dataset) == run.meta["fingerprint"]:
-        return score(simulation, dataset, split(run.config, dataset), model=run.title)
-    labels = np.full(dataset.sizes["time"], "test")
-    return score(simulation, dataset, labels, model=run.title, warmup_days=15)
+        return split(run.config, dataset)
+    settled = np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= 15 * 86400
+    return np.where(settled, "test", "")
+
+
+def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
+    """Score a simulation of a run, by what each step is to it."""
+    return score(simulation, dataset, labels(run, dataset), model=run.title)

@@ -8,6 +8,7 @@ history.csv     loss and validation by update
 """
 
 import csv
+import hashlib
 import json
 import zipfile
 import zlib
@@ -19,6 +20,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 
 from bowen.errors import RunError
 from bowen.files import replacing
@@ -54,10 +56,7 @@ def load_arrays(path: Path, like: Any) -> tuple[Any, np.ndarray]:
     except FileNotFoundError as problem:
         raise RunError(f"{path}: is not there.\n  to go on: train again with `bowen train`.") from problem
     except DAMAGED as problem:
-        raise RunError(
-            f"{path}: is damaged ({problem}).\n"
-            "  to go on: restore it from a copy, or remove the run directory and train again."
-        ) from problem
+        raise damaged(path, problem) from problem
     odd = set(wanted) ^ set(arrays)
     odd |= {place for place in set(wanted) & set(arrays) if wanted[place].shape != arrays[place].shape}
     if odd:
@@ -94,7 +93,13 @@ def write_meta(folder: Path, config: str, meta: Mapping[str, Any]) -> None:
     """
     versions = {name: version(name) for name in ("bowen", "jax", "equinox", "optax", "numpy")}
     write_text(folder / "config.toml", config)
-    write_text(folder / "run.json", json.dumps({"format": FORMAT, "versions": versions, **meta}, indent=1) + "\n")
+    content = {"format": FORMAT, "versions": versions, **meta}
+    write_text(folder / "run.json", json.dumps({**content, "checksum": checksum(content)}, indent=1) + "\n")
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """SHA-256 of what a file says, whatever its layout."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def read_meta(folder: Path) -> dict[str, Any]:
@@ -106,36 +111,51 @@ def read_meta(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     try:
         meta = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as problem:
-        raise RunError(
-            f"{folder}: is not a run directory, it has no run.json.\n  to go on: make one with `bowen train`."
-        ) from problem
-    except (OSError, ValueError) as problem:
-        raise RunError(
-            f"{path}: is damaged ({problem}).\n  to go on: restore it from a copy, or train again."
-        ) from problem
-    if not isinstance(meta, dict) or meta.get("format") != FORMAT:
-        found = meta.get("format") if isinstance(meta, dict) else None
-        wrote = (
-            meta.get("versions", {}).get("bowen", "an unknown version") if isinstance(meta, dict) else "something else"
-        )
+        found, wrote = meta.get("format"), meta.get("versions", {}).get("bowen", "of an unknown version")
+        sound = meta.pop("checksum", None) == checksum(meta)
+    except (FileNotFoundError, NotADirectoryError) as problem:
+        inside = ", ".join(str(other.parent) for other in sorted(folder.glob("*/run.json")))
+        remedy = f"name one inside it: {inside}" if inside else "make one with `bowen train`"
+        raise RunError(f"{folder}: is not a run directory, it has no run.json.\n  to go on: {remedy}.") from problem
+    except (OSError, ValueError, AttributeError) as problem:
+        raise damaged(path, problem) from problem
+    if found != FORMAT:
         raise RunError(
             f"{path}: has format {found}, written by bowen {wrote}; this version reads format {FORMAT}.\n"
-            "  to go on: use the version that wrote it, or train again."
+            "  to go on: use the version that wrote it, or train again into another directory."
         )
+    if not sound:
+        raise damaged(path, "its checksum differs")
     return meta
 
 
-def write_history(path: Path, rows: tuple[Any, ...]) -> None:
+def damaged(path: Path, why: object) -> RunError:
+    """The error of a file that is not what was written."""
+    return RunError(
+        f"{path}: is damaged ({why}).\n  to go on: restore it from a copy, or remove the run directory and train again."
+    )
+
+
+def write_history(path: Path, columns: tuple[str, ...], rows: tuple[Any, ...]) -> None:
     """Write the validations of a training as a table.
 
     Raises:
         RunError: The file cannot be written.
     """
     with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(rows[0]._fields)
-        table.writerows(rows)
+        csv.writer(file).writerows([columns, *rows])
+
+
+def read_history(path: Path) -> pd.DataFrame:
+    """Read the validations of a training.
+
+    Raises:
+        RunError: The file is missing or damaged.
+    """
+    try:
+        return pd.read_csv(path, dtype=float)
+    except (OSError, ValueError) as problem:
+        raise damaged(path, problem) from problem
 
 
 def write_text(path: Path, text: str) -> None:

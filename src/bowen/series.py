@@ -134,7 +134,7 @@ class Series(eqx.Module):
             require_complete(dataset, name)
         dtype = jnp.zeros(()).dtype if dtype is None else dtype
 
-        def array(values: np.ndarray) -> Array:
+        def array(values: Any) -> Array:
             return jnp.asarray(np.asarray(values, dtype))
 
         weather = {name: array(dataset[name].values) for name in FORCING}

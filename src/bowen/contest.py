@@ -1,0 +1,240 @@
+"""Several models at one tower: trained on the same steps of one record, then laid side by side."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen import data, runs
+from bowen.config import Config
+from bowen.errors import RunError
+from bowen.evaluate import write_scores
+from bowen.experiment import (
+    Run,
+    Watch,
+    base_parameters,
+    build,
+    labels,
+    load_config,
+    load_run,
+    read_tower,
+    score_run,
+    set_precision,
+    simulate_run,
+    train_run,
+)
+from bowen.report import write_report
+
+PRINCIPAL = "hybrid"  # the contestant whose simulation is kept
+
+
+class Comparison(NamedTuple):
+    """Models at one tower: what each gave, by name, and how well that fits."""
+
+    dataset: xr.Dataset
+    split: np.ndarray
+    simulations: Mapping[str, xr.Dataset]
+    scores: pd.DataFrame
+    history: Mapping[str, pd.DataFrame]
+
+
+def contestants(config: Config) -> dict[str, Config]:
+    """Configurations of calibrated LaD, the hybrid and the LSTM, by the name of their folder."""
+    calibration = {"learning_rate": config.contest.calibration_rate}
+    return {
+        "calibrated-lad": varied(config, {"kind": "process", "static": config.contest.calibrated}, calibration),
+        "hybrid": varied(config, {"kind": "hybrid"}),
+        "lstm": varied(config, {"kind": "network"}),
+    }
+
+
+def varied(config: Config, model: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> Config:
+    """A configuration with other settings of the model and of training."""
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(update=model),
+            "training": config.training.model_copy(update=training or {}),
+        }
+    )
+
+
+def contest(
+    config: Config,
+    folder: Path,
+    *,
+    dataset: xr.Dataset | None = None,
+    watch: Watch = lambda *_: None,
+    notes: Iterable[str] = (),
+) -> pd.DataFrame:
+    """Train calibrated LaD, the hybrid and the LSTM on one record, and compare them with LaD as it comes.
+
+    Each contestant has a run directory in `folder`, so that an interrupted contest goes on where it was. Beside them
+    are written `scores.csv`, `report.html` and `simulation.nc`, which is the hybrid's.
+
+    Args:
+        config: The hybrid; its table `contest` tells what the others do otherwise.
+        folder: Where to.
+        dataset: The record; None reads the files the configuration names.
+        watch: See `train_run`.
+        notes: Sentences for the report.
+
+    Returns:
+        The scores, in the long format.
+
+    Raises:
+        DataError: The record cannot be used.
+        RunError: The folder holds other runs, or cannot be written.
+    """
+    set_precision(config)
+    dataset = read_tower(config) if dataset is None else dataset
+    trained = {
+        name: train_run(chosen, folder / name, dataset=dataset, watch=watch)
+        for name, chosen in contestants(config).items()
+    }
+    comparison = compare([as_it_comes(trained["calibrated-lad"]), *trained.values()], dataset)
+    write_scores(comparison.scores, folder / "scores.csv")
+    simulation = comparison.simulations[trained[PRINCIPAL].title]
+    data.write_netcdf(data.to_alma(simulation), folder / "simulation.nc")
+    report(comparison, folder / "report.html", notes=notes)
+    return comparison.scores
+
+
+def as_it_comes(run: Run) -> Run:
+    """The Land Dynamics model with the parameters of the site's classes, which nobody has trained."""
+    config = varied(run.config, {"kind": "process", "static": ()})
+    model = build(config, run.scaler, base_parameters(config, run.meta["site"]))
+    return dataclasses.replace(run, config=config, model=model, folder=None)
+
+
+def named(models: Iterable[Run]) -> dict[str, Run]:
+    """Models by title; where two have one title, it is followed by the run directory."""
+    models = list(models)
+    count = Counter(model.title for model in models)
+    return {model.title if count[model.title] == 1 else f"{model.title} ({model.folder})": model for model in models}
+
+
+def evaluate(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.DataFrame:
+    """Score models at one record, or each at its own.
+
+    Args:
+        models: At least one.
+        dataset: The record; None reads the files each model was trained on.
+
+    Raises:
+        DataError: The record cannot be used.
+    """
+    scores = []
+    for name, model in named(models).items():
+        record = read_tower(model.config) if dataset is None else dataset
+        scores.append(score_run(model, simulate_run(model, record), record).assign(model=name))
+    return pd.concat(scores, ignore_index=True)
+
+
+def compare(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
+    """Run models over one record and score them.
+
+    Args:
+        models: At least one.
+        dataset: The record.
+
+    Raises:
+        RunError: The models were trained on different parts of the record.
+    """
+    together = named(models)
+    split, *others = (labels(model, dataset) for model in together.values())
+    if not all(np.array_equal(split, other) for other in others):
+        raise RunError(
+            f"{', '.join(together)}: they do not split this record in the same way.\n"
+            "  to go on: compare models that were trained on the same steps, or give another record with --met."
+        )
+    simulations = {name: simulate_run(model, dataset) for name, model in together.items()}
+    scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
+    history = {
+        name: runs.read_history(model.folder / "history.csv") for name, model in together.items() if model.folder
+    }
+    return Comparison(dataset, split, simulations, pd.concat(scores, ignore_index=True), history)
+
+
+def report(comparison: Comparison, path: Path, *, notes: Iterable[str] = ()) -> Path:
+    """Write a comparison as one self-contained HTML page.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    site = comparison.dataset.attrs["site"]
+    return write_report(
+        path,
+        comparison.dataset,
+        comparison.simulations,
+        comparison.scores,
+        comparison.split,
+        title=f"{site}: {', '.join(comparison.simulations)}",
+        notes=notes,
+        history=comparison.history,
+    )
+
+
+def demo(
+    folder: Path,
+    *,
+    file: Path | None = None,
+    site: Mapping[str, Any] | None = None,
+    watch: Watch = lambda *_: None,
+    say: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Hold the contest at BE-Vie 2014, which is fetched once, or at the tower of another FLUXNET file.
+
+    Args:
+        folder: Where to.
+        file: A FLUXNET file; None is BE-Vie 2014.
+        site: What the file does not say of its site.
+        watch: See `train_run`.
+        say: Takes lines for people.
+
+    Returns:
+        The scores, in the long format.
+
+    Raises:
+        DataError: The file cannot be fetched, or cannot be used.
+        RunError: The folder holds other runs, or cannot be written.
+    """
+    met = data.fetch_demo(report=say) if file is None else file
+    notes = [" ".join(data.ATTRIBUTION.split())] if file is None else []
+    return contest(demo_config(met=met.absolute(), **site or {}), folder, watch=watch, notes=notes)
+
+
+def twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) -> tuple[pd.DataFrame, float]:
+    """Hold the contest on a record made by the model itself, with a surface resistance that is known.
+
+    Args:
+        folder: Where to; the record is written there as well.
+        days: Length of the record. [d]
+        watch: See `train_run`.
+
+    Returns:
+        The scores, and the correlation of the logarithms of the found and the true surface resistance.
+
+    Raises:
+        RunError: The folder holds other runs, or cannot be written.
+    """
+    from bowen.synthetic import SOIL, recovery, twin
+
+    config = demo_config(met=(folder / "twin.nc").absolute(), soil=SOIL)
+    set_precision(config)
+    record, truth = twin(days)
+    data.write_netcdf(data.to_alma(record), config.tower.met)
+    scores = contest(config, folder, watch=watch)
+    return scores, recovery(simulate_run(load_run(folder / PRINCIPAL), read_tower(config)), truth)
+
+
+def demo_config(**tower: Any) -> Config:
+    """The configuration of the demo, at another tower or file."""
+    with resources.as_file(resources.files("bowen") / "demo.toml") as path:
+        config = load_config(path)
+    return config.model_copy(update={"tower": config.tower.model_copy(update=tower)})

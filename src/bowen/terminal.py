@@ -1,0 +1,161 @@
+"""What people see in a terminal: results as tables on stdout, progress and messages on stderr."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import rich.box
+import rich.console
+import rich.progress
+import rich.table
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bowen.config import Config
+    from bowen.experiment import Watch
+    from bowen.training import Row
+
+SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
+TEXT = ("tower", "model", "variable", "units", "budget")  # columns that read from the left
+WIDEST = 160  # of a table that no terminal bounds
+SECONDS_BETWEEN_LINES = 10
+
+
+def say(text: str) -> None:
+    """Tell people something, on stderr."""
+    rich.console.Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def show_json(content: Any) -> None:
+    """Print what a machine may read; numbers that are undefined are null."""
+    print(json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=1))
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table, numbers to the right."""
+    table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in columns:
+        table.add_column(name, justify="left" if name in TEXT else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console = rich.console.Console(highlight=False, markup=False)
+    if not console.is_terminal:
+        console.width = WIDEST
+    console.print(table)
+
+
+def show_scores(scores: "pd.DataFrame") -> None:
+    """Print the scores of the test steps."""
+    from bowen.evaluate import table
+
+    laid = table(scores)
+    chosen = [(target, metric) for target in SYMBOLS for metric in ("nse", "kge", "rmse")]
+    heads = [f"{SYMBOLS[target]} {metric.upper()}" for target, metric in chosen]
+    rows = [[*map(str, index), *(f"{row[key]:.2f}" for key in chosen)] for index, row in laid.iterrows()]  # type: ignore
+    show_table(["tower", "model", *heads], rows)
+    print("Measured steps of the test part; RMSE in W m-2.")
+
+
+def show_audit(found: dict[str, Any]) -> None:
+    """Print how well the budgets close."""
+    rows = [
+        [name, f"{found[f'{name}_residual_max']:.2e}", found[f"{name}_residual_max_time"].replace("T", " "), unit]
+        for name, unit in (("energy", "W m-2"), ("water", "kg m-2 s-1"))
+    ]
+    show_table(["budget", "largest residual", "at", "units"], rows)
+    supplied = found["precipitation"] + found["external_supply"]
+    print(
+        f"Over the record, in kg m-2: {supplied:.1f} supplied, {found['evapotranspiration']:.1f} evaporated, "
+        f"{found['runoff']:.1f} run off, {found['storage_change']:.1f} stored; {found['water_closure']:.1e} left over."
+    )
+
+
+def show_summary(found: dict[str, Any]) -> None:
+    """Print what a record holds."""
+    site = found["site"]
+    first, last = (stamp.replace("T", " ") for stamp in found["period"])
+    print(f"{site['site']}: {site['source']}, {first} to {last}, {found['steps']} steps")
+    print(", ".join(f"{name} {value}" for name, value in site.items() if name not in ("site", "source")))
+    rows = [
+        [
+            entry["name"],
+            entry["units"],
+            *(f"{entry[share]:.0%}" for share in ("measured", "filled", "missing")),
+            *("-" if entry[name] is None else f"{entry[name]:.4g}" for name in ("minimum", "mean", "maximum")),
+        ]
+        for entry in found["variables"]
+    ]
+    show_table(["variable", "units", "measured", "filled", "missing", "minimum", "mean", "maximum"], rows)
+    for sentence in (found["energy"], found["water"], found["clock"], *found["assumptions"]):
+        print(f"- {sentence}")
+
+
+@contextlib.contextmanager
+def showing() -> "Iterator[Watch]":
+    """A function that shows how training goes: bars in a terminal, else now and then a line."""
+    console = rich.console.Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lines()
+        return
+    columns = (
+        rich.progress.SpinnerColumn(),
+        rich.progress.TextColumn("{task.description:<14}"),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TextColumn("{task.fields[news]}"),
+    )
+    with rich.progress.Progress(*columns, console=console) as bars:
+        tasks: dict[str, rich.progress.TaskID] = {}
+
+        def watch(config: "Config", history: "tuple[Row, ...]") -> None:
+            name, done = title(config), history[-1].step + 1 if history else 0
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=config.training.steps, news="")
+            bars.update(tasks[name], completed=done, news=news(config, history))
+
+        yield watch
+
+
+def lines() -> "Watch":
+    """A function that prints the first news of a training, and then not more than a line in some seconds."""
+    said: dict[str, float] = {}
+
+    def watch(config: "Config", history: "tuple[Row, ...]") -> None:
+        name, now = title(config), time.monotonic()
+        if name not in said or now - said[name] >= SECONDS_BETWEEN_LINES or is_last(config, history):
+            said[name] = now
+            done = f"update {history[-1].step + 1} of {config.training.steps}, " if history else ""
+            say(f"{name}: {done}{news(config, history)}")
+
+    return watch
+
+
+def is_last(config: "Config", history: "tuple[Row, ...]") -> bool:
+    """Whether a training has made all its updates."""
+    return bool(history) and history[-1].step + 1 == config.training.steps
+
+
+def title(config: "Config") -> str:
+    """The name of what is trained."""
+    from bowen.experiment import title_of  # here, because it brings JAX, and most commands do without
+
+    return title_of(config)
+
+
+def news(config: "Config", history: "tuple[Row, ...]") -> str:
+    """Loss, skill and time left of a training, in a line."""
+    if not history:
+        return "compiling and spinning up, which takes up to a minute"
+    last, first = history[-1], history[0]
+    text = (
+        f"loss {last.loss:.3f}, validation NSE LE {last.validation_latent_heat:.3f} "
+        f"H {last.validation_sensible_heat:.3f}"
+    )
+    left = config.training.steps - 1 - last.step
+    if last.step == first.step or left <= 0:
+        return text
+    seconds = left * (last.seconds - first.seconds) / (last.step - first.step)
+    return f"{text}, at most {seconds / 60:.0f} min left" if seconds > 90 else f"{text}, at most {seconds:.0f} s left"

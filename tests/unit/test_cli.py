@@ -1,0 +1,234 @@
+"""What the command line says, where it says it, and with which exit code."""
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import bowen
+from bowen import contest, data, experiment, terminal
+from bowen.cli import app
+from bowen.config import Config, Model, Tower, Training
+from bowen.errors import DataError, ModelError
+from bowen.training import Row
+from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
+
+COMMANDS = ("demo", "fetch", "inspect", "train", "simulate", "evaluate", "audit", "report")
+SITE = 'latitude = 50.0\nlongitude = 15.0\nigbp = "GRA"\n'
+
+
+def run(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], prog_name="bowen")
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    assert result.exit_code == code, result.output
+    return result
+
+
+@pytest.fixture
+def csv(tmp_path):
+    (tmp_path / "site.toml").write_text(SITE)
+    return write_csv(tmp_path / "XX-Syn.csv", fluxnet_table())
+
+
+def configuration(folder, text, tower='met = "Met.nc"'):
+    path = folder / "us-me2.toml"
+    path.write_text(f"[tower]\n{tower}\n{text}")
+    return path
+
+
+def test_help_names_every_command_and_the_exit_codes():
+    told = run("--help").stdout
+    assert all(f" {name} " in told for name in COMMANDS)
+    assert "Exit codes" in told
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help(name):
+    assert f"Usage: bowen {name}" in run(name, "--help").stdout
+
+
+def test_without_a_command_there_is_help():
+    assert "Usage: bowen" in run(code=2).output
+
+
+def test_the_version_is_told():
+    assert run("--version").stdout == f"bowen {bowen.__version__}\n"
+
+
+def test_help_does_not_wait_for_jax():
+    code = "import sys; sys.modules.update(dict.fromkeys(['jax', 'xarray', 'pandas', 'matplotlib'])); "
+    done = subprocess.run([sys.executable, "-c", f"{code}from bowen.cli import main; main()", "--help"], check=False)
+    assert done.returncode == 0
+
+
+def test_an_unknown_command_or_option_is_usage():
+    assert "No such command 'teach'" in run("teach", code=2).stderr
+    assert "No such option: --outt" in run("train", "x.toml", "--outt", "y", code=2).stderr
+
+
+def test_the_defaults_are_a_configuration():
+    text = run("train", "--defaults").stdout
+    assert tomllib.loads(text)["training"]["steps"] == Training().steps
+    assert "# Most updates of the weights" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[training]\nwindw_days = 3", r"us-me2.toml [training]: unknown setting `windw_days`. Did you mean `window"),
+        ("[training]\nhidden = 3", r"us-me2.toml [training]: unknown setting `hidden`. It belongs in [model]."),
+        ("[model]\nhidden = 0", r"us-me2.toml [model]: `hidden` = 0: should be greater than or equal to 1."),
+        ("[model", r"us-me2.toml: not valid TOML"),
+        ('[model]\ndynamic = ["surface_resistence"]', "[model]: `dynamic`: `surface_resistence` is not a parameter"),
+        ('[model]\ndynamic = ["heat_capacity"]', "`heat_capacity` cannot be dynamic: a storage coefficient"),
+        ('[model]\nstatic = ["least_wind"]', "us-me2.toml [model]: `static`: `least_wind` cannot be static"),
+        ('[contest]\ncalibrated = ["least_wind"]', "us-me2.toml [contest]: `calibrated`: `least_wind` cannot be"),
+    ],
+    ids=["typo", "table", "bound", "syntax", "no parameter", "not dynamic", "not static", "not calibrated"],
+)
+def test_a_fault_of_the_configuration_is_usage(tmp_path, text, message):
+    result = run("train", configuration(tmp_path, text), "--out", tmp_path / "run", code=2)
+    assert message in result.stderr and not result.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_train_asks_for_what_it_needs(tmp_path):
+    assert "bowen train us-me2.toml --out runs/us-me2" in run("train", code=2).stderr
+    assert "bowen train us-me2.toml --out runs/us-me2" in run("train", tmp_path / "x.toml", code=2).stderr
+    result = run("train", tmp_path / "x.toml", "--out", tmp_path / "run", code=2)
+    assert "x.toml: cannot be read (No such file or directory)" in result.stderr
+
+
+def test_a_fault_of_the_data_is_not_usage(tmp_path):
+    result = run("train", configuration(tmp_path, ""), "--out", tmp_path / "run", code=1)
+    assert "Met.nc: cannot be opened (No such file or directory)" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("name", ["simulate", "evaluate", "audit", "report"])
+def test_what_is_no_run_directory_is_a_fault_of_the_run(tmp_path, name):
+    assert "is not a run directory" in run(name, tmp_path, code=1).stderr
+
+
+def test_a_fault_of_the_model_is_not_usage(tmp_path, monkeypatch):
+    def diverge(*arguments, **options):
+        raise ModelError("the loss is nan at update 3.")
+
+    monkeypatch.setattr(experiment, "train_run", diverge)
+    assert run("train", configuration(tmp_path, ""), "--out", tmp_path, code=1).stderr.startswith("bowen: the loss")
+
+
+def test_stopped_by_the_user_it_says_how_to_go_on(tmp_path, monkeypatch):
+    def stop(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiment, "train_run", stop)
+    result = run("train", configuration(tmp_path, ""), "--out", tmp_path, code=130)
+    assert "the same command goes on from the last checkpoint" in result.stderr
+
+
+def test_inspect_shows_what_a_record_holds(csv):
+    told = run("inspect", csv, "--site", csv.parent / "site.toml").stdout
+    assert told.startswith("XX-Syn: FLUXNET2015 FULLSET, 2012-02-20 00:00 to ")
+    row = next(line for line in told.splitlines() if line.startswith("latent_heat "))
+    assert row.split()[1:7] == ["W", "m-2", "100%", "0%", "0%", "0"]
+    assert "- Canopy height 0.4 m assumed from the class GRA." in told
+
+
+def test_inspect_speaks_json(csv):
+    found = json.loads(run("inspect", csv, "--site", csv.parent / "site.toml", "--json").stdout)
+    assert found["site"]["igbp"] == "GRA" and found["problem"] is None
+    assert {entry["name"] for entry in found["variables"]} >= {"latent_heat", "shortwave_down"}
+
+
+def test_inspect_says_that_a_record_cannot_train(tmp_path):
+    met = write_nc(tmp_path / "XX-Syn_Met.nc", plumber2_files()[0])
+    result = run("inspect", met, "--json", code=1)
+    assert "no latent_heat" in result.stderr
+    assert "no latent_heat" in json.loads(result.stdout)["problem"]
+
+
+def test_inspect_says_that_a_record_cannot_drive(csv):
+    table = fluxnet_table()
+    table.loc[5:600, "WS_F"] = -9999
+    result = run("inspect", write_csv(csv, table), "--site", csv.parent / "site.toml", code=1)
+    assert "wind_speed is missing at 78% of the steps" in result.stderr
+    assert "wind_speed" in result.stdout
+
+
+def test_inspect_says_what_is_missing_to_read_a_record(csv):
+    assert "--site site.toml" in run("inspect", csv, code=1).stderr
+    (csv.parent / "site.toml").write_text(SITE + "tallness = 3.0")
+    assert "unknown key `tallness`" in run("inspect", csv, "--site", csv.parent / "site.toml", code=2).stderr
+
+
+def test_fetch_prints_where_the_file_is(tmp_path, monkeypatch):
+    def fetch(cache, report):
+        report("Whom the data are owed to.")
+        return cache / "FLX.csv"
+
+    monkeypatch.setattr(data, "fetch_demo", fetch)
+    result = run("fetch", "--cache", tmp_path)
+    assert result.stdout == f"{tmp_path / 'FLX.csv'}\n"
+    assert "owed" in result.stderr
+
+
+def test_the_demo_without_a_network_offers_ways_on(tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise DataError("not in the cache. Run `bowen demo --file PATH` or `bowen demo --synthetic`.")
+
+    monkeypatch.setattr(data, "fetch_demo", fail)
+    assert "bowen demo --synthetic" in run("demo", "--out", tmp_path, code=1).stderr
+
+
+def test_the_demo_is_of_one_kind():
+    assert "leave out --file and --site" in run("demo", "--synthetic", "--file", "x.csv", code=2).stderr
+
+
+def test_the_configuration_of_the_demo_is_sound():
+    config = contest.demo_config()
+    assert config.tower.met.name == "FLX_BE-Vie_2014.csv" and config.model.kind == "hybrid"
+    names = list(contest.contestants(config).values())
+    assert [experiment.title_of(chosen) for chosen in names] == ["calibrated LaD", "hybrid", "LSTM"]
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples").glob("*.toml")), ids=lambda p: p.stem)
+def test_the_examples_are_configurations(path):
+    assert experiment.load_config(path).tower.met.name
+
+
+def test_a_contest_differs_only_in_what_it_compares():
+    config = Config(tower=Tower(met=Path("Met.nc")), model=Model(hidden=8), training=Training(learning_rate=0.01))
+    process, hybrid, network = contest.contestants(config).values()
+    assert process.model.static == config.contest.calibrated
+    assert process.training.learning_rate == config.contest.calibration_rate
+    assert hybrid == config
+    assert network == contest.varied(config, {"kind": "network"})
+
+
+HISTORY = (Row(0, 0.9, 0.1, 0.1, 0.1, 20.0), Row(10, 0.5, 0.6, 0.625, 0.575, 25.0))
+
+
+def test_progress_tells_loss_skill_and_time_left():
+    config = Config(tower=Tower(met=Path("Met.nc")), training=Training(steps=111))
+    assert "compiling" in terminal.news(config, ())
+    assert terminal.news(config, HISTORY[:1]) == "loss 0.900, validation NSE LE 0.100 H 0.100"
+    assert terminal.news(config, HISTORY) == "loss 0.500, validation NSE LE 0.625 H 0.575, at most 50 s left"
+
+
+@pytest.mark.parametrize("color", ["1", ""], ids=["terminal", "pipe"])
+def test_progress_goes_to_stderr(capsys, monkeypatch, color):
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("FORCE_COLOR", color)
+    config = Config(tower=Tower(met=Path("Met.nc")), training=Training(steps=11))
+    with terminal.showing() as watch:
+        watch(config, ())
+        watch(config, HISTORY)
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "hybrid" in told.err and "loss 0.500, validation NSE LE 0.625 H 0.575" in told.err
