@@ -1,6 +1,7 @@
 """Strictness for the tests only: double precision, no silent promotion, one CPU."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -10,6 +11,13 @@ jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+
+@pytest.fixture(autouse=True)
+def double_precision_after() -> Iterator[None]:
+    """A command sets the precision of its configuration; leave that of the tests behind."""
+    yield
+    jax.config.update("jax_enable_x64", True)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,6 @@ STATIC = ("root_capacity", "critical_saturation", "vegetation_heat_capacity")
 
 Precision = Literal["float32", "float64"]
 Label = Literal["train", "validation", "test"]
-Target = Literal["latent_heat", "sensible_heat"]
 SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
 VegetationClass = Literal[
     "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT"
@@ -44,7 +43,6 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
 
 File = Annotated[Path, pydantic.AfterValidator(_anchor)]
 Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
-Targets = Annotated[tuple[Target, ...], pydantic.AfterValidator(_distinct)]
 
 
 class Table(pydantic.BaseModel):
@@ -178,7 +176,6 @@ class Contest(Table):
 class Config(Table):
     """Everything a run depends on, except the data."""
 
-    targets: Targets = setting(get_args(Target), "Fluxes the model is trained on", min_length=1)
     tower: Tower
     split: Split = Blocks()
     model: Model = Model()

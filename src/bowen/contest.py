@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bowen import data, runs
-from bowen.config import Config
+from bowen.config import Config, Contest
 from bowen.errors import RunError
 from bowen.evaluate import write_scores
 from bowen.experiment import (
@@ -225,7 +225,9 @@ def twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) 
     """
     from bowen.synthetic import SOIL, recovery, twin
 
-    config = demo_config(met=(folder / "twin.nc").absolute(), soil=SOIL)
+    known = demo_config(met=(folder / "twin.nc").absolute(), soil=SOIL)
+    config = varied(known, {"dynamic": ("surface_resistance",), "static": ()}, {"prior_weight": 1e-4})
+    config = config.model_copy(update={"contest": Contest(calibrated=("surface_resistance",))})
     set_precision(config)
     record, truth = twin(days)
     data.write_netcdf(data.to_alma(record), config.tower.met)

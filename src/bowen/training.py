@@ -23,6 +23,8 @@ from bowen.solve import Inputs, roll
 from bowen.variables import State
 from bowen.windows import Layout, Windows, cut, lay_out
 
+LEAST_GAIN = 1e-4  # of the efficiency; less does not make training wait any longer
+
 
 class Progress(NamedTuple):
     """All that training carries from update to update: what a checkpoint holds."""
@@ -126,11 +128,17 @@ def optimizer(training: Training) -> optax.GradientTransformation:
 
 
 def begin(model: AbstractLand, state: State, series: Series, layout: Layout, training: Training) -> Progress:
-    """Progress before the first update."""
+    """Progress before the first update; the caller's model is left alone, for updates overwrite what they are given."""
+    model = copied(model)
     bank = first_bank(model, state, series, layout, training.spin_up_years)
     moments = optimizer(training).init(eqx.filter(model, learned(model)))
     none = jnp.asarray(0)
-    return Progress(model, moments, bank, model, jnp.asarray(-jnp.inf), none, none)
+    return Progress(model, moments, bank, copied(model), jnp.asarray(-jnp.inf), none, none)
+
+
+def copied(tree: Any) -> Any:
+    """The same tree in memory of its own."""
+    return jax.tree.map(lambda x: x.copy() if eqx.is_array(x) else x, tree)
 
 
 def train(
@@ -185,7 +193,7 @@ def train(
         validating = step % training.validate_every == 0 or step == training.steps - 1
         if int(progress.waited) >= training.patience:
             break
-        before = jax.tree.map(lambda x: x.copy() if eqx.is_array(x) else x, progress.model) if validating else None
+        before = copied(progress.model) if validating else None
         after, moments, bank, value, efficiency = update(windows, progress.model, progress.optimizer, progress.bank)
         progress = progress._replace(model=after, optimizer=moments, bank=bank, step=jnp.asarray(step + 1))
         if not validating:
@@ -198,11 +206,11 @@ def train(
                 '  to go on: lower `learning_rate`, or train with precision = "float64"; '
                 "the last checkpoint is sound, and training goes on from it."
             )
-        gained = row.validation > float(progress.best_score)
+        gain = row.validation - float(progress.best_score)
         progress = progress._replace(
-            best=before if gained else progress.best,
+            best=before if gain > 0.0 else progress.best,
             best_score=jnp.asarray(max(row.validation, float(progress.best_score))),
-            waited=jnp.asarray(0) if gained else progress.waited + 1,
+            waited=jnp.asarray(0) if gain > LEAST_GAIN else progress.waited + 1,
         )
         history = (*history, row)
         watch(progress, history)

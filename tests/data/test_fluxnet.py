@@ -5,11 +5,11 @@ import zipfile
 
 import numpy as np
 import pytest
-from tests.data.files import SITE, fluxnet_table, write_csv
 
 from bowen.data import read_fluxnet
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import ConfigError, DataError
+from tests.data.files import SITE, fluxnet_table, write_csv
 
 NAME = "FLX_XX-Syn_FLUXNET2015_FULLSET_HH_2012-2012_1-4.csv"
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.data.files import SITE, fluxnet_table, plumber2_files, write_csv, write_nc
 
 from bowen.data import from_alma, read, read_fluxnet, read_plumber2, read_simulation, to_alma, write_netcdf
 from bowen.data.alma import undo_alma
 from bowen.errors import DataError
+from tests.data.files import SITE, fluxnet_table, plumber2_files, write_csv, write_nc
 
 MET, FLUX = "XX-Syn_2012-2012_FLUXNET2015_Met.nc", "XX-Syn_2012-2012_FLUXNET2015_Flux.nc"
 

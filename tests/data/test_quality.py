@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 import xarray as xr
-from tests.data.files import SITE, fluxnet_table, write_csv
 
 from bowen.data import check, fill_forcing, fingerprint, measured, read_fluxnet, summary
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import DataError
+from tests.data.files import SITE, fluxnet_table, write_csv
 
 DAY = 48
 

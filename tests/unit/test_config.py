@@ -54,7 +54,6 @@ def test_an_absolute_path_stays_as_it_is(tmp_path):
     [
         Config(tower=Tower(met=Path("Met.nc"))),
         Config(
-            targets=("latent_heat",),
             tower=Tower(met=Path('a "quoted" näme\\\x7f.csv'), latitude=-44.5, igbp="ENF", soil="P"),
             split=Blocks(days=7, pattern=("validation", "train", "test")),
             model=Model(kind="process", dynamic=(), static=("root_capacity", "roughness_length"), precision="float32"),
@@ -113,8 +112,6 @@ def test_a_configuration_is_frozen():
         ("[training]\nsteps = true", "us-me2.toml [training]: `steps` = true: should be a valid integer."),
         ("[training]\nlearning_rate = nan", "`learning_rate` = NaN: should be a finite number."),
         ("training = 3", "us-me2.toml [training]: should be a table."),
-        ("targets = []", "us-me2.toml: `targets` = []: "),
-        ("targets = ['soil_heat']", "us-me2.toml: `targets`, item 1, = \"soil_heat\": should be 'latent_heat' or"),
     ],
 )
 def test_an_error_says_where_what_and_what_is_allowed(text, message):

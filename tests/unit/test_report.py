@@ -6,11 +6,11 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
-from tests.unit.made_tower import fluxes_of, labels, physics_of, scores_of, tower
 
 from bowen.errors import DataError, RunError
 from bowen.report import write_report
 from bowen.report.words import MINUS
+from tests.unit.made_tower import fluxes_of, labels, physics_of, scores_of, tower
 
 SECTIONS = ("skill", "series", "cycles", "scatter", "parameters", "states", "budgets", "training", "notes")
 
