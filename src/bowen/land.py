@@ -141,7 +141,8 @@ class ImplicitStep(AbstractStep):
         def advance(now, _):
             return substep(self, parameters, now, forcing, part)
 
-        after, series = jax.lax.scan(advance, state, None, length=self.substeps, unroll=min(self.substeps, 2))
+        # a loop of its own, so that XLA compiles the same step, to the bit, whoever sets the parameters
+        after, series = jax.lax.scan(advance, state, None, length=self.substeps)
         fluxes = jax.tree.map(lambda flux: flux.mean(axis=0), series)
         fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
         return after, booked(parameters, state, after, fluxes, dt)

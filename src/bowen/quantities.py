@@ -99,12 +99,14 @@ def shift(module: Any, offsets: Mapping[str, Scalar]) -> Any:
     def moved(name: str, offset: Scalar) -> Scalar:
         low, high = table[name]["bounds"]
         value, growth = getattr(module, name), jnp.expm1(jnp.clip(offset, -20.0, 20.0))
-        if not table[name]["log"]:
+        if table[name]["log"]:
+            span = jnp.log(high / low)
+            fraction = jnp.log(value / low) / span
+            after = value * jnp.exp(span * (fraction * (1.0 - fraction) * growth / (1.0 + fraction * growth)))
+        else:
             fraction = (value - low) / (high - low)
-            return value + (high - low) * (fraction * (1.0 - fraction) * growth / (1.0 + fraction * growth))
-        span = jnp.log(high / low)
-        fraction = jnp.log(value / low) / span
-        return value * jnp.exp(span * (fraction * (1.0 - fraction) * growth / (1.0 + fraction * growth)))
+            after = value + (high - low) * (fraction * (1.0 - fraction) * growth / (1.0 + fraction * growth))
+        return jnp.clip(after, low, high)  # rounding may step over a bound that an extreme offset has reached
 
     return dataclasses.replace(module, **{name: moved(name, offset) for name, offset in offsets.items()})
 
