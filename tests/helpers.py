@@ -1,0 +1,147 @@
+"""What several tests build: weather, real towers, random extremes, and runs of a model."""
+
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+
+from bowen.classes import parameters_for
+from bowen.constants import LAYER_THICKNESS, MELTING_POINT
+from bowen.hybrid import Hybrid
+from bowen.land import AbstractLand, initial_state
+from bowen.physics import thermo
+from bowen.quantities import declared
+from bowen.solve import Inputs, roll
+from bowen.variables import Forcing, Parameters, State
+
+ALMA = dict(
+    shortwave_down="SWdown",
+    air_temperature="Tair",
+    specific_humidity="Qair",
+    air_pressure="Psurf",
+    wind_speed="Wind",
+    precipitation="Precip",
+    radiation="LWdown",
+)
+LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
+DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
+# Deserts, ice and lakes have values below those that can be learned.
+LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)
+DAY = 48  # steps of half an hour
+
+
+def features_of(forcing: Forcing) -> jax.Array:
+    """Inputs of a network of order one, without fitting anything."""
+    center = dict(shortwave_down=200.0, air_temperature=283.0, specific_humidity=0.006, radiation=300.0, wind_speed=3.0)
+    return jnp.stack([getattr(forcing, name) / middle - 1.0 for name, middle in center.items()], axis=-1)
+
+
+def inputs_of(forcing: Forcing, dt: float = 1800.0) -> Inputs:
+    return Inputs(forcing, features_of(forcing), jnp.asarray(dt))
+
+
+def tower(folder: Path, site: str, *, net: bool = False) -> tuple[Parameters, Inputs]:
+    """Parameters by class and the whole days of the record of a tower; `net`: driven by its net radiation."""
+    with xr.open_dataset(next(folder.glob(f"towers/{site}_*_Met.nc"))) as met:
+        data = {name: met[variable].values.ravel() for name, variable in ALMA.items()}
+        igbp = met["IGBP_veg_short"].item()
+        heights = {name: met[name].item() for name in ("reference_height", "canopy_height")}
+    if net:
+        with xr.open_dataset(next(folder.glob(f"towers/{site}_*_Flux.nc"))) as flux:
+            data["radiation"] = flux["Rnet"].values.ravel()
+    whole = len(data["radiation"]) // DAY * DAY
+    forcing = Forcing(**{name: jnp.asarray(values[:whole], float) for name, values in data.items()})
+    return parameters_for(igbp, **heights), inputs_of(forcing)
+
+
+def days(inputs: Inputs, first: int, count: int) -> Inputs:
+    return inputs.window(first * DAY, count * DAY)
+
+
+def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inputs:
+    """Days of half-hours that look like weather: sun, warmth, a breeze, a storm every third evening."""
+    hour = np.arange(count * DAY) / 2.0
+    sun = np.maximum(0.0, np.sin(2 * np.pi * (hour - 6.0) / 24.0))
+    warmth = mean + 6.0 * np.sin(2 * np.pi * (hour - 9.0) / 24.0) + 3.0 * np.sin(2 * np.pi * hour / 110.0)
+    raining = storms & (hour % 72.0 > 66.0)
+    pressure = np.full_like(hour, 9.6e4)
+    humidity = 0.6 * thermo.specific_humidity(
+        thermo.saturation_vapor_pressure(jnp.asarray(mean - 3.0)), jnp.asarray(9.6e4)
+    )
+    forcing = Forcing(
+        shortwave_down=800.0 * sun * np.where(raining, 0.2, 1.0),
+        air_temperature=warmth,
+        specific_humidity=humidity * (1.0 + 0.1 * np.sin(hour / 7.0)),
+        air_pressure=pressure,
+        wind_speed=3.0 + 2.0 * np.sin(hour / 5.0),
+        precipitation=np.where(raining, 4.0 / 3600.0, 0.0),
+        radiation=0.8 * 5.67e-8 * warmth**4,
+    )
+    return inputs_of(jax.tree.map(lambda x: jnp.asarray(x, float), forcing))
+
+
+def extremes(key: Any, count: int) -> tuple[Parameters, State, Forcing]:
+    """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath."""
+    draws = iter(jax.random.split(key, 64))
+
+    def uniform(low: Any, high: Any, *shape: int) -> jax.Array:
+        return jax.random.uniform(next(draws), (count, *shape), minval=low, maxval=high)
+
+    def often(edge: float, values: jax.Array) -> jax.Array:
+        """Sit exactly on the edge every fourth time."""
+        return jnp.where(jax.random.bernoulli(next(draws), 0.25, (count,)), edge, values)
+
+    def within(name: str) -> jax.Array:
+        low, high = table[name]["bounds"]
+        low = LOWEST_OF_CLASSES.get(name, low)
+        values = jnp.exp(uniform(np.log(low), np.log(high))) if table[name]["log"] else uniform(low, high)
+        return often(table[name]["default"], values)
+
+    table = declared(Parameters)
+    fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if meta["role"] == "fixed"}
+    parameters = Parameters(**fixed | {name: within(name) for name in LEARNABLE})
+    air, pressure = MELTING_POINT + uniform(-60.0, 60.0), uniform(5.5e4, 1.05e5)
+    saturated = thermo.specific_humidity(thermo.saturation_vapor_pressure(air), pressure)
+    forcing = Forcing(
+        shortwave_down=often(0.0, uniform(0.0, 1300.0)),
+        air_temperature=air,
+        specific_humidity=saturated * often(1.0, uniform(1e-3, 1.0)),
+        air_pressure=pressure,
+        wind_speed=often(0.0, uniform(0.0, 40.0)),
+        precipitation=often(0.0, uniform(0.0, 200.0)) / 3600.0,
+        radiation=uniform(80.0, 500.0),
+    )
+    surface = (air - MELTING_POINT)[:, None] + uniform(-25.0, 25.0, 1)
+    state = State(
+        soil_warmth=often(0.0, jnp.ones(count))[:, None] * (surface + uniform(-8.0, 8.0, len(LAYER_THICKNESS))),
+        snow_water=often(0.0, jnp.exp(uniform(np.log(1e-12), np.log(1000.0)))),
+        root_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_capacity,
+        groundwater=often(0.0, uniform(0.0, 1000.0)),
+    )
+    return parameters, state, forcing
+
+
+def beginning(parameters: Parameters, inputs: Inputs) -> State:
+    return initial_state(parameters, inputs.forcing.air_temperature.mean())
+
+
+@eqx.filter_jit
+def run(model: AbstractLand, state: State, inputs: Inputs, select: Any = lambda record: record.fluxes) -> Any:
+    """What a model tells of a series it begins in `state`; by default its fluxes."""
+    return roll(model, model.start(state), inputs, select)[1]
+
+
+def restless(model: Hybrid, key: Any, spread: float = 3.0) -> Hybrid:
+    """A hybrid whose random head makes its parameters swing widely."""
+    weight, bias = model.head.weight, model.head.bias
+    drawn = spread * jax.random.normal(key, (weight.size + bias.size,), weight.dtype)
+    new = drawn[: weight.size].reshape(weight.shape), drawn[weight.size :]
+    return eqx.tree_at(lambda m: (m.head.weight, m.head.bias), model, new)
+
+
+def in_single_precision(tree: Any) -> Any:
+    return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)

@@ -1,0 +1,114 @@
+"""Energy and water are accounted for at every step, whatever the weather, the parameters and the solver's effort."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.constants import FUSION, LAYER_THICKNESS, VAPORIZATION
+from bowen.hybrid import Hybrid
+from bowen.land import ImplicitStep, Process, balanced_radiation, prescribed_radiation
+from tests import helpers
+
+pytestmark = pytest.mark.physics
+ENERGY, WATER = 1e-9, 1e-14  # W m-2, kg m-2 s-1
+TOWERS = pytest.mark.parametrize("site", ["BE-Vie", "US-Me2", "SE-Svb", "US-Wi7"])
+MODELS = pytest.mark.parametrize("kind", ["process", "hybrid"])
+
+
+@functools.cache
+def after_an_extreme_step(iterations: int, net_radiation):
+    """A step from each of 100,000 random states, in random weather, with random parameters and step length."""
+    drawing, timing = jax.random.split(jax.random.key(1))
+    parameters, state, forcing = helpers.extremes(drawing, 100_000)
+    dt = jax.random.choice(timing, jnp.asarray([450.0, 900.0, 1800.0, 3600.0]), (100_000,))
+    step = ImplicitStep(substeps=1, iterations=iterations, net_radiation=net_radiation)
+    after, fluxes = jax.jit(jax.vmap(step))(parameters, state, forcing, dt)
+    return parameters, state, after, fluxes, dt
+
+
+@pytest.mark.parametrize(
+    ("iterations", "net_radiation"),
+    [(1, balanced_radiation), (5, balanced_radiation), (8, balanced_radiation), (5, prescribed_radiation)],
+)
+def test_budgets_close_from_any_state(iterations, net_radiation):
+    """V1: the residuals a model reports, and the budgets written down once more from PHYSICS (12) and (13)."""
+    parameters, before, after, fluxes, dt = after_an_extreme_step(iterations, net_radiation)
+    assert np.abs(fluxes.energy_residual).max() < ENERGY
+    assert np.abs(fluxes.water_residual).max() < WATER
+    gain = jax.tree.map(jnp.subtract, after, before)
+    heat = parameters.heat_capacity * (gain.soil_warmth * jnp.asarray(LAYER_THICKNESS)[None]).sum(axis=1)
+    heat += parameters.vegetation_heat_capacity * gain.soil_warmth[:, 0] - FUSION * gain.snow_water
+    vapor = VAPORIZATION * (fluxes.root_evaporation + fluxes.snow_sublimation)
+    heating = fluxes.net_radiation - fluxes.sensible_heat - vapor - FUSION * fluxes.snowfall
+    assert np.abs(heat / dt - heating).max() < ENERGY
+    supply = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply
+    use = fluxes.root_evaporation + fluxes.snow_sublimation + fluxes.runoff
+    water = gain.snow_water + gain.root_water + gain.groundwater
+    assert np.abs(water / dt - (supply - use)).max() < WATER
+
+
+@pytest.mark.parametrize("iterations", [5, 8])
+def test_no_store_is_ever_overdrawn(iterations):
+    """V2"""
+    *_, after, fluxes, _ = after_an_extreme_step(iterations, balanced_radiation)
+    require_lawful(after)
+    assert fluxes.snow_melt.min() >= 0.0
+
+
+def require_lawful(state):
+    for store in (state.snow_water, state.root_water, state.groundwater):
+        assert store.min() >= -1e-12
+    assert not ((state.snow_water > 0.0) & (state.soil_warmth[..., 0] > 0.0)).any(), "snow on a surface too warm for it"
+
+
+def model_for(parameters, kind: str, net: bool):
+    """The physics alone, or a hybrid whose random weights make every parameter swing (V21)."""
+    step = ImplicitStep(net_radiation=prescribed_radiation if net else balanced_radiation)
+    if kind == "process":
+        return Process(parameters, step=step)
+    keys = jax.random.split(jax.random.key(5))
+    model = Hybrid(parameters, helpers.DYNAMIC, features=5, hidden=8, key=keys[0], step=step)
+    return helpers.restless(model, keys[1])
+
+
+def budget(record):
+    return record.fluxes.energy_residual, record.fluxes.water_residual, record.state
+
+
+def a_record(folder, site, kind):
+    net = site == "US-Me2"  # measured no longwave
+    parameters, inputs = helpers.tower(folder, site, net=net)
+    return model_for(parameters, kind, net), helpers.beginning(parameters, inputs), inputs
+
+
+def require_closed_budgets(model, state, inputs):
+    energy, water, states = helpers.run(model, state, inputs, budget)
+    assert np.abs(energy).max() < ENERGY
+    assert np.abs(water).max() < WATER
+    require_lawful(states)
+
+
+@MODELS
+@TOWERS
+def test_budgets_close_at_a_tower(shared_data, site, kind):
+    """V1, V21: each half-hour of a year."""
+    require_closed_budgets(*a_record(shared_data, site, kind))
+
+
+@pytest.mark.slow
+@MODELS
+def test_budgets_close_over_eight_years(shared_data, kind):
+    require_closed_budgets(*a_record(shared_data, "US-SRM", kind))
+
+
+@pytest.mark.parametrize("site", ["SE-Svb", pytest.param("US-SRM", marks=pytest.mark.slow)])
+@MODELS
+def test_single_precision_nearly_closes(shared_data, site, kind):
+    model, state, inputs = helpers.in_single_precision(a_record(shared_data, site, kind))
+    energy, _, states = helpers.run(model, state, inputs, budget)
+    assert energy.dtype == states.snow_water.dtype == jnp.float32
+    assert np.abs(energy).max() < 1e-2
+    require_lawful(states)

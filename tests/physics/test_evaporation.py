@@ -1,0 +1,87 @@
+"""The surface balance is that of Penman and Monteith wherever they can be compared."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.constants import GAS_CONSTANT_DRY_AIR, HEAT_CAPACITY_AIR, VAPOR_RATIO, VAPORIZATION
+from bowen.physics import evaporation, thermo
+from bowen.physics.surface import SurfaceFluxes, balance_surface
+
+AIR, PRESSURE, AVAILABLE_ENERGY = jnp.asarray(293.15), jnp.asarray(1e5), jnp.asarray(400.0)
+ZERO, ONE = jnp.asarray(0.0), jnp.asarray(1.0)
+
+
+def saturated(temperature):
+    return thermo.specific_humidity(thermo.saturation_vapor_pressure(temperature), PRESSURE)
+
+
+SATURATED, SLOPE = jax.jvp(saturated, (AIR,), (ONE,))
+HUMIDITY = thermo.specific_humidity(0.5 * thermo.saturation_vapor_pressure(AIR), PRESSURE)
+# the known values were made with R_v / R_d - 1 where the model has its rounding, 0.608
+DENSITY = PRESSURE / (GAS_CONSTANT_DRY_AIR * AIR * (1.0 + (1.0 / VAPOR_RATIO - 1.0) * HUMIDITY))
+
+
+def linear(temperature):
+    return SATURATED + SLOPE * (temperature - AIR)
+
+
+def latent_heat(surface_humidity, aerodynamic, canopy, stress):
+    """Of a surface without heat capacity, that has the available energy to spend."""
+
+    def fluxes(warming):
+        temperature, conductance = AIR + warming, 1.0 / jnp.asarray(aerodynamic)
+        potential = evaporation.potential_evaporation(
+            surface_humidity(temperature), HUMIDITY, conductance, jnp.asarray(canopy), DENSITY
+        )
+        vapor = evaporation.root_evaporation(potential, jnp.asarray(stress), ONE, ZERO)
+        return SurfaceFluxes(
+            AVAILABLE_ENERGY, evaporation.sensible_heat(temperature, AIR, conductance, DENSITY), vapor, ZERO
+        )
+
+    balance = balance_surface(jax.tree_util.Partial(fluxes), (ZERO, ZERO, ZERO), 273.16 - AIR, ZERO, ONE, 8)
+    return VAPORIZATION * balance.fluxes.root_evaporation
+
+
+def penman_monteith(aerodynamic, canopy, stress):
+    drying = DENSITY * HEAT_CAPACITY_AIR * (SATURATED - HUMIDITY) / aerodynamic
+    psychrometric = HEAT_CAPACITY_AIR / VAPORIZATION * (1.0 + canopy / aerodynamic) / stress
+    return (SLOPE * AVAILABLE_ENERGY + drying) / (SLOPE + psychrometric)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(("stress", "expected"), [(1.0, 287.64490), (0.4, 162.48814)])
+def test_linear_humidity_gives_penman_monteith(stress, expected):
+    """V8"""
+    ours = latent_heat(linear, 50.0, 70.0, stress)
+    np.testing.assert_allclose(ours, penman_monteith(50.0, 70.0, stress), rtol=1e-10)
+    np.testing.assert_allclose(ours, expected, rtol=1e-7)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize(("stress", "expected"), [(1.0, 294.43464), (0.4, 180.46223)])
+def test_curved_humidity_evaporates_more(stress, expected):
+    """V8"""
+    np.testing.assert_allclose(latent_heat(saturated, 50.0, 70.0, stress), expected, rtol=1e-7)
+
+
+@pytest.mark.physics
+def test_still_air_leaves_equilibrium_evaporation():
+    """V9"""
+    share = latent_heat(linear, 1e9, 0.0, 1.0) / AVAILABLE_ENERGY
+    np.testing.assert_allclose(share, SLOPE / (SLOPE + HEAT_CAPACITY_AIR / VAPORIZATION), rtol=1e-6)
+    np.testing.assert_allclose(share, 0.694544, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("law", "temperature", "expected"),
+    [
+        (thermo.saturation_vapor_pressure, 293.15, 2332.60),
+        (thermo.saturation_vapor_pressure, 303.15, 4233.72),
+        (thermo.saturation_vapor_pressure, 253.15, 125.965),
+        (thermo.saturation_vapor_pressure_ice, 253.15, 103.261),
+    ],
+)
+def test_saturation_vapor_pressure(law, temperature, expected):
+    np.testing.assert_allclose(law(jnp.asarray(temperature)), expected, rtol=5e-6)

@@ -1,0 +1,74 @@
+"""A model is the same function however it is called, and a network that knows nothing changes nothing."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.classes import parameters_for
+from bowen.hybrid import Hybrid, fed
+from bowen.land import Process
+from bowen.solve import roll
+from bowen.variables import Parameters
+from tests import helpers
+
+pytestmark = pytest.mark.physics
+STATIC = ("heat_capacity", "snow_albedo", "snow_threshold", "precipitation_factor", "vegetation_heat_capacity")
+
+
+def fluxes_and_states(record):
+    return record.fluxes, record.state
+
+
+@pytest.mark.parametrize("feedback", [None, fed], ids=["blind", "fed"])
+def test_an_untrained_hybrid_is_the_process(key, feedback):
+    """V20: every flux and every state, bit for bit, with every parameter that can be learned being learned."""
+    inputs = helpers.weather(120, mean=275.0)
+    hybrid = Hybrid(
+        parameters_for("ENF"), helpers.DYNAMIC, features=5, hidden=16, key=key, static=STATIC, feedback=feedback
+    )
+    state = helpers.beginning(hybrid.base, inputs)
+    told, expected = (helpers.run(model, state, inputs, fluxes_and_states) for model in (hybrid, Process(hybrid.base)))
+    assert expected[1].snow_water.max() > 1.0
+    jax.tree.map(np.testing.assert_array_equal, told, expected)
+
+
+def require_close(actual, expected):
+    """To rounding, of a flux that is nearly zero too."""
+    jax.tree.map(
+        lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12 * np.abs(b).max()), actual, expected
+    )
+
+
+def heat_and_states(record):
+    return record.fluxes.latent_heat, record.fluxes.sensible_heat, record.state
+
+
+def test_sites_side_by_side_are_sites_one_by_one():
+    """V22"""
+    parameters = [parameters_for(igbp) for igbp in ("ENF", "GRA", "DBF")]
+    inputs = [helpers.weather(5, mean=mean) for mean in (272.0, 285.0, 295.0)]
+    alone = [
+        helpers.run(Process(p), helpers.beginning(p, i), i, heat_and_states)
+        for p, i in zip(parameters, inputs, strict=True)
+    ]
+    parameters, inputs, alone = (
+        jax.tree.map(lambda *leaves: jnp.stack(leaves), *group) for group in (parameters, inputs, alone)
+    )
+
+    @jax.vmap
+    def together(parameters, inputs):
+        return helpers.run(Process(parameters), helpers.beginning(parameters, inputs), inputs, heat_and_states)
+
+    require_close(together(parameters, inputs), alone)
+
+
+def test_compiling_changes_nothing():
+    """V22"""
+    inputs = helpers.weather(3, mean=273.0).window(130, 4)  # a storm sets in
+    model = Process(Parameters())
+    state = helpers.beginning(model.base, inputs)
+    compiled = helpers.run(model, state, inputs, heat_and_states)
+    with jax.disable_jit():
+        interpreted = roll(model, state, inputs, heat_and_states)[1]
+    require_close(compiled, interpreted)

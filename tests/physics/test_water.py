@@ -1,0 +1,67 @@
+"""Water drains, rests and runs off as the bucket and the linear reservoir say."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.physics import evaporation, water
+
+DAY = 86400.0
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("steps", [1, 1440])
+def test_groundwater_drains_exponentially(steps):
+    """V6: exactly, in one step or in many; backward Euler would give 60.658330."""
+    dt, residence = jnp.asarray(30.0 * DAY / steps), jnp.asarray(60.0 * DAY)
+    left = jnp.asarray(100.0)
+    for _ in range(steps):
+        left, _ = water.groundwater(left, jnp.asarray(0.0), residence, dt)
+    np.testing.assert_allclose(left, 100.0 * np.exp(-0.5), rtol=1e-12)
+
+
+@pytest.mark.physics
+def test_groundwater_gains_what_does_not_run_off():
+    dt, recharge, before = jnp.asarray(1800.0), jnp.asarray(3e-4), jnp.asarray(7.0)
+    after, runoff = water.groundwater(before, recharge, jnp.asarray(60.0 * DAY), dt)
+    np.testing.assert_allclose(after - before, dt * (recharge - runoff), rtol=1e-12)
+
+
+@pytest.mark.physics
+def test_what_does_not_fit_overflows():
+    """V7: 49 mm in the root zone of 50 mm, 5 mm of rain and a little evaporation."""
+    filled = jnp.asarray(49.0 + 5.0 - 1.2735e-3)
+    drained = water.overflow(filled - 50.0, jnp.asarray(0.5))
+    np.testing.assert_allclose([drained, filled - drained], [3.9987265, 50.0], rtol=1e-9)
+
+
+@pytest.mark.physics
+def test_overflow_is_the_smooth_hull_of_the_excess():
+    excess, width = jnp.linspace(-2.0, 2.0, 4001), jnp.asarray(0.5)
+    drained, slope = jax.jvp(lambda x: water.overflow(x, width), (excess,), (jnp.ones_like(excess),))
+    assert (drained >= jnp.maximum(excess, 0.0)).all()
+    outside = jnp.abs(excess) >= 0.5
+    np.testing.assert_array_equal(drained[outside], jnp.maximum(excess, 0.0)[outside])
+    assert jnp.abs(jnp.diff(slope)).max() < 2e-3  # no corner
+    assert (slope >= 0.0).all()
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("potential", [-1e-3, 0.0, 1e-5, 10.0], ids=["dew", "still", "usual", "more than there is"])
+def test_no_more_evaporates_than_there_is(potential):
+    dt, e = jnp.asarray(1800.0), jnp.asarray(potential)
+    for available in jnp.asarray([0.0, 1e-9, 1.0, 100.0]):
+        root = evaporation.root_evaporation(e, available, jnp.asarray(50.0), dt)
+        pack = evaporation.snow_evaporation(e, available, jnp.asarray(1.0), dt)
+        assert dt * root <= available * (1.0 + 1e-15)
+        assert dt * pack <= available
+        assert jnp.sign(root) * jnp.sign(e) >= 0.0
+
+
+@pytest.mark.physics
+def test_stressed_evaporation_solves_the_implicit_step():
+    """W' = W - dt e min(1, W' / W_c), the backward-Euler step of a drying root zone."""
+    before, critical, dt, potential = jnp.asarray(20.0), jnp.asarray(60.0), jnp.asarray(1800.0), jnp.asarray(2e-4)
+    lost = evaporation.root_evaporation(potential, before, critical, dt)
+    np.testing.assert_allclose(lost, potential * (before - dt * lost) / critical, rtol=1e-14)

@@ -1,0 +1,69 @@
+"""The tables of the Land Dynamics model, against what they are known to give."""
+
+import re
+
+import numpy as np
+import pytest
+
+from bowen.classes import IGBP, SOIL, VEGETATION, parameters_for, root_depth
+from bowen.quantities import declared
+from tests import helpers
+
+# root depth [m], then capacity [kg m-2] on soils C M F CM CF MF CMF P
+ROOTS = {
+    "BE": (1.304, 82.2, 172.1, 142.1, 127.8, 112.2, 156.5, 131.7, 580.3),
+    "BD": (1.378, 86.8, 181.9, 150.2, 135.1, 118.5, 165.4, 139.2, 613.3),
+    "BN": (1.606, 101.2, 212.0, 175.0, 157.4, 138.1, 192.7, 162.2, 714.6),
+    "NE": (0.836, 52.7, 110.3, 91.1, 81.9, 71.9, 100.3, 84.4, 371.9),
+    "ND": (0.836, 52.7, 110.3, 91.1, 81.9, 71.9, 100.3, 84.4, 371.9),
+    "G": (0.978, 61.6, 129.1, 106.6, 95.9, 84.1, 117.4, 98.8, 435.4),
+    "D": (1.000, 63.0, 132.0, 109.0, 98.0, 86.0, 120.0, 101.0, 445.0),
+    "T": (0.492, 31.0, 64.9, 53.6, 48.2, 42.3, 59.0, 49.7, 218.8),
+    "A": (0.392, 24.7, 51.8, 42.7, 38.4, 33.7, 47.1, 39.6, 174.5),
+}
+CONDUCTIVITY = dict(C=1.494, M=0.800, F=1.352, CM=1.178, CF=1.496, MF=1.058, CMF=1.218, P=0.390, I=1.76)
+
+
+@pytest.mark.parametrize("name", ROOTS)
+def test_roots_reach_as_deep_and_hold_as_much_as_is_known(name):
+    depth, *capacities = ROOTS[name]
+    np.testing.assert_allclose(root_depth(VEGETATION[name]), depth, atol=5.1e-4)
+    soils = [SOIL[kind].available_water for kind in ("C", "M", "F", "CM", "CF", "MF", "CMF", "P")]
+    np.testing.assert_allclose(root_depth(VEGETATION[name]) * np.array(soils), capacities, atol=0.051)
+
+
+@pytest.mark.parametrize("soil", SOIL)
+def test_soils_conduct_as_is_known(soil):
+    np.testing.assert_allclose(parameters_for("GRA", soil).thermal_conductivity, CONDUCTIVITY[soil], atol=5.1e-4)
+
+
+@pytest.mark.parametrize("igbp", IGBP)
+@pytest.mark.parametrize("soil", SOIL)
+def test_every_class_makes_a_site(igbp, soil):
+    parameters = parameters_for(igbp, soil, reference_height=30.0, canopy_height=20.0)
+    for name in declared(parameters):
+        assert np.isfinite(getattr(parameters, name)), name
+    assert parameters.root_capacity > 0.0
+
+
+def test_defaults_are_grass_on_medium_soil():
+    ours, default = parameters_for("GRA", "M"), type(parameters_for("GRA"))()
+    for name in helpers.LEARNABLE:
+        np.testing.assert_allclose(getattr(ours, name), getattr(default, name), rtol=1e-3, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("reference", "canopy"), [(10.0, 0.0), (2.0, 0.0), (40.0, 35.0), (10.0, 18.0), (2.5, 0.1), (34.0, 22.0)]
+)
+@pytest.mark.parametrize("igbp", IGBP)
+def test_the_measurements_lie_above_the_roughness(igbp, reference, canopy):
+    parameters = parameters_for(igbp, reference_height=reference, canopy_height=canopy)
+    height = parameters.reference_height - parameters.displacement_height
+    assert height > 2.0 * parameters.roughness_length > 0.0
+
+
+def test_an_unknown_class_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match=re.escape("IGBP class 'NEF' is not known; there are ENF, EBF,")):
+        parameters_for("NEF")
+    with pytest.raises(ValueError, match=re.escape("soil class 'sand' is not known; there are C, M, F,")):
+        parameters_for("ENF", "sand")

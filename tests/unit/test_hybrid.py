@@ -1,0 +1,92 @@
+"""Learned models are built as they say, or say why not."""
+
+import re
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.hybrid import STATE_FEATURES, Hybrid, Network, Scale, fed, stopped
+from bowen.land import ImplicitStep, Process
+from bowen.physics.turbulence import neutral
+from bowen.quantities import shift
+from bowen.variables import Parameters
+from tests import helpers
+
+STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)
+
+
+def hybrid(key, dynamic=("surface_resistance", "ground_albedo"), **options):
+    return Hybrid(Parameters(), dynamic, features=5, hidden=4, key=key, step=STEP, **options)
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "static", "message"),
+    [
+        (("heat_capacity",), (), "`heat_capacity` cannot be dynamic: a storage coefficient"),
+        (("stomata",), (), "`stomata` is not a parameter. Parameters that can be dynamic: surface_resistance,"),
+        (("emissivity",), ("least_wind",), "`least_wind` cannot be static. Parameters that can be static: "),
+        (("emissivity",), ("emissivity",), "`emissivity` is listed as dynamic and as static: keep one."),
+    ],
+)
+def test_impossible_parameters_are_refused(key, dynamic, static, message):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        hybrid(key, dynamic, static=static)
+
+
+def test_a_process_refuses_what_cannot_be_calibrated():
+    with pytest.raises(ValueError, match="`least_wind` cannot be static"):
+        Process(Parameters(), ("least_wind",))
+
+
+@pytest.mark.parametrize(("feedback", "size"), [(None, 5), (fed, 5 + STATE_FEATURES), (stopped, 5 + STATE_FEATURES)])
+def test_the_network_sees_the_state_where_it_is_fed_back(key, feedback, size):
+    assert hybrid(key, feedback=feedback).cell.input_size == size
+
+
+@pytest.mark.parametrize(("feedback", "seen"), [(fed, True), (stopped, False)], ids=["fed", "stopped"])
+def test_stopped_feedback_carries_no_gradient(key, feedback, seen):
+    model = helpers.restless(hybrid(key, feedback=feedback), key)
+    inputs = helpers.weather(1)
+    state = helpers.beginning(model.base, inputs)
+
+    def offset(root_water):
+        now = eqx.tree_at(lambda s: s.root_water, state, root_water)
+        weather = jax.tree.map(lambda series: series[24], inputs.forcing)
+        record = model.advance(model.start(now), weather, inputs.features[24], inputs.dt)[1]
+        return record.offsets["surface_resistance"]
+
+    assert (jax.jit(jax.grad(offset))(state.root_water) != 0.0) == seen
+
+
+def test_each_parameter_is_moved_by_its_own_offset(key):
+    """Also the ones learned as one number: the record tells what the step was given."""
+    model = helpers.restless(hybrid(key, static=("heat_capacity",)), key)
+    model = eqx.tree_at(lambda m: m.offsets["heat_capacity"], model, jnp.asarray(0.3))
+    inputs = helpers.weather(1)
+    offsets = helpers.run(model, helpers.beginning(model.base, inputs), inputs, lambda record: record.offsets)
+    assert set(offsets) == {"surface_resistance", "ground_albedo", "heat_capacity"}
+    np.testing.assert_array_equal(offsets["heat_capacity"], 0.3)
+    assert np.ptp(offsets["surface_resistance"]) > 0.1
+    moved = jax.vmap(lambda offset: shift(model.base, offset))(offsets)
+    assert moved.surface_resistance.shape == (helpers.DAY,)
+
+
+def test_training_leaves_the_base_alone(key):
+    model = hybrid(key)
+    assert model.fixed() is model.base
+
+
+def test_a_network_answers_on_the_scale_of_the_fluxes(key):
+    scale = Scale(jnp.asarray([50.0, 30.0]), jnp.asarray([60.0, 90.0]))
+    model = Network(features=5, hidden=4, key=key, scale=scale)
+    inputs = helpers.weather(1)
+    record = helpers.run(model, None, inputs, lambda record: record)
+    assert record.state is None and record.offsets == {}
+    assert record.fluxes.latent_heat.shape == record.fluxes.sensible_heat.shape == (helpers.DAY,)
+    silent = eqx.tree_at(lambda m: m.head, model, jax.tree.map(jnp.zeros_like, model.head))
+    fluxes = helpers.run(silent, None, inputs)
+    np.testing.assert_array_equal(fluxes.latent_heat, 50.0)
+    np.testing.assert_array_equal(fluxes.sensible_heat, 30.0)
