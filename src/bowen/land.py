@@ -141,7 +141,8 @@ class ImplicitStep(AbstractStep):
         def advance(now, _):
             return substep(self, parameters, now, forcing, part)
 
-        # a loop of its own, so that XLA compiles the same step, to the bit, whoever sets the parameters
+        # A loop of its own, so that XLA compiles the same step, to the bit, whoever sets the parameters. It removes a
+        # loop of one trip: with a single sub-step an untrained hybrid may differ from the physics in the last bit.
         after, series = jax.lax.scan(advance, state, None, length=self.substeps)
         fluxes = jax.tree.map(lambda flux: flux.mean(axis=0), series)
         fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
@@ -176,13 +177,27 @@ def substep(
         root_water=filled - drained,
         groundwater=groundwater,
     )
+    return after, told(parameters, forcing, at, flux, melt, drained / dt, runoff)
+
+
+def told(
+    parameters: Parameters,
+    forcing: Forcing,
+    at: Exposure,
+    flux: SurfaceFluxes,
+    melt: Scalar,
+    drainage: Scalar,
+    runoff: Scalar,
+) -> Fluxes:
+    """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
     vapor = flux.root_evaporation + flux.snow_evaporation
+    fusion = FUSION * (flux.snow_evaporation + melt)
     nothing = jnp.zeros_like(vapor)
-    return after, Fluxes(
+    return Fluxes(
         latent_heat=thermo.vaporization_heat(forcing.air_temperature) * vapor,
         sensible_heat=flux.sensible_heat,
         net_radiation=flux.net_radiation,
-        ground_heat=flux.net_radiation - flux.sensible_heat - VAPORIZATION * vapor - FUSION * balance.snow_loss,
+        ground_heat=flux.net_radiation - flux.sensible_heat - VAPORIZATION * vapor - fusion,
         vaporization_heat=VAPORIZATION * vapor,
         evapotranspiration=vapor,
         root_evaporation=flux.root_evaporation,
@@ -191,11 +206,11 @@ def substep(
         rainfall=at.rainfall,
         snowfall=at.snowfall,
         external_supply=parameters.external_supply + nothing,
-        drainage=drained / dt,
+        drainage=drainage,
         runoff=runoff,
         albedo=at.albedo,
         aerodynamic_conductance=at.conductance,
-        surface_temperature=nothing,
+        surface_temperature=at.temperature,
         energy_residual=nothing,
         water_residual=nothing,
     )
