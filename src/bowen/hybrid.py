@@ -45,8 +45,6 @@ def stopped(features: Scalar) -> Scalar:
 class Hybrid(AbstractLand):
     """The physics with some parameters set, at every step, by an LSTM. Untrained, it is `Process`, bit for bit.
 
-    That holds with two sub-steps or more; with one, XLA may round the last bit otherwise.
-
     `dynamic` names the parameters the LSTM sets; `static` those learned as one number for the site. `feedback` is
     `fed`, `stopped`, or None for a network that does not see the state of the land.
     """

@@ -136,14 +136,18 @@ class ImplicitStep(AbstractStep):
     net_radiation: Callable = eqx.field(static=True, default=balanced_radiation)
 
     def __call__(self, parameters, state, forcing, dt):
-        part = dt / self.substeps
+        def forward(parameters, state, forcing, part):
+            def advance(now, _):
+                return substep(self, parameters, now, forcing, part)
 
-        def advance(now, _):
-            return substep(self, parameters, now, forcing, part)
+            return jax.lax.scan(advance, state, None, length=self.substeps)
 
-        # A loop of its own, so that XLA compiles the same step, to the bit, whoever sets the parameters. It removes a
-        # loop of one trip: with a single sub-step an untrained hybrid may differ from the physics in the last bit.
-        after, series = jax.lax.scan(advance, state, None, length=self.substeps)
+        def hold(parameters, state, forcing, part):
+            _, series = jax.eval_shape(forward, parameters, state, forcing, part)
+            return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), series)
+
+        # A branch is a program of its own to XLA, compiled to the same bits whoever sets the parameters.
+        after, series = jax.lax.cond(dt > 0.0, forward, hold, parameters, state, forcing, dt / self.substeps)
         fluxes = jax.tree.map(lambda flux: flux.mean(axis=0), series)
         fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
         return after, booked(parameters, state, after, fluxes, dt)
