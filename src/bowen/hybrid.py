@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from bowen.constants import MELTING_POINT
 from bowen.land import AbstractLand, AbstractStep, ImplicitStep, Record
 from bowen.physics.radiation import snow_masking
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
@@ -19,7 +20,7 @@ STATE_FEATURES = 6
 
 def state_features(parameters: Parameters, state: State, forcing: Forcing) -> Float[Array, " feature"]:
     """What a network sees of the land's state, all of order one. [1]."""
-    surface = state.soil_warmth[0] - (forcing.air_temperature - 273.16)
+    surface = state.soil_warmth[0] - (forcing.air_temperature - MELTING_POINT)
     return jnp.stack(
         [
             state.root_water / parameters.root_capacity,

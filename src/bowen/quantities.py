@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import equinox as eqx
-import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
@@ -109,8 +108,3 @@ def shift(module: Any, offsets: Mapping[str, Scalar]) -> Any:
         return jnp.clip(after, low, high)  # rounding may step over a bound that an extreme offset has reached
 
     return dataclasses.replace(module, **{name: moved(name, offset) for name, offset in offsets.items()})
-
-
-def series_length(tree: Any) -> int:
-    """Number of steps of a pytree whose arrays share a leading time axis."""
-    return jax.tree.leaves(tree)[0].shape[0]

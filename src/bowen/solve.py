@@ -8,7 +8,7 @@ import jax
 from jaxtyping import Array, Float
 
 from bowen.land import AbstractLand, Record
-from bowen.quantities import Scalar, quantity, series_length
+from bowen.quantities import Scalar, quantity
 from bowen.variables import Forcing, State
 
 
@@ -66,7 +66,7 @@ def roll(
     series = (inputs.forcing, inputs.features)
     if segment is None:
         return jax.lax.scan(advance, carry, series)
-    count, rest = divmod(series_length(inputs.features), segment)
+    count, rest = divmod(inputs.features.shape[0], segment)
     if rest:
         raise ValueError(f"segment of {segment} steps does not divide the series of {count * segment + rest}.")
     cut = jax.tree.map(lambda x: x.reshape(count, segment, *x.shape[1:]), series)
