@@ -54,7 +54,8 @@ def show_scores(scores: "pd.DataFrame") -> None:
     laid = table(scores)
     chosen = [(target, metric) for target in SYMBOLS for metric in ("nse", "kge", "rmse")]
     heads = [f"{SYMBOLS[target]} {metric.upper()}" for target, metric in chosen]
-    rows = [[*map(str, index), *(f"{row[key]:.2f}" for key in chosen)] for index, row in laid.iterrows()]  # type: ignore
+    scored = zip(laid.index.to_list(), laid[chosen].to_numpy(), strict=True)
+    rows = [[*map(str, index), *(f"{score:.2f}" for score in row)] for index, row in scored]
     show_table(["tower", "model", *heads], rows)
     print("Measured steps of the test part; RMSE in W m-2.")
 

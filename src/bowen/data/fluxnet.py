@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, cast
 
 import numpy as np
 import pandas as pd
@@ -198,7 +198,7 @@ def _unpacked(raw: IO[bytes], path: Path) -> IO[bytes]:
         return archive.open(_member(archive.namelist(), path))
     if magic.startswith(b"\xfd7zXZ"):
         return lzma.open(raw)
-    return gzip.open(raw) if magic.startswith(b"\x1f\x8b") else raw  # type: ignore[return-value]
+    return cast(IO[bytes], gzip.open(raw)) if magic.startswith(b"\x1f\x8b") else raw
 
 
 def _member(names: list[str], path: Path) -> str:

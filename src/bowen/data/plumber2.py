@@ -94,7 +94,7 @@ def _aligned(path: Path, weather: xr.Dataset, met: Path) -> xr.Dataset:
     if step != step_of(weather.time.values, met.name):
         raise DataError(f"{path.name} and {met.name} have different steps; pass files of one resolution.")
     near = np.timedelta64(step // 20, "s")
-    on_axis = fluxes.reindex(time=weather.time.values, method="nearest", tolerance=near)  # type: ignore[arg-type]
+    on_axis = fluxes.reindex(time=weather.time.values, method="nearest", tolerance=near)  # type: ignore[arg-type]  # xarray's annotation knows only numbers
     if not any(np.isfinite(on_axis[name].values).any() for name in TARGETS if name in on_axis):
         raise DataError(
             f"{path.name}: has no fluxes at the times of {met.name} ({weather.time.values[0]:.16} to "

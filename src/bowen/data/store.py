@@ -1,6 +1,7 @@
 """NetCDF to and from disk: written whole or not at all, read to the end or refused."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -8,7 +9,8 @@ import xarray as xr
 from bowen.errors import DataError
 from bowen.files import replacing
 
-ENGINES = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}  # first bytes of NetCDF 4 and 3
+Engine = Literal["h5netcdf", "scipy"]
+ENGINES: dict[bytes, Engine] = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}  # by first bytes
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path | str) -> Path:
@@ -47,7 +49,7 @@ def load_netcdf(path: Path) -> xr.Dataset:
             magic = handle.read(4)
         if magic not in ENGINES:
             raise DataError(f"{path.name}: is no NetCDF file. Get it again, or check which file was meant.")
-        with xr.open_dataset(path, engine=ENGINES[magic]) as file:  # type: ignore[arg-type]
+        with xr.open_dataset(path, engine=ENGINES[magic]) as file:
             return file.load()
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such file. Check the path.") from problem
