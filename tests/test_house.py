@@ -23,7 +23,7 @@ from bowen import physics
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = sorted((ROOT / "src" / "bowen").rglob("*.py"))
 ARGUMENT_ORDER = ("model", "parameters", "state", "forcing", "features", "dt")
-LONGEST_FILE, MOST_CODE = 300, 5500  # lines, and lines of code without docstrings in the whole package
+LONGEST_FILE, MOST_CODE = 300, 7000  # lines, and lines of code without docstrings in the whole package
 
 
 def public_functions(package: ModuleType) -> list[Callable]:

@@ -1,69 +1,15 @@
-"""The command line: each command calls public functions and shows what came of it.
+"""Commands about models: train, run, score, check and show them."""
 
-Results go to stdout, all else to stderr. Exit codes: 0 done; 1 the data, a run or the model are at fault; 2 the command
-or a configuration is; 130 stopped by the user.
-"""
-
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from bowen import terminal
-from bowen.errors import BowenError, ConfigError, DataError
-
-# Whatever else a command needs it imports itself: `bowen --help` shall not wait for JAX.
-if TYPE_CHECKING:
-    import xarray as xr
-
-    from bowen.experiment import Run
-
-app = typer.Typer(
-    help="A hybrid differentiable land surface model: from a flux tower to a trained model and its report.",
-    epilog="Exit codes: 0 done, 1 data, run or model at fault, 2 command or configuration at fault, 130 stopped.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
+from bowen.cli.common import Digits, Flux, Folder, Folders, Json, Met, Site, beside, command, read_record, read_site
+from bowen.errors import ConfigError
 
 LARGEST_RESIDUALS = {"energy_residual_max": 1e-2, "water_residual_max": 1e-6}  # round-off of single precision
-
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by `bowen train`.")]
-Folders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, made by `bowen train`.")]
-Met = Annotated[Path | None, typer.Option(help="Another tower: its FLUXNET file, or its PLUMBER2 Met file.")]
-Flux = Annotated[Path | None, typer.Option(help="The PLUMBER2 Flux file of the tower.")]
-Site = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
-Digits = Annotated[Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-
-
-def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Register a command; what the user can mend ends in a message and an exit code in place of a traceback."""
-
-    @functools.wraps(function)
-    def answered(*arguments: Any, **options: Any) -> None:
-        try:
-            function(*arguments, **options)
-        except BowenError as problem:
-            terminal.say(f"bowen: {problem}")
-            raise typer.Exit(2 if isinstance(problem, ConfigError) else 1) from problem
-        except KeyboardInterrupt as problem:
-            terminal.say("\nStopped. What was saved is whole, and the same command goes on from the last checkpoint.")
-            raise typer.Exit(130) from problem
-
-    return app.command()(answered)
-
-
-@app.callback(invoke_without_command=True)
-def options(version: Annotated[bool, typer.Option("--version", help="Print the version, and stop.")] = False) -> None:
-    """Answer what is not about a command."""
-    if version:
-        from bowen import __version__
-
-        typer.echo(f"bowen {__version__}")
-        raise typer.Exit
 
 
 @command
@@ -87,41 +33,6 @@ def demo(
     show_contest(scores, out)
     if found is not None:
         typer.echo(f"Correlation of the found with the true surface resistance (log, by day): {found:.3f}")
-
-
-@command
-def fetch(
-    cache: Annotated[Path | None, typer.Option(help="Folder to keep it in, in place of the usual cache.")] = None,
-) -> None:
-    """Fetch the tower-year of the demo (BE-Vie 2014), and print where it is."""
-    from bowen import data
-
-    typer.echo(data.fetch_demo(cache, report=terminal.say))
-
-
-@command
-def inspect(
-    met: Annotated[Path, typer.Argument(help="A FLUXNET file, or a PLUMBER2 Met file.")],
-    flux: Flux = None,
-    site: Site = None,
-    as_json: Json = False,
-) -> None:
-    """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
-    from bowen import data
-
-    dataset = data.read(met, flux, site=read_site(site))
-    found = data.summary(dataset)
-    problem = None
-    try:
-        data.check(data.fill_forcing(dataset), need=("latent_heat", "sensible_heat"))
-    except DataError as unusable:
-        problem = unusable
-    if as_json:
-        terminal.show_json(found | {"problem": str(problem) if problem else None})
-    else:
-        terminal.show_summary(found)
-    if problem:
-        raise problem
 
 
 @command
@@ -258,29 +169,6 @@ def report(
     typer.echo(contest.report(contest.compare(models, dataset), path))
 
 
-def read_site(path: Path | None) -> dict[str, Any] | None:
-    """What `--site` says."""
-    from bowen import data
-
-    return None if path is None else data.read_site(path)
-
-
-def read_record(run: "Run", met: Path | None, flux: Path | None, site: Path | None) -> "xr.Dataset":
-    """The record given on the command line, or else the run's own."""
-    from bowen import data, experiment
-
-    if met is not None:
-        return experiment.filled(data.read(met, flux, site=read_site(site)), run.config)
-    if flux or site:
-        raise ConfigError("--flux and --site describe the record of --met: give it too.")
-    return experiment.read_tower(run.config)
-
-
-def beside(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
-    """A file in a run directory, with the site in its name if it is about another record."""
-    return run / (f"{dataset.attrs['site']}_{name}" if met else name)
-
-
 def show_contest(scores: Any, folder: Path) -> None:
     """Show what a contest wrote."""
     from bowen import data
@@ -293,8 +181,3 @@ def show_contest(scores: Any, folder: Path) -> None:
         f"and {found['water_residual_max']:.1e} kg m-2 s-1 at every step."
     )
     typer.echo("\n".join(f"{folder / name}" for name in ("scores.csv", "report.html", "simulation.nc")))
-
-
-def main() -> None:
-    """Run the command line."""
-    app()

@@ -1,0 +1,14 @@
+"""The command line: each command calls public functions and shows what came of it.
+
+Results go to stdout, all else to stderr. Exit codes: 0 done; 1 the data, a run or the model are at fault; 2 the command
+or a configuration is; 130 stopped by the user.
+"""
+
+from bowen.cli import models as models
+from bowen.cli import records as records
+from bowen.cli.common import app as app
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

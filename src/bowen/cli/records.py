@@ -1,0 +1,45 @@
+"""Commands about records of towers: get one, look at one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bowen import terminal
+from bowen.cli.common import Flux, Json, Site, command, read_site
+from bowen.errors import DataError
+
+
+@command
+def fetch(
+    cache: Annotated[Path | None, typer.Option(help="Folder to keep it in, in place of the usual cache.")] = None,
+) -> None:
+    """Fetch the tower-year of the demo (BE-Vie 2014), and print where it is."""
+    from bowen import data
+
+    typer.echo(data.fetch_demo(cache, report=terminal.say))
+
+
+@command
+def inspect(
+    met: Annotated[Path, typer.Argument(help="A FLUXNET file, or a PLUMBER2 Met file.")],
+    flux: Flux = None,
+    site: Site = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
+    from bowen import data
+
+    dataset = data.read(met, flux, site=read_site(site))
+    found = data.summary(dataset)
+    problem = None
+    try:
+        data.check(data.fill_forcing(dataset), need=("latent_heat", "sensible_heat"))
+    except DataError as unusable:
+        problem = unusable
+    if as_json:
+        terminal.show_json(found | {"problem": str(problem) if problem else None})
+    else:
+        terminal.show_summary(found)
+    if problem:
+        raise problem
