@@ -15,8 +15,8 @@ from bowen.errors import RunError as RunError
 if TYPE_CHECKING:
     from bowen.adaptive import AdaptiveStep as AdaptiveStep
     from bowen.data import read as read
-    from bowen.data import read_fluxnet as read_fluxnet
     from bowen.data import read_plumber2 as read_plumber2
+    from bowen.data import read_table as read_table
     from bowen.evaluate import score as score
     from bowen.hybrid import Hybrid as Hybrid
     from bowen.hybrid import Network as Network
@@ -39,7 +39,7 @@ _HOME = {
     name: module
     for module, names in {
         "bowen.adaptive": ("AdaptiveStep",),
-        "bowen.data": ("read", "read_fluxnet", "read_plumber2"),
+        "bowen.data": ("read", "read_plumber2", "read_table"),
         "bowen.evaluate": ("score",),
         "bowen.hybrid": ("Hybrid", "Network"),
         "bowen.land": ("ImplicitStep", "Process"),

@@ -41,7 +41,13 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _anchor_file(name: str, info: pydantic.ValidationInfo) -> str:
+    """Read what ends in .toml as a path, anything else as a name."""
+    return str(_anchor(Path(name), info)) if name.endswith(".toml") else name
+
+
 File = Annotated[Path, pydantic.AfterValidator(_anchor)]
+Kind = Annotated[str, pydantic.AfterValidator(_anchor_file)]
 Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 
 
@@ -54,8 +60,9 @@ class Table(pydantic.BaseModel):
 class Tower(Table):
     """Where the record of a tower lies, and what its files do not say about the site."""
 
-    met: File = setting(..., "Forcing: a PLUMBER2 Met file, or a FLUXNET CSV that holds the fluxes too")
-    flux: File | None = setting(None, "Fluxes: the PLUMBER2 Flux file beside `met`")
+    met: File = setting(..., "Weather, or all there is: a file, a network's .zip, or a folder with one tower's files")
+    flux: File | None = setting(None, "Fluxes, where they have a file of their own; found if it is named as usual")
+    format: Kind | None = setting(None, "Kind of text table, by name or as a TOML file; recognized if it is not given")
     radiation: Literal["balance", "prescribed"] = setting(
         "balance", "Net radiation by balance of both streams, or as measured"
     )

@@ -99,7 +99,7 @@ def read_tower(config: Config) -> xr.Dataset:
     """
     tower = config.tower
     site = {name: value for name in SITE if (value := getattr(tower, name)) is not None}
-    return filled(data.read(tower.met, tower.flux, site=site), config)
+    return filled(data.read(tower.met, tower.flux, site=site, kind=tower.format), config)
 
 
 def filled(dataset: xr.Dataset, config: Config) -> xr.Dataset:

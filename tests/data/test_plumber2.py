@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bowen.data import from_alma, read, read_fluxnet, read_plumber2, read_simulation, to_alma, write_netcdf
+from bowen.data import from_alma, read, read_plumber2, read_simulation, read_table, to_alma, write_netcdf
 from bowen.data.alma import undo_alma
 from bowen.errors import DataError
 from tests.data.files import SITE, fluxnet_table, plumber2_files, write_csv, write_nc
@@ -28,7 +28,7 @@ def read_files(tmp_path):
 
 def test_it_is_the_record_the_fluxnet_reader_gives(read_files, files, tmp_path):
     ours = read_files(*files)
-    theirs = read_fluxnet(write_csv(tmp_path / "XX-Syn.csv", fluxnet_table()), site=SITE)
+    theirs = read_table(write_csv(tmp_path / "XX-Syn.csv", fluxnet_table()), site=SITE)
     np.testing.assert_array_equal(ours.time.values, theirs.time.values)
     for name in ours.data_vars.keys() & theirs.data_vars.keys():
         np.testing.assert_allclose(ours[name].values, theirs[name].values, rtol=2e-5, atol=2e-5, err_msg=name)
@@ -209,8 +209,8 @@ def test_read_tells_the_kinds_apart(tmp_path, files):
     met, flux = write_nc(tmp_path / MET, files[0]), write_nc(tmp_path / FLUX, files[1])
     assert read(met, flux).attrs["source"] == "PLUMBER2"
     table = write_csv(tmp_path / "FLX_XX-Syn.dat", fluxnet_table())
-    assert read(table, site=SITE).attrs["source"] == "FLUXNET2015 FULLSET"
-    with pytest.raises(DataError, match=r"holds weather and fluxes; leave out XX-Syn_2012-2012_FLUXNET2015_Flux.nc"):
+    assert read(table, site=SITE).attrs["source"] == "FLUXNET (ONEFlux)"
+    with pytest.raises(DataError, match=r"is a text table and XX-Syn_2012-2012_FLUXNET2015_Flux.nc is NetCDF"):
         read(table, flux, site=SITE)
     with pytest.raises(DataError, match=r"nowhere.nc: cannot be opened \(No such file or directory\). Check the path"):
         read(tmp_path / "nowhere.nc")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bowen.data import check, fill_forcing, fingerprint, measured, read_fluxnet, summary
+from bowen.data import check, fill_forcing, fingerprint, measured, read_table, summary
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import DataError
 from tests.data.files import SITE, fluxnet_table, write_csv
@@ -13,7 +13,7 @@ DAY = 48
 @pytest.fixture(scope="module")
 def original(tmp_path_factory):
     table = fluxnet_table(days=40)
-    return read_fluxnet(write_csv(tmp_path_factory.mktemp("tower") / "FLX_XX-Syn.csv", table), site=SITE)
+    return read_table(write_csv(tmp_path_factory.mktemp("tower") / "FLX_XX-Syn.csv", table), site=SITE)
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_too_little_rain_over_a_season_is_a_wrong_unit(tmp_path):
     table = fluxnet_table(days=120)
     table["P_F"] /= 1800.0
     with pytest.raises(DataError, match=r"sums to 0.\d+ mm .* kg m-2 s-1 .* where mm per interval are due"):
-        read_fluxnet(write_csv(tmp_path / "FLX_XX-Syn.csv", table), site=SITE)
+        read_table(write_csv(tmp_path / "FLX_XX-Syn.csv", table), site=SITE)
 
 
 def test_short_foggy_records_without_relative_humidity_pass(record):

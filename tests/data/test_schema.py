@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from bowen.data import QC, SCHEMA, attributes
+from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity, vapor_pressure
 from bowen.data.units import to_si
 from bowen.errors import DataError
@@ -10,11 +11,11 @@ from bowen.physics import thermo
 
 
 def test_no_name_means_two_things():
-    for convention in ("alma", "fluxnet"):
-        names = [getattr(variable, convention) for variable in SCHEMA.values()]
-        flat = [name for entry in names for name in ([entry] if isinstance(entry, str) else entry) if name]
-        flat += [alias for variable in SCHEMA.values() for alias in variable.aliases] if convention == "alma" else []
-        assert len(flat) == len(set(flat))
+    names = [name for variable in SCHEMA.values() for name in (variable.alma, *variable.aliases) if name]
+    assert len(names) == len(set(names))
+    for kind in known_formats().values():
+        columns = [column for choice in kind.columns.values() for column in choice]
+        assert len(columns) == len(set(columns))
 
 
 @pytest.mark.parametrize("name", SCHEMA)

@@ -5,7 +5,7 @@ import lzma
 import numpy as np
 import pytest
 
-from bowen.data import check, fill_forcing, measured, read, read_fluxnet, read_plumber2, summary
+from bowen.data import check, fill_forcing, measured, read, read_plumber2, read_table, summary
 from bowen.data.clock import offset_by_light
 from bowen.data.schema import FORCING
 from bowen.errors import DataError
@@ -63,7 +63,7 @@ def test_every_tower_reads_and_adds_up(shared_data, name):
 
 @pytest.fixture(scope="module")
 def vielsalm(shared_data):
-    return read_fluxnet(shared_data / "raw" / "fluxnet" / "FLX_BE-Vie_2014.csv.xz")
+    return read_table(shared_data / "raw" / "fluxnet" / "FLX_BE-Vie_2014.csv.xz")
 
 
 def test_the_two_readers_give_one_vielsalm(shared_data, vielsalm):
@@ -93,7 +93,7 @@ def test_a_file_of_the_network_cut_in_the_middle(shared_data, tmp_path):
     with lzma.open(shared_data / "raw" / "fluxnet" / "FLX_BE-Vie_2014.csv.xz") as file:
         (tmp_path / "FLX_BE-Vie_2014.csv").write_bytes(file.read(1_000_100))
     with pytest.raises(DataError, match="was cut in the middle of its last row"):
-        read_fluxnet(tmp_path / "FLX_BE-Vie_2014.csv")
+        read_table(tmp_path / "FLX_BE-Vie_2014.csv")
 
 
 @pytest.mark.parametrize(("site", "canopy", "offset"), [("DK-Fou", 1.0, 1.0), ("US-Wi7", 2.0, -6.0)])

@@ -134,7 +134,7 @@ def test_stopped_by_the_user_it_says_how_to_go_on(tmp_path, monkeypatch):
 
 def test_inspect_shows_what_a_record_holds(csv):
     told = run("inspect", csv, "--site", csv.parent / "site.toml").stdout
-    assert told.startswith("XX-Syn: FLUXNET2015 FULLSET, 2012-02-20 00:00 to ")
+    assert told.startswith("XX-Syn: FLUXNET (ONEFlux), 2012-02-20 00:00 to ")
     row = next(line for line in told.splitlines() if line.startswith("latent_heat "))
     assert row.split()[1:7] == ["W", "m-2", "100%", "0%", "0%", "0"]
     assert "- Canopy height 0.4 m assumed from the class GRA." in told

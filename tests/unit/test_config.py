@@ -124,7 +124,10 @@ def test_an_error_says_where_what_and_what_is_allowed(text, message):
     ("text", "message"),
     [
         ("", "us-me2.toml [tower]: is missing."),
-        ("[tower]", "us-me2.toml [tower]: `met` is not set, and has no default.\n  met: Forcing: a PLUMBER2 Met file"),
+        (
+            "[tower]",
+            "us-me2.toml [tower]: `met` is not set, and has no default.\n  met: Weather, or all there is: a file",
+        ),
         ("[tower]\nmet = 'a'\nlatitude = 91.0", "`latitude` = 91.0: should be less than or equal to 90."),
         ("[tower]\nmet = 'a'\nigbp = 'PINE'", "`igbp` = \"PINE\": should be 'ENF', 'EBF'"),
         (PERIODS.replace("2010-12-31", "2011-01-01"), "`train` and `validation` overlap"),

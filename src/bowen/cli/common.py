@@ -26,8 +26,9 @@ app = typer.Typer(
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by `bowen train`.")]
 Folders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, made by `bowen train`.")]
-Met = Annotated[Path | None, typer.Option(help="Another tower: its FLUXNET file, or its PLUMBER2 Met file.")]
-Flux = Annotated[Path | None, typer.Option(help="The PLUMBER2 Flux file of the tower.")]
+Met = Annotated[Path | None, typer.Option(help="Another tower: its file, .zip or folder.")]
+Flux = Annotated[Path | None, typer.Option(help="The file with its fluxes, if they have one of an unusual name.")]
+Kind = Annotated[str | None, typer.Option("--format", help="Kind of text table: a name or a TOML file; see `formats`.")]
 Site = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
 Digits = Annotated[Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
@@ -67,14 +68,16 @@ def read_site(path: Path | None) -> dict[str, Any] | None:
     return None if path is None else data.read_site(path)
 
 
-def read_record(run: "Run", met: Path | None, flux: Path | None, site: Path | None) -> "xr.Dataset":
+def read_record(
+    run: "Run", met: Path | None, flux: Path | None, site: Path | None, kind: str | None = None
+) -> "xr.Dataset":
     """The record given on the command line, or else the run's own."""
     from bowen import data, experiment
 
     if met is not None:
-        return experiment.filled(data.read(met, flux, site=read_site(site)), run.config)
-    if flux or site:
-        raise ConfigError("--flux and --site describe the record of --met: give it too.")
+        return experiment.filled(data.read(met, flux, site=read_site(site), kind=kind), run.config)
+    if flux or site or kind:
+        raise ConfigError("--flux, --site and --format describe the record of --met: give it too.")
     return experiment.read_tower(run.config)
 
 

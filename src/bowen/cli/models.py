@@ -6,7 +6,20 @@ from typing import Annotated, Any
 import typer
 
 from bowen import terminal
-from bowen.cli.common import Digits, Flux, Folder, Folders, Json, Met, Site, beside, command, read_record, read_site
+from bowen.cli.common import (
+    Digits,
+    Flux,
+    Folder,
+    Folders,
+    Json,
+    Kind,
+    Met,
+    Site,
+    beside,
+    command,
+    read_record,
+    read_site,
+)
 from bowen.errors import ConfigError
 
 LARGEST_RESIDUALS = {"energy_residual_max": 1e-2, "water_residual_max": 1e-6}  # round-off of single precision
@@ -80,6 +93,7 @@ def simulate(
     met: Met = None,
     flux: Flux = None,
     site: Site = None,
+    kind: Kind = None,
     first: Annotated[str | None, typer.Option("--from", help="First year, month or day to write.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last year, month or day to write.")] = None,
     precision: Digits = None,
@@ -89,7 +103,7 @@ def simulate(
     from bowen import data, experiment
 
     model = experiment.load_run(run, precision)
-    dataset = read_record(model, met, flux, site)
+    dataset = read_record(model, met, flux, site, kind)
     asked = " ".join(f"{flag} {date}" for flag, date in (("--from", first), ("--to", last)) if date)
     wanted = data.period(dataset.time.values, first, last, asked)
     simulation = experiment.simulate_run(model, dataset).isel(time=wanted)
@@ -103,6 +117,7 @@ def evaluate(
     met: Met = None,
     flux: Flux = None,
     site: Site = None,
+    kind: Kind = None,
     out: Annotated[
         Path | None, typer.Option(help="CSV file for the scores of all parts, half-hourly and daily.")
     ] = None,
@@ -113,7 +128,9 @@ def evaluate(
     from bowen.evaluate import write_scores
 
     models = [experiment.load_run(run) for run in runs]
-    scores = contest.evaluate(models, read_record(models[0], met, flux, site) if met or flux or site else None)
+    scores = contest.evaluate(
+        models, read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
+    )
     if out:
         terminal.say(f"Scores written to {write_scores(scores, out)}")
     if as_json:
@@ -128,6 +145,7 @@ def audit(
     met: Met = None,
     flux: Flux = None,
     site: Site = None,
+    kind: Kind = None,
     precision: Digits = None,
     as_json: Json = False,
 ) -> None:
@@ -141,7 +159,7 @@ def audit(
         from bowen import experiment
 
         model = experiment.load_run(run, precision)
-        simulation = experiment.simulate_run(model, read_record(model, met, flux, site))
+        simulation = experiment.simulate_run(model, read_record(model, met, flux, site, kind))
     found = evaluation.audit(simulation)
     if as_json:
         terminal.show_json(found)
@@ -158,13 +176,14 @@ def report(
     met: Met = None,
     flux: Flux = None,
     site: Site = None,
+    kind: Kind = None,
     out: Annotated[Path | None, typer.Option(help="HTML file; by default in the first run directory.")] = None,
 ) -> None:
     """Write one self-contained HTML page about a tower and the models run at it."""
     from bowen import contest, experiment
 
     models = [experiment.load_run(run) for run in runs]
-    dataset = read_record(models[0], met, flux, site)
+    dataset = read_record(models[0], met, flux, site, kind)
     path = out or beside(runs[0], "report.html", dataset, met)
     typer.echo(contest.report(contest.compare(models, dataset), path))
 

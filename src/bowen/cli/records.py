@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bowen import terminal
-from bowen.cli.common import Flux, Json, Site, command, read_site
+from bowen.cli.common import Flux, Json, Kind, Site, command, read_site
 from bowen.errors import DataError
 
 
@@ -22,15 +22,16 @@ def fetch(
 
 @command
 def inspect(
-    met: Annotated[Path, typer.Argument(help="A FLUXNET file, or a PLUMBER2 Met file.")],
+    met: Annotated[Path, typer.Argument(metavar="PATH", help="A tower's file, .zip or folder.")],
     flux: Flux = None,
     site: Site = None,
+    kind: Kind = None,
     as_json: Json = False,
 ) -> None:
     """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
     from bowen import data
 
-    dataset = data.read(met, flux, site=read_site(site))
+    dataset = data.read(met, flux, site=read_site(site), kind=kind)
     found = data.summary(dataset)
     problem = None
     try:
@@ -43,3 +44,16 @@ def inspect(
         terminal.show_summary(found)
     if problem:
         raise problem
+
+
+@command
+def formats(
+    name: Annotated[str | None, typer.Argument(help="Print this one, to copy and change.")] = None,
+) -> None:
+    """List the kinds of text tables that are recognized, or print one as TOML."""
+    from bowen.data.formats import known_formats, source_of
+
+    if name is None:
+        typer.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in sorted(known_formats().items())))
+    else:
+        typer.echo(source_of(name), nl=False)

@@ -4,7 +4,6 @@ from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import fetch_demo as fetch_demo
-from bowen.data.fluxnet import read_fluxnet as read_fluxnet
 from bowen.data.gaps import fill_forcing as fill_forcing
 from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
@@ -26,3 +25,4 @@ from bowen.data.splits import block_split as block_split
 from bowen.data.splits import period as period
 from bowen.data.splits import period_split as period_split
 from bowen.data.store import write_netcdf as write_netcdf
+from bowen.data.table import read_table as read_table

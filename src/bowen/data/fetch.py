@@ -67,7 +67,7 @@ def fetch_demo(cache: Path | None = None, report: Callable[[str], None] = to_std
         report: Takes lines for people: what is going on, and whom the data are owed to.
 
     Returns:
-        A file for `read_fluxnet`, its hash verified.
+        A file for `read_table`, its hash verified.
 
     Raises:
         DataError: There is no network and no cached file, what came is not what was expected, or the cache cannot be

@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.axis import minute, positions, step_of
+from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA
 from bowen.errors import DataError
@@ -94,7 +95,7 @@ def _check_presence(dataset: xr.Dataset, need: tuple[str, ...], where: str) -> N
     for name in (*FORCING, *need):
         if name not in dataset:
             variable = SCHEMA[name]
-            known_as = ", ".join(filter(None, (*variable.fluxnet, variable.alma, *variable.aliases)))
+            known_as = ", ".join(filter(None, (*columns_of(name), variable.alma, *variable.aliases)))
             raise DataError(f"{where}: no {name}. It is read from {known_as}; add one of them to the file.")
         if not np.isfinite(dataset[name].values).any():
             raise DataError(
@@ -104,7 +105,7 @@ def _check_presence(dataset: xr.Dataset, need: tuple[str, ...], where: str) -> N
     if not any(name in dataset for name in RADIATION):
         raise DataError(
             f"{where}: neither {' nor '.join(RADIATION)} is there with values, and a surface needs one of them "
-            f"({', '.join(SCHEMA[name].fluxnet[0] for name in RADIATION)} in FLUXNET, "
+            f"({', '.join(columns_of(name)[0] for name in RADIATION)} in FLUXNET, "
             f"{', '.join(SCHEMA[name].alma for name in RADIATION)} in PLUMBER2 files). Add one to the file."
         )
 
@@ -123,6 +124,11 @@ def _check_humidity(dataset: xr.Dataset, where: str) -> None:
     """A deficit in the wrong unit is off by a power of ten from what saturation and relative humidity allow."""
     deficit = dataset.vapor_pressure_deficit.values
     saturated = saturation_vapor_pressure(dataset.air_temperature.values)
+    if "vapor_pressure" in dataset:
+        share = float(np.nanmedian(dataset.vapor_pressure.values / saturated))
+        if not 0.03 < share < 1.2:
+            story = "kPa, hPa and Pa were mixed up, or an air temperature is wrong"
+            raise _suspicion(f"{where}: vapor_pressure is {share:.3g} times that of saturated air in the median", story)
     unread = deficit > 1.05 * saturated + 100.0
     if unread.mean() > 0.02:
         raise _suspicion(
@@ -174,6 +180,11 @@ def _check_ranges(dataset: xr.Dataset, where: str) -> None:
                 f"{low:g} to {high:g} ({outside.sum()} such values). Check its unit in the file, and mark wrong values "
                 "as missing (-9999 in FLUXNET files, NaN in NetCDF)."
             )
+
+
+def columns_of(name: str) -> tuple[str, ...]:
+    """The columns of a variable in FLUXNET files."""
+    return known_formats()["fluxnet"].columns.get(name, ())
 
 
 def _suspicion(what: str, story: str) -> DataError:

@@ -1,4 +1,4 @@
-"""Any file of a tower, whatever its kind, and the simulations we wrote."""
+"""Any file of a tower, folder or archive, whatever its kind, and the simulations we wrote."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,38 +7,47 @@ from typing import Any
 import xarray as xr
 
 from bowen.data.alma import undo_alma
-from bowen.data.fluxnet import read_fluxnet
 from bowen.data.plumber2 import read_plumber2
+from bowen.data.sources import find, magic, partner
 from bowen.data.store import ENGINES, load_netcdf
+from bowen.data.table import read_table
+from bowen.data.text import Source
 from bowen.errors import DataError
 
 
-def read(met: Path | str, flux: Path | str | None = None, site: Mapping[str, Any] | None = None) -> xr.Dataset:
-    """Read one tower; the first bytes of the file tell NetCDF in the layout of PLUMBER2 from CSV of FLUXNET.
+def read(
+    met: Path | str,
+    flux: Path | str | None = None,
+    site: Mapping[str, Any] | None = None,
+    kind: str | Path | None = None,
+) -> xr.Dataset:
+    """Read one tower from whatever holds it.
+
+    The content tells what it is: NetCDF in the layout of PLUMBER2, or a text table, whose columns tell its kind. Of a
+    folder or an archive the half-hourly or hourly record is taken, and the site's metadata (BIF) beside it.
 
     Args:
-        met: The weather, or all there is.
-        flux: The fluxes, where they have a file of their own.
-        site: Metadata of the site that are missing or wrong; see `read_fluxnet`.
+        met: The weather, or all there is: a file, a network's .zip, or a folder with the files of one tower.
+        flux: The fluxes, where they have a file of their own; found if it is named as usual beside `met`.
+        site: Metadata of the site that are missing or wrong; see `read_table`.
+        kind: The kind of text table, by name or as a TOML file; recognized if it is not given.
 
     Returns:
-        The canonical dataset.
+        The canonical dataset; its attribute `source` says what was recognized.
 
     Raises:
-        ConfigError: `site` has unknown keys.
+        ConfigError: `site` or `kind` are not what they should be.
         DataError: A file cannot be used; see the readers.
     """
-    met = Path(met)
-    try:
-        with met.open("rb") as handle:
-            magic = handle.read(4)
-    except OSError as problem:
-        raise DataError(f"{met}: cannot be opened ({problem.strerror}). Check the path.") from problem
-    if magic in ENGINES or met.suffix in (".nc", ".nc4"):
-        return read_plumber2(met, flux, site=site)
-    if flux is not None:
-        raise DataError(f"{met.name}: a FLUXNET file holds weather and fluxes; leave out {Path(flux).name}.")
-    return read_fluxnet(met, site=site)
+    main = find(Path(met))
+    flux = partner(main) if flux is None else flux
+    if main.name.endswith((".nc", ".nc4")) or magic(main) in ENGINES:
+        if main.member:
+            raise DataError(f"{main.path.name}: unpack this archive first; {main.name} is read from a file of its own.")
+        return read_plumber2(main.path, flux, site=site)
+    if flux is not None and magic(Source(Path(flux))) in ENGINES:
+        raise DataError(f"{main.name}: is a text table and {Path(flux).name} is NetCDF; leave out one of them.")
+    return read_table(main, flux, kind=kind, site=site)
 
 
 def read_simulation(path: Path | str) -> xr.Dataset:

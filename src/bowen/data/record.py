@@ -14,14 +14,14 @@ from bowen.data.quality import check
 from bowen.data.schema import FORCING, QC, WEATHER, describe
 from bowen.data.site import locate
 
-Series = tuple[np.ndarray, np.ndarray]  # values and flags
+Flagged = tuple[np.ndarray, np.ndarray]  # values and flags
 
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can say they are empty
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
 
 def build(
-    series: Mapping[str, Series],
+    series: Mapping[str, Flagged],
     stamps: np.ndarray,
     path: Path,
     *,
@@ -65,7 +65,7 @@ def build(
     return dataset
 
 
-def _origin(series: Mapping[str, Series]) -> list[str]:
+def _origin(series: Mapping[str, Flagged]) -> list[str]:
     """A sentence for each forcing that was not measured at most steps."""
     shares = {name: float(np.mean(qc != QC.MEASURED)) for name, (values, qc) in series.items() if name in WEATHER}
     return [
@@ -114,17 +114,23 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
     size = dataset.sizes["time"]
     deficit, qc = np.full(size, np.nan), np.full(size, QC.MISSING)
     notes = []
-    for name in ("vapor_pressure_deficit", "relative_humidity", "specific_humidity"):
+    for name in ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure", "specific_humidity"):
         if name not in dataset:
             continue
         values = dataset[name].values
         if name == "relative_humidity":
             values = saturated * (1.0 - values)
+        elif name == "vapor_pressure":
+            values = saturated - values
         elif name == "specific_humidity":
             values = saturated - vapor_pressure(values, pressure)
         use = np.isnan(deficit) & np.isfinite(values)
         if use.any() and name != "vapor_pressure_deficit":
-            notes.append(f"Vapor pressure deficit computed from {name.replace('_', ' ')} at {use.sum()} steps.")
+            above = use & (values < 0.0)
+            values = np.maximum(values, 0.0)
+            saturation = f", {above.sum()} of them above saturation and taken as saturated" if above.any() else ""
+            how = f"computed from {name.replace('_', ' ')} at {use.sum()} steps"
+            notes.append(f"Vapor pressure deficit {how}{saturation}.")
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
         _put(dataset, "vapor_pressure_deficit", deficit, qc)

@@ -30,9 +30,8 @@ class QC(enum.IntEnum):
 class Variable:
     """One quantity: its name here, its CF description, its names elsewhere, and the values nature allows.
 
-    `alma` is the name written to files, `aliases` other names found in ALMA-like files, `fluxnet` the columns of
-    FLUXNET files in order of preference; `valid_range` is in `units`. States hold at the end of the step, the rest
-    are means over it.
+    `alma` is the name written to files, `aliases` other names found in ALMA-like files; `valid_range` is in `units`.
+    States hold at the end of the step, the rest are means over it. The names in text tables are in `formats`.
     """
 
     name: str
@@ -41,7 +40,6 @@ class Variable:
     standard_name: str = ""
     alma: str = ""
     aliases: tuple[str, ...] = ()
-    fluxnet: tuple[str, ...] = ()
     valid_range: tuple[float, float] = (-math.inf, math.inf)
     state: bool = False
 
@@ -53,7 +51,6 @@ _WEATHER = (
         "Incoming shortwave radiation",
         "surface_downwelling_shortwave_flux_in_air",
         alma="SWdown",
-        fluxnet=("SW_IN_F", "SW_IN_F_MDS", "SW_IN"),
         valid_range=(-20.0, 1500.0),
     ),
     Variable(
@@ -62,7 +59,6 @@ _WEATHER = (
         "Incoming longwave radiation",
         "surface_downwelling_longwave_flux_in_air",
         alma="LWdown",
-        fluxnet=("LW_IN_F", "LW_IN_F_MDS", "LW_IN_JSB_F", "LW_IN"),
         valid_range=(30.0, 700.0),
     ),
     Variable(
@@ -71,7 +67,6 @@ _WEATHER = (
         "Net radiation, positive downward",
         "surface_net_downward_radiative_flux",
         alma="Rnet",
-        fluxnet=("NETRAD",),
         valid_range=(-400.0, 1400.0),
     ),
     Variable(
@@ -80,7 +75,6 @@ _WEATHER = (
         "Air temperature at the reference height",
         "air_temperature",
         alma="Tair",
-        fluxnet=("TA_F", "TA_F_MDS", "TA"),
         valid_range=(183.0, 333.0),
     ),
     Variable(
@@ -97,8 +91,14 @@ _WEATHER = (
         "Vapor pressure deficit of the air at the reference height",
         "water_vapor_saturation_deficit_in_air",
         alma="VPD",
-        fluxnet=("VPD_F", "VPD_F_MDS", "VPD"),
         valid_range=(-50.0, 15000.0),
+    ),
+    Variable(
+        "vapor_pressure",
+        "Pa",
+        "Vapor pressure of the air at the reference height",
+        "water_vapor_partial_pressure_in_air",
+        valid_range=(0.0, 9000.0),
     ),
     Variable(
         "relative_humidity",
@@ -106,7 +106,6 @@ _WEATHER = (
         "Relative humidity of the air at the reference height",
         "relative_humidity",
         alma="RH",
-        fluxnet=("RH",),
         valid_range=(0.0, 1.1),
     ),
     Variable(
@@ -116,7 +115,6 @@ _WEATHER = (
         "surface_air_pressure",
         alma="PSurf",
         aliases=("Psurf",),
-        fluxnet=("PA_F", "PA"),
         valid_range=(4.0e4, 1.1e5),
     ),
     Variable(
@@ -125,7 +123,6 @@ _WEATHER = (
         "Wind speed at the reference height",
         "wind_speed",
         alma="Wind",
-        fluxnet=("WS_F", "WS"),
         valid_range=(0.0, 75.0),
     ),
     Variable(
@@ -134,7 +131,6 @@ _WEATHER = (
         "Precipitation as measured",
         "precipitation_flux",
         alma="Precip",
-        fluxnet=("P_F", "P"),
         valid_range=(-1e-9, 0.15),
     ),
     Variable(
@@ -143,7 +139,6 @@ _WEATHER = (
         "Leaf area index",
         "leaf_area_index",
         alma="LAI",
-        fluxnet=("LAI",),
         valid_range=(0.0, 20.0),
     ),
 )
@@ -155,7 +150,6 @@ _TARGETS = (
         "Latent heat flux, positive upward",
         "surface_upward_latent_heat_flux",
         alma="Qle",
-        fluxnet=("LE_F_MDS",),
         valid_range=(-1000.0, 2000.0),
     ),
     Variable(
@@ -164,7 +158,6 @@ _TARGETS = (
         "Sensible heat flux, positive upward",
         "surface_upward_sensible_heat_flux",
         alma="Qh",
-        fluxnet=("H_F_MDS",),
         valid_range=(-1000.0, 2000.0),
     ),
     Variable(
@@ -173,7 +166,6 @@ _TARGETS = (
         "Heat flux into the ground, positive downward",
         "downward_heat_flux_at_ground_level_in_soil",
         alma="Qg",
-        fluxnet=("G_F_MDS",),
         valid_range=(-1000.0, 1500.0),
     ),
     Variable(
@@ -182,7 +174,6 @@ _TARGETS = (
         "Latent heat flux corrected for energy balance closure",
         "surface_upward_latent_heat_flux",
         alma="Qle_cor",
-        fluxnet=("LE_CORR",),
         valid_range=(-5000.0, 5000.0),
     ),
     Variable(
@@ -191,8 +182,21 @@ _TARGETS = (
         "Sensible heat flux corrected for energy balance closure",
         "surface_upward_sensible_heat_flux",
         alma="Qh_cor",
-        fluxnet=("H_CORR",),
         valid_range=(-5000.0, 5000.0),
+    ),
+    Variable(
+        "latent_heat_uncertainty",
+        "W m-2",
+        "Random uncertainty of the latent heat flux, one standard deviation",
+        alma="Qle_uc",
+        valid_range=(0.0, 5000.0),
+    ),
+    Variable(
+        "sensible_heat_uncertainty",
+        "W m-2",
+        "Random uncertainty of the sensible heat flux, one standard deviation",
+        alma="Qh_uc",
+        valid_range=(0.0, 5000.0),
     ),
 )
 

@@ -17,10 +17,12 @@ _NEEDED = ("latitude", "longitude", "igbp")
 _LEAST_CLEARANCE = 2.0  # m, between canopy and instruments where nobody says how high they are
 
 
-def site_of(path: Path) -> str:
-    """The site's identifier, e.g. `BE-Vie`, in the name of a file, or the stem of the name where there is none."""
-    match = re.search(r"(?<![A-Za-z])[A-Z]{2}-[A-Za-z0-9]{3}(?![A-Za-z0-9])", path.name)
-    return match.group() if match else path.name.split(".")[0]
+def site_of(path: Path, member: str = "") -> str:
+    """The site's identifier, e.g. `BE-Vie`, in the name of a file or its member, or else the stem of the name."""
+    for name in (member, path.name):
+        if match := re.search(r"(?<![A-Za-z])[A-Z]{2}-[A-Za-z0-9]{3}(?![A-Za-z0-9])", name):
+            return match.group()
+    return path.name.split(".")[0]
 
 
 def read_site(path: Path | str) -> dict[str, Any]:

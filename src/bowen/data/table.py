@@ -1,0 +1,183 @@
+"""One tower from tables in text files, of any kind that `formats` describes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen.data.axis import step_of
+from bowen.data.formats import Format, format_of
+from bowen.data.record import Flagged, build
+from bowen.data.schema import QC, SCHEMA, nearest
+from bowen.data.site import site_of
+from bowen.data.sources import find, metadata
+from bowen.data.text import Header, Source, read_columns, read_header
+from bowen.data.units import to_si
+from bowen.errors import ConfigError, DataError
+
+_NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # the rest can be derived
+_HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
+_PER_INTERVAL = "mm"
+
+
+def read_table(
+    path: Path | str | Source,
+    partner: Path | str | None = None,
+    *,
+    kind: str | Path | None = None,
+    site: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> xr.Dataset:
+    """Read one tower from a text table, or from two of the same kind.
+
+    Of the columns that hold a variable, at each step the first with a value is used. Flags follow the column: 0
+    measured, 1-3 filled by the source, 4 reanalysis, 5 computed.
+
+    Args:
+        path: The file: plain, .xz, .gz, or the .zip of a network; the site's metadata (BIF) are looked for beside it.
+        partner: A second file with other columns of the same tower and step, e.g. its fluxes.
+        kind: The kind of table, by name or as a TOML file; recognized by the columns if it is not given.
+        site: Metadata of the site that are missing or wrong: site, latitude, longitude, elevation, igbp,
+            reference_height, canopy_height, utc_offset_hours.
+        columns: For canonical names, the column to use instead of the usual ones.
+
+    Returns:
+        The canonical dataset, in SI, at the start of each interval; targets only where the file has them.
+
+    Raises:
+        ConfigError: `kind`, `site` or `columns` have unknown names.
+        DataError: The file is damaged, lacks a column, or holds what cannot be right; see `check`.
+    """
+    source = path if isinstance(path, Source) else find(Path(path))
+    headers = [read_header(source), *([read_header(Source(Path(partner)))] if partner is not None else [])]
+    present = [name for header in headers for name in header.columns]
+    table = format_of(kind, present, source.name)
+    chosen = _chosen(table, present, dict(columns or {}), source)
+    parts = [_part(header, table, chosen) for header in headers]
+    stamps = parts[0].index.to_numpy()
+    step = step_of(stamps, source.name)
+    frame = _joined(parts, step, headers)
+    if not _first(table.time.start, headers[0]):
+        stamps = stamps - np.timedelta64(step, "s")
+    series = {name: _first_valid(name, names, table, frame, step, source) for name, names in chosen.items()}
+    return build(
+        series,
+        stamps,
+        source.path if not source.member else Path(source.name),
+        found={"site": site_of(source.path, source.name), **metadata(source)},
+        given=site,
+        source=table.title,
+    )
+
+
+def _chosen(table: Format, present: Sequence[str], asked: dict[str, str], source: Source) -> dict[str, tuple[str, ...]]:
+    """For each variable the names under which this file has it, in order of preference."""
+    if unknown := [name for name in asked if name not in SCHEMA]:
+        raise ConfigError(f"columns: no variable is called `{unknown[0]}`. {nearest(unknown[:1], table.columns)}")
+    choices = {**table.columns, **{name: (column,) for name, column in asked.items()}}
+    usable = {name: tuple(c for c in choice if table.sensors(c, present)) for name, choice in choices.items()}
+    missing = [name for name in dict.fromkeys((*_NEEDED, *asked)) if not usable.get(name)]
+    if not any(usable.get(name) for name in _HUMIDITY):
+        missing.append(_HUMIDITY[0])
+    if missing:
+        looked_for = [column for name in missing for column in choices.get(name, ())]
+        raise DataError(
+            f"{source.name}: no column for {', '.join(missing)}, as {table.title} has it.\n"
+            f"  looked for: {', '.join(looked_for)}\n"
+            f"  {nearest(looked_for, present)}\n"
+            f'  to go on:   where it has another name, pass columns={{"{missing[-1]}": "<its name in this file>"}},\n'
+            "              or `--format` with a TOML file on the command line; where it is in a second file, pass that"
+        )
+    return {name: choice for name, choice in usable.items() if choice}
+
+
+def _first(columns: tuple[str, ...], header: Header) -> bool:
+    return bool(columns) and set(columns) <= set(header.columns)
+
+
+def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+    """The useful columns of one file and their flags, over the stamps as they are written."""
+    names = dict.fromkeys(name for choice in chosen.values() for name in choice)
+    columns = {column: name for name in names for column in table.sensors(name, header.columns)}
+    flags = {table.flag_column(name, column) for column, name in columns.items()} & set(header.columns)
+    stamped = next((c for c in (table.time.start, table.time.end) if _first(c, header)), None)
+    if stamped is None:
+        due = " or ".join(" and ".join(c) for c in (table.time.start, table.time.end) if c)
+        raise DataError(
+            f"{header.source.name}: no column for time, as {table.title} has it: {due}. "
+            f"{nearest([*table.time.start, *table.time.end], header.columns)}"
+        )
+    frame = read_columns(header, [*columns, *sorted(flags - set(columns))], stamped, table.units_lines)
+    first_row = header.lines + table.units_lines + 1
+    index = _stamps(frame, stamped, table.time.format, header.source, first_row)
+    return frame.drop(columns=list(stamped)).set_index(index)
+
+
+def _stamps(frame: pd.DataFrame, stamped: tuple[str, ...], form: str, source: Source, row_1: int) -> pd.DatetimeIndex:
+    joined = np.array([" ".join(map(str, parts)) for parts in zip(*(frame[name] for name in stamped), strict=True)])
+    parsed = pd.to_datetime(joined, format=form, errors="coerce")
+    if (wrong := np.asarray(parsed.isna())).any():
+        row = int(np.argmax(wrong))
+        names = " and ".join(stamped)
+        example = pd.Timestamp("2014-01-01 00:30").strftime(form)
+        raise DataError(
+            f"{source.name}: row {row + row_1} has the {names} `{joined[row]}`, which is no stamp like {example}. "
+            "Correct it; if it is the last row, the file was cut: get it again."
+        )
+    return pd.DatetimeIndex(parsed.astype("datetime64[s]"))
+
+
+def _joined(parts: list[pd.DataFrame], step: int, headers: list[Header]) -> pd.DataFrame:
+    """The columns of all files over the stamps of the first."""
+    frame = parts[0]
+    for part, header in zip(parts[1:], headers[1:], strict=True):
+        if step_of(part.index.to_numpy(), header.source.name) != step:
+            raise DataError(f"{header.source.name}: has another step than {headers[0].source.name}, {step} s.")
+        other = part[[name for name in part.columns if name not in frame]]
+        if not frame.index.isin(other.index).any():
+            raise DataError(
+                f"{header.source.name}: has no stamp in common with {headers[0].source.name}. "
+                "Pass the two files of one tower and period."
+            )
+        frame = frame.join(other)
+    return frame
+
+
+def _first_valid(
+    name: str, choice: tuple[str, ...], table: Format, frame: pd.DataFrame, step: int, source: Source
+) -> Flagged:
+    """Values in SI and flags, each step from the first column that has a value there."""
+    values = np.full(len(frame), np.nan)
+    qc = np.full(values.shape, QC.MISSING, dtype=np.int8)
+    for stem in choice:
+        sensors = table.sensors(stem, map(str, frame.columns))
+        column = next((sensor for sensor in sensors if np.isfinite(frame[sensor]).any()), sensors[0])
+        flags = _flags(stem, column, table, frame)
+        delivered = np.asarray(frame[column], dtype=float)
+        use = np.isnan(values) & np.isfinite(delivered) & (flags != QC.MISSING)
+        values, qc = np.where(use, delivered, values), np.where(use, flags, qc)
+    units = table.units.get(name, SCHEMA[name].units)
+    if name == "precipitation" and units == _PER_INTERVAL:
+        return values / step, qc
+    return to_si(values, units, name, source.name), qc
+
+
+def _flags(stem: str, column: str, table: Format, frame: pd.DataFrame) -> np.ndarray:
+    """Our flags for a column; without a column of flags every value counts as measured."""
+    meanings = table.meanings(stem)
+    given = np.full(len(frame), meanings.get("*", QC.MEASURED), dtype=np.int8)
+    flags = table.flag_column(stem, column)
+    if "*" in meanings or flags not in frame:
+        return given
+    delivered = frame[flags].fillna(QC.FILLED_POOR).to_numpy()
+    for code in np.unique(delivered):
+        given[delivered == code] = meanings.get(f"{code:g}", _own(code))
+    return given
+
+
+def _own(code: float) -> int:
+    """A flag that needs no translation, or the worst of those a source gives."""
+    return int(code) if code in (QC.MEASURED, QC.FILLED_GOOD, QC.FILLED_MEDIUM, QC.FILLED_POOR) else QC.FILLED_POOR
