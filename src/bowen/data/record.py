@@ -48,10 +48,12 @@ def build(
     step = step_of(stamps, path.name)
     place = positions(stamps, step, path.name)
     time = regular(stamps[0], step, int(place[-1]) + 1)
-    dataset = xr.Dataset(coords={"time": time})
+    variables: dict[str, tuple[str, np.ndarray]] = {}
     for name, (values, qc) in series.items():
         if np.isfinite(values).any() or name in _KEPT_IF_EMPTY:
-            _put(dataset, name, _spread(values, place, len(time), np.nan), _spread(qc, place, len(time), QC.MISSING))
+            spread = _spread(values, place, len(time), np.nan), _spread(qc, place, len(time), QC.MISSING)
+            variables |= _flagged(name, *spread)
+    dataset = xr.Dataset(variables, coords={"time": time})
     inserted = len(time) - len(stamps)
     of_file = [f"{inserted} rows are not in the file and count as missing."] * (inserted > 0) + _origin(series)
     site, of_site = locate(found, given, path.name)
@@ -81,9 +83,12 @@ def _spread(values: np.ndarray, place: np.ndarray, size: int, blank: float) -> n
     return spread
 
 
-def _put(dataset: xr.Dataset, name: str, values: np.ndarray, qc: np.ndarray) -> None:
-    dataset[name] = ("time", values.astype(float))
-    dataset[f"{name}_qc"] = ("time", np.where(np.isfinite(values), qc, QC.MISSING).astype(np.int8))
+def _flagged(name: str, values: np.ndarray, qc: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+    """A variable and its flags, as a dataset takes them."""
+    return {
+        name: ("time", values.astype(float)),
+        f"{name}_qc": ("time", np.where(np.isfinite(values), qc, QC.MISSING).astype(np.int8)),
+    }
 
 
 def _complete_pressure(dataset: xr.Dataset) -> list[str]:
@@ -96,7 +101,7 @@ def _complete_pressure(dataset: xr.Dataset) -> list[str]:
     if not has_pressure and "elevation" in dataset.attrs:
         pressure = 101325.0 * (1.0 - dataset.attrs["elevation"] / 44331.0) ** (1.0 / 0.1903)
         size = dataset.sizes["time"]
-        _put(dataset, "air_pressure", np.full(size, pressure), np.full(size, QC.ESTIMATED))
+        dataset.update(_flagged("air_pressure", np.full(size, pressure), np.full(size, QC.ESTIMATED)))
         return [f"Air pressure was not measured; {pressure:.0f} Pa estimated from the elevation."]
     return []
 
@@ -133,8 +138,8 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
             notes.append(f"Vapor pressure deficit {how}{saturation}.")
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
-        _put(dataset, "vapor_pressure_deficit", deficit, qc)
-        _put(dataset, "specific_humidity", specific_humidity(saturated - deficit, pressure), qc)
+        dataset.update(_flagged("vapor_pressure_deficit", deficit, qc))
+        dataset.update(_flagged("specific_humidity", specific_humidity(saturated - deficit, pressure), qc))
     return notes
 
 

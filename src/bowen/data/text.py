@@ -83,7 +83,7 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
     Args:
         header: What `read_header` returned.
         numbers: Columns of numbers.
-        texts: Columns to leave as they are written, such as stamps.
+        texts: Columns to leave as they are, such as stamps: whole numbers, or else text.
         units_lines: Lines between the names and the first row.
 
     Returns:
@@ -95,16 +95,14 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
     source, last = header.source, header.columns[-1]
     wanted = {*numbers, *texts, last}
     with _reading(source) as handle:
+        for _ in range(header.lines + units_lines):  # pandas would ask about each line whether to skip it
+            handle.readline()
         frame = pd.read_csv(
             handle,
             sep=header.separator,
             names=list(header.columns),
-            skiprows=header.lines + units_lines,
             usecols=sorted(wanted, key=header.columns.index),
-            dtype=dict.fromkeys(texts, str),
             index_col=False,
-            skip_blank_lines=True,
-            low_memory=False,
         )
     if frame.empty:
         raise DataError(f"{source.name}: holds a header and no rows. Get the file again.")
@@ -121,15 +119,20 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
 def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: Source) -> np.ndarray:
     """A column as numbers, with NaN for what is missing."""
     written = frame[name].to_numpy()
-    numbers = np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=float)
-    odd = (np.isnan(numbers) & ~np.asarray(pd.isna(written))) | np.isinf(numbers)
+    if written.dtype.kind in "fi":
+        numbers = written.astype(float)
+        odd = np.isinf(numbers)
+    else:
+        numbers = np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=float)
+        odd = (np.isnan(numbers) & ~np.asarray(pd.isna(written))) | np.isinf(numbers)
     if odd.any():
         row = int(np.argmax(odd))
         raise DataError(
             f"{source.name}: row {row + first_row} has `{written[row]}` in the column {name}, where a number is due "
             "(-9999 for none). Correct it."
         )
-    return np.where(numbers > _MISSING, numbers, np.nan)
+    numbers[numbers <= _MISSING] = np.nan
+    return numbers
 
 
 def _decoded(raw: bytes, source: Source) -> str:
