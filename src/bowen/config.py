@@ -6,11 +6,12 @@ import itertools
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 
 from bowen.errors import ConfigError
+from bowen.settings import Table, lines, setting, toml_value
 
 DYNAMIC = ("surface_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
 STATIC = ("root_capacity", "critical_saturation", "vegetation_heat_capacity")
@@ -21,11 +22,6 @@ SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
 VegetationClass = Literal[
     "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT"
 ]
-
-
-def setting(default: Any, meaning: str, **bounds: Any) -> Any:
-    """A field of a table that knows its meaning, said in `defaults` and in every error about it."""
-    return pydantic.Field(default, description=meaning, **bounds)
 
 
 def _anchor(path: Path, info: pydantic.ValidationInfo) -> Path:
@@ -51,12 +47,6 @@ Kind = Annotated[str, pydantic.AfterValidator(_anchor_file)]
 Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 
 
-class Table(pydantic.BaseModel):
-    """One table of the file: frozen, and closed to settings it does not declare."""
-
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
 class Tower(Table):
     """Where the record of a tower lies, and what its files do not say about the site."""
 
@@ -65,6 +55,10 @@ class Tower(Table):
     format: Kind | None = setting(None, "Kind of text table, by name or as a TOML file; recognized if it is not given")
     radiation: Literal["balance", "prescribed"] = setting(
         "balance", "Net radiation by balance of both streams, or as measured"
+    )
+    closure: Literal["raw", "corrected", "observed-through"] = setting(
+        "raw",
+        "Fluxes to meet: as measured, with their energy balance closed, or as measured by a share that is learned",
     )
     site: str | None = setting(None, "Name of the site, in place of the file's")
     latitude: float | None = setting(None, "Latitude [degrees_north]", ge=-90, le=90)
@@ -163,6 +157,9 @@ class Training(Table):
     patience: int = setting(20, "Validations without gain before training stops", ge=1)
     validate_every: int = setting(5, "Updates between validations", ge=1)
     gradient_clip: float = setting(1.0, "Largest norm of the gradient", gt=0)
+    weights: Literal["uniform", "uncertainty"] = setting(
+        "uniform", "What each measured step counts: the same, or less with the random uncertainty of its fluxes"
+    )
     weight_decay: float = setting(1e-4, "Decay of the network's weights", ge=0)
     prior_weight: float = setting(1e-3, "Pull of learned parameters toward their defaults", ge=0)
     seed: int = setting(0, "Seed of all that is random", ge=0, lt=2**32)
@@ -236,30 +233,11 @@ def dumps(config: Config) -> str:
 
 
 def _written(config: Config, *, explained: bool) -> str:
-    lines = _lines(config, explained)
+    written = lines(config, explained)
     for name, table in config:
         if isinstance(table, Table):
-            lines += ["", f"[{name}]", *_lines(table, explained)]
-    return "\n".join(lines) + "\n"
-
-
-def _lines(table: Table, explained: bool) -> list[str]:
-    values = {name: value for name, value in table.model_dump(mode="json").items() if not isinstance(value, dict)}
-    given = {name: f"{name} = {_toml(value)}" for name, value in values.items() if value is not None}
-    if not explained:
-        return list(given.values())
-    return [f"{given.get(name, f'# {name} = ...'):<44}  # {_meaning(type(table), name)}" for name in values]
-
-
-def _meaning(table: type[Table], name: str) -> str:
-    field = table.model_fields[name]
-    choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-    return f"{field.description}: {' | '.join(choices)}" if len(choices) > 1 else str(field.description)
-
-
-def _toml(value: Any) -> str:
-    """A TOML value: strings, numbers, booleans and arrays are written as in JSON, but for the delete character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+            written += ["", f"[{name}]", *lines(table, explained)]
+    return "\n".join(written) + "\n"
 
 
 _TABLES: dict[Any, type[Table]] = {"tower": Tower, "model": Model, "training": Training, "contest": Contest}
@@ -287,7 +265,7 @@ def _sentence(fault: Any, where: str) -> str:
     if fault["type"] == "missing" and not item:
         return f"{where}: `{name}` is not set, and has no default.{meaning}"
     at = f", item {item[0] + 1}," if item else ""
-    return f"{where}: `{name}`{at} = {_toml(fault['input'])}: {reason}.{meaning}"
+    return f"{where}: `{name}`{at} = {toml_value(fault['input'])}: {reason}.{meaning}"
 
 
 def _hint(name: str, table: type[Table]) -> str:

@@ -20,6 +20,7 @@ from bowen.files import replacing
 COLUMNS = ("tower", "model", "split", "variable", "resolution", "metric", "value")
 METRICS = ("nse", "kge", "rmse", "bias", "bias_percent", "correlation", "n")
 TARGETS = ("latent_heat", "sensible_heat")
+FRACTION = "parameter_observed_fraction"  # of the turbulent fluxes, where a model has learned it
 STORES = ("snow_water", "root_water", "groundwater")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
 RESIDUALS = ("energy_residual", "water_residual")
@@ -37,6 +38,8 @@ def score(
     warmup_days: float = 0,
 ) -> pd.DataFrame:
     """Score one simulation against the measured steps (qc 0) of a record, split by split.
+
+    Where a model has learned which fraction of its turbulent fluxes the tower observes, that fraction is scored.
 
     Daily scores compare means over the measured steps of a day, the same steps in both, for days with at least
     half of their steps measured.
@@ -83,7 +86,7 @@ def pairs(simulation: xr.Dataset, observed: xr.Dataset, target: str, keep: np.nd
             f"{model}: the simulation has no {target}; it holds {', '.join(map(str, simulation.data_vars))}. "
             "To go on: name only targets that the model gives."
         )
-    both = {"simulated": simulation[target].values[keep], "observed": observed[target].values[keep]}
+    both = {"simulated": as_measured(simulation, target)[keep], "observed": observed[target].values[keep]}
     times = observed.time.values[keep]
     if (lost := ~np.isfinite(both["simulated"])).any():
         raise DataError(
@@ -91,6 +94,13 @@ def pairs(simulation: xr.Dataset, observed: xr.Dataset, target: str, keep: np.nd
             f"{times[lost][0]:.16}. To go on: look at the forcing and the parameters there."
         )
     return xr.Dataset({name: ("time", values) for name, values in both.items()}, {"time": times})
+
+
+def as_measured(simulation: xr.Dataset, target: str) -> np.ndarray:
+    """What the tower would have measured of a simulated flux: all of it, or the fraction a model has learned."""
+    if target in TARGETS and FRACTION in simulation:
+        return simulation[target].values * simulation[FRACTION].values
+    return simulation[target].values
 
 
 def daily(native: xr.Dataset, step: float) -> xr.Dataset:

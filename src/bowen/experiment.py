@@ -103,9 +103,10 @@ def read_tower(config: Config) -> xr.Dataset:
 
 
 def filled(dataset: xr.Dataset, config: Config) -> xr.Dataset:
-    """The record with the gaps in what drives the model filled and flagged."""
+    """The record with the gaps in what drives the model filled and flagged, and its fluxes as they are to be met."""
     need = (*data.FORCING, radiation_name(config.tower.radiation == "prescribed"))
-    return data.fill_forcing(dataset, need=[name for name in need if name in dataset])
+    complete = data.fill_forcing(dataset, need=[name for name in need if name in dataset])
+    return data.with_closed_balance(complete) if config.tower.closure == "corrected" else complete
 
 
 def split(config: Config, dataset: xr.Dataset) -> np.ndarray:
@@ -137,12 +138,20 @@ def step_of(config: Config) -> AbstractStep:
     return AdaptiveStep(implicit) if config.model.solver == "adaptive" else implicit
 
 
+def static_of(config: Config) -> tuple[str, ...]:
+    """The parameters that are learned as one number: those a model lists, and the tower's share of the fluxes."""
+    listed = config.model.static
+    learns = config.model.kind != "process" or listed  # LaD as it comes does not
+    through = learns and config.tower.closure == "observed-through" and "observed_fraction" not in listed
+    return (*listed, "observed_fraction") if through else listed
+
+
 def build(config: Config, scaler: Scaler, base: Parameters) -> AbstractLand:
     """The untrained model a configuration describes."""
     model, key = config.model, jax.random.key(config.training.seed)
     size = len(scaler.features)
     if model.kind == "process":
-        return Process(base, model.static, step_of(config))
+        return Process(base, static_of(config), step_of(config))
     if model.kind == "network":
         scale = Scale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
         return Network(features=size, hidden=model.hidden, key=key, scale=scale)
@@ -152,7 +161,7 @@ def build(config: Config, scaler: Scaler, base: Parameters) -> AbstractLand:
         features=size,
         hidden=model.hidden,
         key=key,
-        static=model.static,
+        static=static_of(config),
         feedback=FEEDBACK[model.states],
         step=step_of(config),
     )
@@ -178,7 +187,7 @@ def train_run(
     chosen = split(config, dataset)
     prescribed = config.tower.radiation == "prescribed"
     scaler = Scaler.fit(dataset, chosen == "train", prescribed)
-    series = Series.of(dataset, scaler, prescribed=prescribed)
+    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=config.training.weights == "uncertainty")
     base = base_parameters(config, dataset.attrs)
     model = build(config, scaler, base)
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
@@ -269,7 +278,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
     series = Series.of(dataset, run.scaler, prescribed=prescribed)
     base = base_parameters(run.config, dataset.attrs)
     if not isinstance(model, Network):
-        names = (*run.config.model.static, *(model.dynamic if isinstance(model, Hybrid) else ()))
+        names = (*static_of(run.config), *(model.dynamic if isinstance(model, Hybrid) else ()))
         model = eqx.tree_at(lambda m: m.base, model, ready_to_learn(base, names))
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])

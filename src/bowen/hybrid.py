@@ -98,8 +98,9 @@ class Hybrid(AbstractLand):
             features = jnp.concatenate([features, seen])
         memory = self.cell(features, memory)
         offsets = {**self.offsets, **dict(zip(self.dynamic, self.head(memory[0]), strict=True))}
-        state, fluxes = self.step(shift(self.base, offsets), state, forcing, dt)
-        return (memory, state), Record(fluxes, state, offsets)
+        parameters = shift(self.base, offsets)
+        state, fluxes = self.step(parameters, state, forcing, dt)
+        return (memory, state), Record(fluxes, state, offsets, parameters.observed_fraction)
 
     def fixed(self):
         return self.base
@@ -146,7 +147,7 @@ class Network(AbstractLand):
         del forcing, dt
         memory = self.cell(features, carry)
         latent, sensible = self.scale.mean + self.scale.spread * self.head(memory[0])
-        return memory, Record(TurbulentFluxes(latent, sensible), None, {})
+        return memory, Record(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(latent))
 
     def fixed(self):
         return self.scale

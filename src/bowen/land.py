@@ -226,6 +226,11 @@ class Record(NamedTuple):
     fluxes: Any  # `Fluxes`, or for a model without physics what it has of them
     state: State | None  # at the end of the step
     offsets: Mapping[str, Scalar]  # of the learned parameters, in logit space
+    observed_fraction: Scalar  # of the turbulent fluxes, by which a tower's differ from them
+
+    def observed(self) -> Scalar:
+        """Latent and sensible heat as the tower would measure them. [W m-2]."""
+        return self.observed_fraction * jnp.stack([self.fluxes.latent_heat, self.fluxes.sensible_heat])
 
 
 class AbstractLand(eqx.Module):
@@ -267,8 +272,9 @@ class Process(AbstractLand):
 
     def advance(self, carry, forcing, features, dt):
         del features
-        state, fluxes = self.step(shift(self.base, self.offsets), carry, forcing, dt)
-        return state, Record(fluxes, state, self.offsets)
+        parameters = shift(self.base, self.offsets)
+        state, fluxes = self.step(parameters, carry, forcing, dt)
+        return state, Record(fluxes, state, self.offsets, parameters.observed_fraction)
 
     def fixed(self):
         return self.base

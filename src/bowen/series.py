@@ -110,24 +110,34 @@ class Scaler:
 
 
 class Series(eqx.Module):
-    """A record as a model sees it: inputs, and the targets with a mask of where they were measured."""
+    """A record as a model sees it: inputs, and the targets with what they count: nothing where not measured."""
 
     inputs: Inputs
     targets: Float[Array, "time target"]
     measured: Bool[Array, "time target"]
+    weight: Float[Array, "time target"]
 
     @classmethod
-    def of(cls, dataset: xr.Dataset, scaler: Scaler, *, prescribed: bool = False, dtype: Any = None) -> "Series":
+    def of(
+        cls,
+        dataset: xr.Dataset,
+        scaler: Scaler,
+        *,
+        prescribed: bool = False,
+        weighted: bool = False,
+        dtype: Any = None,
+    ) -> "Series":
         """Arrays of a canonical dataset; without targets in the dataset nothing counts as measured.
 
         Args:
             dataset: Canonical dataset with forcing without gaps. [SI]
             scaler: Normalizes the features. [1]
             prescribed: Whether net radiation drives the model in the place of longwave. [1]
+            weighted: Whether uncertain targets count less; see `confidence`. [1]
             dtype: Precision; None is JAX's default. [1]
 
         Raises:
-            DataError: A forcing variable is missing or has gaps.
+            DataError: A forcing variable is missing or has gaps, or the uncertainty asked for is missing.
         """
         names = (*FORCING, radiation_name(prescribed))
         for name in names:
@@ -146,7 +156,26 @@ class Series(eqx.Module):
             np.where(ok, dataset[name].values if name in dataset else none, 0.0)
             for name, ok in zip(TARGETS, seen, strict=True)
         ]
-        return cls(inputs, array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)))
+        weights = [confidence(dataset, name) if weighted else np.ones(len(none)) for name in TARGETS]
+        return cls(inputs, array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)), array(np.stack(weights, -1)))
+
+
+def confidence(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """What each step of a target counts: 1 if it is certain, one half at the median of its random uncertainty.
+
+    The weight is m^2 / (m^2 + s^2), with s the standard uncertainty and m its median; steps without one count 1/2.
+
+    Raises:
+        DataError: The record does not have the uncertainty.
+    """
+    if f"{name}_uncertainty" not in dataset:
+        raise DataError(
+            f"{dataset.attrs.get('site')}: has no random uncertainty of {name}, which the weights are to follow.\n"
+            '  to go on: set weights = "uniform" in [training], or give a file that has it (LE_RANDUNC in FLUXNET).'
+        )
+    uncertainty = dataset[f"{name}_uncertainty"].values
+    median = np.nanmedian(uncertainty)
+    return np.where(np.isfinite(uncertainty), median**2 / (median**2 + uncertainty**2), 0.5)
 
 
 def require_complete(dataset: xr.Dataset, name: str) -> None:

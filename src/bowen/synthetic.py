@@ -100,8 +100,9 @@ class Twin(AbstractLand):
     def advance(self, carry, forcing, features, dt):
         del features
         offsets = {"surface_resistance": true_offset(forcing)}
-        state, fluxes = self.step(shift(self.base, offsets), carry, forcing, dt)
-        return state, Record(fluxes, state, offsets)
+        parameters = shift(self.base, offsets)
+        state, fluxes = self.step(parameters, carry, forcing, dt)
+        return state, Record(fluxes, state, offsets, parameters.observed_fraction)
 
     def fixed(self):
         return self.base

@@ -53,7 +53,7 @@ def predict(model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int) 
     """Run all windows side by side; returns what each carries after every day, and predictions with offsets."""
 
     def select(record: Record):
-        pair = jnp.stack([record.fluxes.latent_heat, record.fluxes.sensible_heat])
+        pair = record.observed()
         return pair, jnp.stack(list(record.offsets.values())) if record.offsets else jnp.zeros_like(pair[:0])
 
     def one(carry, forcing, features):

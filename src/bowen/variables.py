@@ -11,7 +11,8 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default.
+    booked in every budget and off by default. The observed fraction is no part of the physics: it stands between the
+    fluxes of the land and those its tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -90,6 +91,13 @@ class Parameters(eqx.Module):
     )
     vegetation_heat_capacity: Scalar = quantity(
         "J m-2 K-1", "Heat capacity of the vegetation", default=0.0, bounds=(0.0, 8e4), role="static", start=1e4
+    )
+    observed_fraction: Scalar = quantity(
+        "1",
+        "Share of the turbulent fluxes that the tower measures (closure)",
+        default=1.0,
+        bounds=(0.4, 1.2),
+        role="static",
     )
     snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)
     overflow_width: Scalar = quantity("kg m-2", "Half width of the rounding of overflow", default=0.5)

@@ -87,6 +87,7 @@ def cut(series: Series, labels: np.ndarray, layout: Layout) -> Windows:
     steps, counted = layout.steps(), layout.counted()
     dtype = series.targets.dtype
     seen, values = np.asarray(series.measured)[steps], np.asarray(series.targets)[steps]
+    confidence = {"train": np.asarray(series.weight)[steps], "validation": np.ones_like(values)}
 
     def weights(label: str) -> np.ndarray:
         chosen = seen & (counted & (labels[steps] == label))[..., None]
@@ -97,7 +98,8 @@ def cut(series: Series, labels: np.ndarray, layout: Layout) -> Windows:
                 f"no measured {name} in the {label} part of the record.\n"
                 "  to go on: choose another split, or see `bowen inspect` for when it was measured."
             )
-        return chosen / total
+        counting = chosen * confidence[label]
+        return counting / counting.sum(axis=(0, 1))
 
     def spread(weight: np.ndarray) -> np.ndarray:
         mean = (weight * values).sum(axis=(0, 1))

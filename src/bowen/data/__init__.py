@@ -2,6 +2,7 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.correction import with_closed_balance as with_closed_balance
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import fetch_demo as fetch_demo
 from bowen.data.gaps import fill_forcing as fill_forcing

@@ -184,6 +184,8 @@ _TARGETS = (
         alma="Qh_cor",
         valid_range=(-5000.0, 5000.0),
     ),
+    Variable("latent_heat_raw", "W m-2", "Latent heat flux before its energy balance was closed"),
+    Variable("sensible_heat_raw", "W m-2", "Sensible heat flux before its energy balance was closed"),
     Variable(
         "latent_heat_uncertainty",
         "W m-2",

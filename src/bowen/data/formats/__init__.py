@@ -16,16 +16,13 @@ import pydantic
 
 from bowen.data.schema import QC, SCHEMA, nearest
 from bowen.errors import ConfigError, DataError
+from bowen.settings import Table
 
 _POSITION = r"(?:_\d+){0,2}(?:_[0-9A])?"  # of a sensor: horizontal, vertical, replicate (A: their average)
 _LIKE_ENOUGH = 0.6  # of a signature, so that a table that lacks one column is told so, and not that it is unknown
 
 
-class _Table(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(frozen=True, extra="forbid")
-
-
-class Stamps(_Table):
+class Stamps(Table):
     """The columns of the stamps, several to be joined by a space, and their format as in `strftime`."""
 
     start: tuple[str, ...] = ()
@@ -33,7 +30,7 @@ class Stamps(_Table):
     format: str = "%Y%m%d%H%M"
 
 
-class Format(_Table):
+class Format(Table):
     """One kind of text table.
 
     `signature` are the columns it is recognized by, with alternatives parted by |. `columns` holds for canonical names
@@ -49,9 +46,9 @@ class Format(_Table):
     units_lines: int = 0
     time: Stamps
     columns: dict[str, tuple[str, ...]]
-    units: dict[str, str] = {}
-    flags: dict[str, str] = {}
-    codes: dict[str, dict[str, str]] = {}
+    units: dict[str, str] = pydantic.Field(default_factory=dict)
+    flags: dict[str, str] = pydantic.Field(default_factory=dict)
+    codes: dict[str, dict[str, str]] = pydantic.Field(default_factory=dict)
 
     def likeness(self, present: Iterable[str]) -> float:
         """Which share of the signature a table with these columns has."""
