@@ -10,6 +10,7 @@ import rich.box
 import rich.console
 import rich.progress
 import rich.table
+import rich.text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
     from bowen.training import Row
 
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
-TEXT = ("tower", "model", "variable", "units", "budget")  # columns that read from the left
+MARKS = {"good": ("green", "✓"), "doubt": ("yellow", "!"), "bad": ("red", "✗"), "unknown": ("dim", "?")}
+TEXT = ("tower", "model", "variable", "units", "budget", "filled with")  # columns that read from the left
 WIDEST = 160  # of a table that no terminal bounds
 SECONDS_BETWEEN_LINES = 10
 
@@ -86,12 +88,41 @@ def show_summary(found: dict[str, Any]) -> None:
             entry["units"],
             *(f"{entry[share]:.0%}" for share in ("measured", "filled", "missing")),
             *("-" if entry[name] is None else f"{entry[name]:.4g}" for name in ("minimum", "mean", "maximum")),
+            ", ".join(
+                f"{origin.replace('_', ' ')} {share:.0%}"
+                for origin, share in entry["quality"].items()
+                if origin not in ("measured", "missing") and share >= 0.005
+            ),
         ]
         for entry in found["variables"]
     ]
-    show_table(["variable", "units", "measured", "filled", "missing", "minimum", "mean", "maximum"], rows)
-    for sentence in (found["energy"], found["water"], found["clock"], *found["assumptions"]):
+    show_table(
+        ["variable", "units", "measured", "filled", "missing", "minimum", "mean", "maximum", "filled with"], rows
+    )
+    show_verdicts(found["verdicts"])
+    show_closure(found["energy_balance"]["parts"])
+    for sentence in found["assumptions"]:
         print(f"- {sentence}")
+
+
+def show_verdicts(verdicts: list[dict[str, str]]) -> None:
+    """Print what is good and what is doubtful about a record, one sentence a row."""
+    table = rich.table.Table.grid(padding=(0, 2, 0, 0))
+    for verdict in verdicts:
+        color, mark = MARKS[verdict["mark"]]
+        sentence = rich.text.Text(verdict["sentence"])
+        table.add_row(rich.text.Text(mark, style=color), rich.text.Text(verdict["about"], style="bold"), sentence)
+    console = rich.console.Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDEST
+    console.print(table)
+
+
+def show_closure(parts: dict[str, dict[str, Any]]) -> None:
+    """Print how the energy balance closes by day and season."""
+    told = {name: part["ratio"] for name, part in parts.items() if part["ratio"] is not None}
+    if told:
+        print("- Closure: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in told.items()) + ".")
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ def test_an_unknown_table_says_what_to_do(mine):
 
 
 BAD_KINDS = {
-    "unknown key": ("title =", "titel =", r"mine.toml: (unknown key `titel`|`title` is missing)"),
+    "unknown key": ("title =", "heading =", r"mine.toml: (unknown key `heading`|`title` is missing)"),
     "unknown variable": (
         "wind_speed =",
         "wind =",

@@ -161,6 +161,21 @@ def test_inspect_says_that_a_record_cannot_drive(csv):
     assert "wind_speed" in result.stdout
 
 
+def test_inspect_writes_a_page(csv, tmp_path):
+    result = run("inspect", csv, "--site", csv.parent / "site.toml", "--page", tmp_path / "record.html")
+    page = (tmp_path / "record.html").read_text(encoding="utf-8")
+    assert "The record of XX-Syn" in page and 'role="alert"' not in page
+    assert "record.html" in result.stderr and "✓  drive" in result.stdout
+
+
+def test_inspect_writes_the_page_of_what_cannot_train_or_be_read(csv, tmp_path):
+    met = write_nc(tmp_path / "XX-Syn_Met.nc", plumber2_files()[0])
+    run("inspect", met, "--json", "--page", tmp_path / "met.html", code=1)
+    assert "can drive a model but not train one" in (tmp_path / "met.html").read_text(encoding="utf-8")
+    run("inspect", csv, "--page", tmp_path / "csv.html", code=1)
+    assert "This file cannot be read" in (tmp_path / "csv.html").read_text(encoding="utf-8")
+
+
 def test_inspect_says_what_is_missing_to_read_a_record(csv):
     assert "--site site.toml" in run("inspect", csv, code=1).stderr
     (csv.parent / "site.toml").write_text(SITE + "tallness = 3.0")

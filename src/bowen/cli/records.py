@@ -27,23 +27,28 @@ def inspect(
     site: Site = None,
     kind: Kind = None,
     as_json: Json = False,
+    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page of pictures, too.")] = None,
 ) -> None:
     """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
     from bowen import data
+    from bowen.report.record import write_inspection, write_refusal
 
-    dataset = data.read(met, flux, site=read_site(site), kind=kind)
-    found = data.summary(dataset)
-    problem = None
     try:
-        data.check(data.fill_forcing(dataset), need=("latent_heat", "sensible_heat"))
-    except DataError as unusable:
-        problem = unusable
+        dataset = data.read(met, flux, site=read_site(site), kind=kind)
+    except DataError as unreadable:
+        if page:
+            write_refusal(page, met.name, str(unreadable))
+        raise
+    found = data.summary(dataset)
+    problem = found["usable"]["train"]  # what cannot drive cannot train
     if as_json:
-        terminal.show_json(found | {"problem": str(problem) if problem else None})
+        terminal.show_json(found | {"problem": problem})
     else:
         terminal.show_summary(found)
+    if page:
+        terminal.say(f"Page: {write_inspection(page, dataset, found)}")
     if problem:
-        raise problem
+        raise DataError(problem)
 
 
 @command

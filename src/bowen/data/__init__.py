@@ -2,6 +2,7 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import fetch_demo as fetch_demo
@@ -27,3 +28,4 @@ from bowen.data.splits import period as period
 from bowen.data.splits import period_split as period_split
 from bowen.data.store import write_netcdf as write_netcdf
 from bowen.data.table import read_table as read_table
+from bowen.data.water import water_balance as water_balance

@@ -84,6 +84,18 @@ def regular(start: np.datetime64, step: int, size: int) -> np.ndarray:
     return (first + step * np.arange(size)).astype("datetime64[s]").astype("datetime64[ns]")
 
 
+def spells(true: np.ndarray) -> np.ndarray:
+    """Where the runs of true values begin and end.
+
+    Args:
+        true: A series of truths.
+
+    Returns:
+        Rows of the first place of a run and the first place after it. [1]
+    """
+    return np.flatnonzero(np.diff(np.concatenate([[0], true.astype(np.int8), [0]]))).reshape(-1, 2)
+
+
 def minute(stamp: np.datetime64) -> str:
     """A stamp as people write it, to the minute."""
     return str(stamp.astype("datetime64[m]")).replace("T", " ")

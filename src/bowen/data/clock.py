@@ -23,6 +23,26 @@ def offset_by_light(dataset: xr.Dataset) -> float:
     return float(hours[int(np.argmax([_agreement(dataset, 60.0 * hour) for hour in hours]))])
 
 
+def daylight(dataset: xr.Dataset) -> tuple[pd.DatetimeIndex, np.ndarray, np.ndarray]:
+    """When the sun rises and sets on each day of a record, by its clock.
+
+    Args:
+        dataset: A record with the attributes latitude, longitude and utc_offset_hours.
+
+    Returns:
+        The days, and the hours of sunrise and sunset in local standard time, 0 and 24 in the polar day. [h]
+    """
+    from pvlib import solarposition  # here, because it takes as long to import as all the rest
+
+    days = pd.DatetimeIndex(dataset.time.values).normalize().unique()
+    day = days.day_of_year.to_numpy()
+    early = dataset.attrs["longitude"] / 15.0 + solarposition.equation_of_time_spencer71(day) / 60.0
+    noon = 12.0 + dataset.attrs["utc_offset_hours"] - early
+    slope = np.tan(np.radians(dataset.attrs["latitude"])) * np.tan(solarposition.declination_spencer71(day))
+    half = np.degrees(np.arccos(np.clip(-slope, -1.0, 1.0))) / 15.0
+    return days, noon - half, noon + half
+
+
 def light_lag(dataset: xr.Dataset) -> float | None:
     """By how much the light of a record comes after the sun that its stamps and its clock promise.
 

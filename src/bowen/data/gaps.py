@@ -58,6 +58,28 @@ def fill_forcing(dataset: xr.Dataset, need: Iterable[str] | None = None) -> xr.D
     return filled
 
 
+def mean_diurnal_course(variable: xr.DataArray, step: float) -> np.ndarray:
+    """At each step the mean over the days around at that hour, over the whole record where they have none.
+
+    Args:
+        variable: A series at regular steps.
+        step: Length of a step. [s]
+
+    Returns:
+        The course, NaN at hours that no day has, in the units of the variable.
+    """
+    per_day = round(86400 / step)
+    values = variable.values
+    days = -(-len(values) // per_day)
+    padded = np.concatenate([values, np.full(days * per_day - len(values), np.nan)])
+    table = pd.DataFrame(padded.reshape(days, per_day))
+    course = np.full(table.shape, np.nan)
+    for window in (*_WINDOWS, 2 * days):
+        around = np.asarray(table.rolling(window, center=True, min_periods=1).mean())
+        course = np.where(np.isnan(course), around, course)
+    return course.ravel()[: len(values)]
+
+
 def _fill(filled: xr.Dataset, name: str, missing: np.ndarray, step: float, where: str) -> str:
     """Fill one variable in place; returns the sentence about it."""
     values, qc = filled[name].values.copy(), filled[f"{name}_qc"].values.copy()
@@ -70,7 +92,7 @@ def _fill(filled: xr.Dataset, name: str, missing: np.ndarray, step: float, where
         index = np.arange(len(values))
         values[missing] = np.interp(index[missing], index[~missing], values[~missing])
         qc[missing] = QC.INTERPOLATED
-        values[long] = _mean_diurnal_course(filled[name], step)[long]
+        values[long] = mean_diurnal_course(filled[name], step)[long]
         qc[long] = QC.MEAN_DIURNAL_COURSE
         note = f"{spoken}: {(missing & ~long).sum()} steps interpolated, {long.sum()} from mean days."
     if np.isnan(values).any():
@@ -83,20 +105,6 @@ def _run_length(missing: np.ndarray) -> np.ndarray:
     """For each step the length of the run of equal values it is part of, in steps."""
     run = np.concatenate([[0], np.cumsum(np.diff(missing.astype(np.int8)) != 0)])
     return np.bincount(run)[run]
-
-
-def _mean_diurnal_course(variable: xr.DataArray, step: float) -> np.ndarray:
-    """At each step the mean over the days around at that hour, over the whole record where they have none."""
-    per_day = round(86400 / step)
-    values = variable.values
-    days = -(-len(values) // per_day)
-    padded = np.concatenate([values, np.full(days * per_day - len(values), np.nan)])
-    table = pd.DataFrame(padded.reshape(days, per_day))
-    course = np.full(table.shape, np.nan)
-    for window in (*_WINDOWS, 2 * days):
-        around = np.asarray(table.rolling(window, center=True, min_periods=1).mean())
-        course = np.where(np.isnan(course), around, course)
-    return course.ravel()[: len(values)]
 
 
 def _humidity(filled: xr.Dataset, where: str) -> str:

@@ -1,4 +1,4 @@
-"""What is in a record: gaps, closure, water, and a fingerprint to know it again by."""
+"""What is in a record: gaps, closure, water, whether it can be used, and a fingerprint to know it again by."""
 
 import hashlib
 import json
@@ -8,13 +8,16 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.clock import light_lag
-from bowen.data.quality import measured
-from bowen.data.schema import SCHEMA, TARGETS, WEATHER
+from bowen.data.closure import energy_closure
+from bowen.data.gaps import fill_forcing
+from bowen.data.quality import check, measured
+from bowen.data.schema import QC, SCHEMA
+from bowen.data.sensors import present, sensors_verdict, stuck
+from bowen.data.water import annual, water_balance
+from bowen.errors import DataError
 
-_VAPORIZATION = 2.45e6  # J kg-1 at 20 degC, the convention of tower summaries
-_YEAR = 365.25 * 86400.0  # s
-_DOUBTFUL_CLOSURE = 0.5
 _DOUBTFUL_LAG = 20.0  # min
+_TRAINED = ("latent_heat", "sensible_heat")
 
 
 def summary(dataset: xr.Dataset) -> dict[str, Any]:
@@ -24,28 +27,71 @@ def summary(dataset: xr.Dataset) -> dict[str, Any]:
         dataset: A canonical dataset.
 
     Returns:
-        `site`, `period`, `steps`, `variables` (a list of name, units, shares measured, filled and missing, minimum,
-        mean, maximum), `closure` (sum of LE + H over sum of net radiation minus ground heat, over the steps that have
-        all), `precipitation` and `evapotranspiration` [kg m-2 per year], `water`, `energy` and `clock` (a sentence
-        each), `assumptions` and `fingerprint`. Numbers that cannot be had are None.
+        `site`, `period`, `steps`, `variables` (a list of name, units, shares measured, filled and missing, `quality`:
+        the share of each origin that occurs, minimum, mean, maximum), `verdicts` (a list of what each is `about`, its
+        `mark`: "good", "doubt", "bad" or "unknown", and a `sentence`), `closure` (sum of LE + H over sum of net
+        radiation minus ground heat, over the steps that have all), `energy_balance` (see `energy_closure`),
+        `precipitation` and `evapotranspiration` [kg m-2 per year], `water_balance` (see there), `clock_lag` [min],
+        `water`, `energy` and `clock` (a sentence each), `stuck` and `usable` (see there), `assumptions` and
+        `fingerprint`. Numbers that cannot be had are None.
     """
-    present = [name for name in (*WEATHER, *TARGETS) if name in dataset]
-    rain, evaporation = _yearly(dataset, "precipitation", 1.0), _yearly(dataset, "latent_heat", 1.0 / _VAPORIZATION)
-    closure, against = _closure(dataset)
+    energy, water, use = energy_closure(dataset), water_balance(dataset), usable(dataset)
+    lag, stretches = light_lag(dataset), stuck(dataset)
+    verdicts = [
+        _verdict("drive", bool(use["drive"]), use["drive"] or "The forcing can drive a model.", "bad"),
+        _verdict("train", bool(use["train"]), use["train"] or _training(dataset), "bad"),
+        _verdict("clock", None if lag is None else abs(lag) >= _DOUBTFUL_LAG, _clock_verdict(lag)),
+        _verdict("energy", energy["doubtful"], energy["verdict"]),
+        _verdict("water", water["doubtful"], " ".join([water["verdict"], *water["doubts"]])),
+        _verdict("sensors", bool(stretches), sensors_verdict(stretches)),
+    ]
     return {
         "site": {key: value for key, value in dataset.attrs.items() if key != "assumptions"},
         "period": [str(dataset.time.values[k])[:16] for k in (0, -1)],
         "steps": dataset.sizes["time"],
-        "variables": [_variable(dataset, name) for name in present],
-        "closure": closure,
-        "energy": _energy_verdict(closure, against),
-        "precipitation": rain,
-        "evapotranspiration": evaporation,
-        "water": _water_verdict(rain, evaporation),
-        "clock": _clock_verdict(light_lag(dataset)),
+        "variables": [_variable(dataset, name) for name in present(dataset)],
+        "verdicts": verdicts,
+        "closure": energy["parts"].get("record", {}).get("ratio"),
+        "energy": energy["verdict"],
+        "energy_balance": energy,
+        "precipitation": annual(dataset, "precipitation"),
+        "evapotranspiration": annual(dataset, "latent_heat"),
+        "water": water["verdict"],
+        "water_balance": water,
+        "clock": _clock_verdict(lag),
+        "clock_lag": lag,
+        "stuck": stretches,
+        "usable": use,
         "assumptions": [line for line in str(dataset.attrs.get("assumptions", "")).split("\n") if line],
         "fingerprint": fingerprint(dataset),
     }
+
+
+def usable(dataset: xr.Dataset) -> dict[str, str | None]:
+    """What keeps a record from driving and from training a model.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        For "drive" and "train" the reason why it cannot, and what to do about it; None where it can.
+    """
+    try:
+        filled = fill_forcing(dataset)
+        check(filled)
+    except DataError as problem:
+        return {"drive": str(problem), "train": str(problem)}
+    try:
+        check(filled, need=_TRAINED)
+    except DataError as problem:
+        return {"drive": None, "train": str(problem)}
+    if guessed := [name for name in _TRAINED if not measured(dataset, name).any()]:
+        where = dataset.attrs.get("site", "the record")
+        reason = (
+            f"{where}: no step of {guessed[0]} was measured, and only measured steps train a model. Check its flags."
+        )
+        return {"drive": None, "train": reason}
+    return {"drive": None, "train": None}
 
 
 def fingerprint(dataset: xr.Dataset) -> str:
@@ -80,55 +126,28 @@ def _variable(dataset: xr.Dataset, name: str) -> dict[str, Any]:
     values = dataset[name].values
     finite = np.isfinite(values)
     original = measured(dataset, name)
+    codes = np.where(finite, dataset[f"{name}_qc"].values, QC.MISSING)
+    shares = {code.name.lower(): float((codes == code).mean()) for code in QC}
     return {
         "name": name,
         "units": SCHEMA[name].units,
         "measured": float(original.mean()),
         "filled": float((finite & ~original).mean()),
         "missing": float((~finite).mean()),
+        "quality": {origin: share for origin, share in shares.items() if share > 0.0},
         "minimum": float(values[finite].min()) if finite.any() else None,
         "mean": float(values[finite].mean()) if finite.any() else None,
         "maximum": float(values[finite].max()) if finite.any() else None,
     }
 
 
-def _yearly(dataset: xr.Dataset, name: str, factor: float) -> float | None:
-    """Mean over the steps that have a value, as a sum over a year."""
-    if name not in dataset or not np.isfinite(dataset[name].values).any():
-        return None
-    return float(np.nanmean(dataset[name].values)) * factor * _YEAR
+def _verdict(about: str, wrong: bool | None, sentence: str, mark: str = "doubt") -> dict[str, str]:
+    return {"about": about, "mark": "unknown" if wrong is None else mark if wrong else "good", "sentence": sentence}
 
 
-def _closure(dataset: xr.Dataset) -> tuple[float | None, str]:
-    """The energy balance ratio and what it was computed against."""
-    if any(name not in dataset for name in ("latent_heat", "sensible_heat", "net_radiation")):
-        return None, ""
-    turbulent = dataset.latent_heat.values + dataset.sensible_heat.values
-    available, against = dataset.net_radiation.values, "net radiation"
-    if "ground_heat" in dataset and np.isfinite(dataset.ground_heat.values).any():
-        available, against = available - dataset.ground_heat.values, "net radiation minus ground heat"
-    both = np.isfinite(turbulent) & np.isfinite(available)
-    if not both.any() or available[both].sum() <= 0.0:
-        return None, against
-    return float(turbulent[both].sum() / available[both].sum()), against
-
-
-def _energy_verdict(closure: float | None, against: str) -> str:
-    if closure is None:
-        return "The energy balance cannot be judged: net radiation, latent or sensible heat is not there."
-    verdict = f"LE + H is {closure:.0%} of {against}."
-    if closure < _DOUBTFUL_CLOSURE or closure > 1.0 / (_DOUBTFUL_CLOSURE + 0.2):
-        return f"{verdict} A model that conserves energy cannot meet such fluxes: doubt the record."
-    return verdict
-
-
-def _water_verdict(rain: float | None, evaporation: float | None) -> str:
-    if rain is None or evaporation is None:
-        return "The water balance cannot be judged: precipitation or latent heat is not there."
-    verdict = f"P {rain:.0f} mm, ET {evaporation:.0f} mm in a year."
-    if evaporation > 1.05 * rain:
-        return f"{verdict} ET exceeds P: the site has another source of water, or the gauge misses some."
-    return verdict
+def _training(dataset: xr.Dataset) -> str:
+    latent, sensible = (int(measured(dataset, name).sum()) for name in _TRAINED)
+    return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
 
 
 def _clock_verdict(lag: float | None) -> str:

@@ -66,16 +66,17 @@ def write_report(
         "header",
         element("p", "bowen · site report", class_="eyebrow"),
         element("h1", title),
-        tables.facts(study),
+        tables.facts(study.observed),
         tables.ribbon(study),
     )
-    page = _page(title, theme.style_sheet(), header, [part for part in body if part])
+    text = page(title, theme.style_sheet(), header, [part for part in body if part])
     with replacing(path) as unfinished:
-        unfinished.write_text(page, encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
     return Path(path)
 
 
-def _page(title: str, style: Markup, header: Markup, body: list[Markup]) -> str:
+def page(title: str, style: Markup, header: Markup, body: list[Markup]) -> str:
+    """Put a page together, with links to its sections."""
     links = [_link(part) for part in body]
     head = join(
         [
@@ -85,8 +86,8 @@ def _page(title: str, style: Markup, header: Markup, body: list[Markup]) -> str:
         ]
     )
     footer = element("footer", f"Written by bowen {_version()}.")
-    page = element("body", header, element("nav", *links), element("main", *body), footer)
-    return f'<!doctype html>\n<html lang="en">{element("head", head)}{page}</html>\n'
+    whole = element("body", header, element("nav", *links), element("main", *body), footer)
+    return f'<!doctype html>\n<html lang="en">{element("head", head)}{whole}</html>\n'
 
 
 def _link(part: Markup) -> Markup:

@@ -7,18 +7,13 @@ from matplotlib.colors import to_rgb
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
+from bowen.data.closure import SEASONS
 from bowen.data.quality import measured
 from bowen.evaluate import daily
 from bowen.report import theme
 from bowen.report.study import Study
-from bowen.report.words import flux_name
+from bowen.report.words import SEASON_NAMES, flux_name
 
-SEASONS = {
-    "December to February": (12, 1, 2),
-    "March to May": (3, 4, 5),
-    "June to August": (6, 7, 8),
-    "September to November": (9, 10, 11),
-}
 WINDOW_DAYS = 14
 LONGEST_BRIDGE = np.timedelta64(4, "D")
 FEWEST_IN_A_BIN = 3
@@ -89,7 +84,7 @@ def diurnal(study: Study, target: str) -> Figure:
     panels = np.ravel(figure.subplots(2, 2, sharex=True, sharey=True))
     for panel, (season, months) in zip(panels, SEASONS.items(), strict=True):
         chosen = keep & np.isin(study.time.month, months)
-        theme.name_axes(panel, season)
+        theme.name_axes(panel, SEASON_NAMES[season])
         theme.zero_line(panel)
         theme.hour_axis(panel)
         hours, seen = mean_day(study.observed[target].values, study.hours, chosen, FEWEST_IN_A_BIN)
@@ -126,18 +121,27 @@ def density(study: Study, model: str, target: str, span: tuple[float, float]) ->
     if not sample.sizes["time"]:
         theme.say_empty(panel)
         return figure
-    cells = panel.hexbin(sample.observed, sample.simulated, gridsize=38, extent=(*span, *span), mincnt=1, linewidths=0)
+    hexagons(panel, sample.observed.values, sample.simulated.values, span, name)
+    return figure
+
+
+def hexagons(panel: Axes, x: np.ndarray, y: np.ndarray, span: tuple[float, float], name: str) -> None:
+    """Draw points as hexagons of the named color, the fuller the more points they hold."""
+    cells = panel.hexbin(x, y, gridsize=38, extent=(*span, *span), mincnt=1, linewidths=0)
     counts = np.asarray(cells.get_array())
     opacity = 0.25 + 0.75 * np.log1p(counts) / np.log1p(counts.max(initial=1))
     cells.set_array(None)
     cells.set_facecolor([(*to_rgb(theme.color(name)), shade) for shade in opacity])
-    return figure
 
 
 def density_span(study: Study, target: str) -> tuple[float, float]:
     """Return axis limits that hold all but one value in five hundred, the same for every model."""
     samples = [study.compared(model, target, study.held_out) for model in study.simulations]
-    values = np.concatenate([sample[name].values for sample in samples for name in ("observed", "simulated")])
+    return span_of(np.concatenate([sample[name].values for sample in samples for name in ("observed", "simulated")]))
+
+
+def span_of(values: np.ndarray) -> tuple[float, float]:
+    """Return axis limits that hold all but one value in five hundred."""
     if not values.size:
         return 0.0, 1.0
     low, high = np.quantile(values, [0.001, 0.999])

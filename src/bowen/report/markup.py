@@ -34,6 +34,11 @@ def prose(*parts: str) -> Markup:
     return element("p", *parts)
 
 
+def coded(sentence: str) -> Markup:
+    """Write a sentence with the words between backticks as code."""
+    return join(element("code", part) if place % 2 else part for place, part in enumerate(sentence.split("`")))
+
+
 def caption(*parts: str) -> Markup:
     """Write a small remark on what stands above it."""
     return element("p", *parts, class_="caption")

@@ -1,6 +1,7 @@
 """The sections of the page; one that has nothing to show is empty."""
 
 import numpy as np
+import xarray as xr
 
 from bowen.report import fluxes, land, tables, theme
 from bowen.report.markup import Markup, caption, element, figure, grid, prose, section
@@ -177,15 +178,19 @@ def notes(study: Study, remarks: list[str]) -> Markup:
     assumed = [line.strip() for line in str(study.observed.attrs.get("assumptions", "")).splitlines() if line.strip()]
     items = [element("li", line) for line in dict.fromkeys([*remarks, *assumed])]
     return section(
-        "notes", "Notes and assumptions", element("ul", *items) if items else EMPTY, caption(attribution(study))
+        "notes",
+        "Notes and assumptions",
+        element("ul", *items) if items else EMPTY,
+        caption(attribution(study.observed)),
     )
 
 
-def attribution(study: Study) -> str:
+def attribution(observed: xr.Dataset) -> str:
     """Say whose data these are: the record's own words where it has some."""
-    source = study.observed.attrs.get("source", "a flux-tower network")
+    site = observed.attrs.get("site", "this tower")
+    source = observed.attrs.get("source", "a flux-tower network")
     return str(
-        study.observed.attrs.get("attribution")
-        or f"Data of {study.site} from {source}, shared by the people who run the tower and by their network, usually "
+        observed.attrs.get("attribution")
+        or f"Data of {site} from {source}, shared by the people who run the tower and by their network, usually "
         "under CC-BY-4.0: cite both when you show these figures."
     )

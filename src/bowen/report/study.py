@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.axis import spells
 from bowen.data.quality import measured
 from bowen.errors import DataError
 from bowen.evaluate import (
@@ -164,9 +165,8 @@ class Study:
 
     def test_spans(self) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         """Return start and end of each run of test steps."""
-        edges = np.flatnonzero(np.diff(np.r_[0, (self.split == "test").astype(int), 0]))
         ends = self.time.append(pd.DatetimeIndex([self.time[-1] + pd.Timedelta(seconds=self.step)]))
-        return [(ends[first], ends[last]) for first, last in edges.reshape(-1, 2)]
+        return [(ends[first], ends[last]) for first, last in spells(self.split == "test")]
 
 
 def parameter_names(simulation: xr.Dataset) -> list[str]:

@@ -4,10 +4,12 @@ import itertools
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 from bowen.data.quality import measured
 from bowen.data.splits import SPLITS
-from bowen.evaluate import METRICS
+from bowen.evaluate import METRICS, TARGETS, step_seconds
 from bowen.report.land import simulation_of
 from bowen.report.markup import Markup, element, fold, grid, join, table
 from bowen.report.study import Study, parameter_names
@@ -27,9 +29,11 @@ MERITS = ("nse", "kge", "correlation")
 ERRORS = ("rmse", "bias", "bias_percent")
 
 
-def facts(study: Study) -> Markup:
+def facts(observed: xr.Dataset) -> Markup:
     """List what is known of the tower and its record; what the record does not say is left out."""
-    attributes = study.observed.attrs
+    attributes = observed.attrs
+    first, last = pd.DatetimeIndex(observed.time.values[[0, -1]])
+    targets = [target for target in TARGETS if target in observed]
     known = {
         "Site": attributes.get("site"),
         "Vegetation": BIOMES.get(attributes.get("igbp", ""), attributes.get("igbp")),
@@ -37,11 +41,11 @@ def facts(study: Study) -> Markup:
         "Elevation": _meters(attributes, "elevation"),
         "Canopy": _meters(attributes, "canopy_height"),
         "Sensors": _meters(attributes, "reference_height"),
-        "Record": f"{study.time[0]:%b %Y} {DASH} {study.time[-1]:%b %Y}",
-        "Step": f"{study.step / 60:g} min",
+        "Record": f"{first:%b %Y} {DASH} {last:%b %Y}",
+        "Step": f"{step_seconds(observed) / 60:g} min",
         "Source": attributes.get("source"),
         "Measured": ", ".join(
-            f"{SYMBOLS[target]} {100 * measured(study.observed, target).mean():.0f} %" for target in study.targets
+            f"{SYMBOLS[target]} {100 * measured(observed, target).mean():.0f} %" for target in targets
         ),
     }
     cells = [element("div", element("dt", name), element("dd", str(value))) for name, value in known.items() if value]

@@ -38,6 +38,15 @@ COLORS = {
     "flow": ("#7a6bb0", "#b3a5ea"),
     "store": ("#a26a3a", "#d9a070"),
     "heat": ("#bf4a45", "#ef827b"),
+    # Origins of values are drawn as pictures, whose colors cannot follow the theme.
+    "measured": ("#3f7fa6", "#3f7fa6"),
+    "filled_good": ("#8fc09a", "#8fc09a"),
+    "filled_medium": ("#dcc65e", "#dcc65e"),
+    "filled_poor": ("#e0924a", "#e0924a"),
+    "reanalysis": ("#9579bf", "#9579bf"),
+    "estimated": ("#cf86b0", "#cf86b0"),
+    "interpolated": ("#6cc3c6", "#6cc3c6"),
+    "mean_diurnal_course": ("#b99877", "#b99877"),
 }
 DASHES = {"model-1": "-", "model-2": "-", "model-3": (0, (3.5, 1.2))}
 
@@ -98,7 +107,7 @@ def strokes(name: str) -> dict:
 
 def name_axes(axes: Axes, title: str, unit: str = "") -> None:
     """Title a panel at its left, with the unit after it rather than turned on its side."""
-    axes.set_title(f"{title}  [{unit}]" if unit else title)
+    axes.set_title(f"{title}  [{unit}]" if unit else title, y=1.0)  # where matplotlib would avoid what is inset
 
 
 def zero_line(axes: Axes) -> None:
@@ -174,7 +183,8 @@ def svg(figure: Figure, name: str, alternative: str) -> Markup:
     opening, inside = buffer.getvalue().split("<svg", 1)[1].split(">", 1)
     for pattern, shorter in SVG_DIET:
         inside = re.sub(pattern, shorter, inside, flags=re.DOTALL)
-    inside = re.sub(r"<[^>]+>", lambda tag: re.sub(r"(?<=\.\d\d)\d+", "", tag.group()), inside)
+    # Two decimals are enough of a place, but not of the scale of a picture.
+    inside = re.sub(r"<(?!image)[^>]+>", lambda tag: re.sub(r"(?<=\.\d\d)\d+", "", tag.group()), inside)
     for variable, (light, _) in COLORS.items():
         inside = inside.replace(light, f"var(--{variable})")
     box = opening.split('viewBox="', 1)[1].split('"', 1)[0]

@@ -5,9 +5,25 @@ import re
 import numpy as np
 import xarray as xr
 
+from bowen.data.schema import SCHEMA
+
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
+MARKS = {"good": "✓", "doubt": "!", "bad": "✗", "unknown": "?"}
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
+SEASON_NAMES = {
+    "DJF": "December to February",
+    "MAM": "March to May",
+    "JJA": "June to August",
+    "SON": "September to November",
+}
+READABLE = {  # SI unit: factor, offset and name of the unit that people read
+    "K": (1.0, -273.15, "°C"),
+    "Pa": (0.01, 0.0, "hPa"),
+    "kg kg-1": (1e3, 0.0, "g kg⁻¹"),
+    "1": (100.0, 0.0, "%"),
+    "kg m-2 s-1": (3600.0, 0.0, "mm h⁻¹"),
+}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 BIOMES = {
     "ENF": "evergreen needleleaf forest",
@@ -54,6 +70,13 @@ def described(variable: xr.DataArray) -> tuple[str, str]:
     """Return a variable's meaning and written unit."""
     meaning = variable.attrs.get("long_name") or str(variable.name).removeprefix("parameter_").replace("_", " ")
     return meaning[:1].upper() + meaning[1:], written_unit(variable.attrs.get("units", ""))
+
+
+def readable(name: str, values: float | np.ndarray) -> tuple[float | np.ndarray, str]:
+    """Return values of a variable of the catalogue in the unit people read, and that unit as written."""
+    unit = SCHEMA[name].units
+    factor, offset, written = READABLE.get(unit, (1.0, 0.0, written_unit(unit)))
+    return factor * values + offset, written
 
 
 def flux_name(target: str) -> str:

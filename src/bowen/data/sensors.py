@@ -1,0 +1,83 @@
+"""Sensors that do not move: broken ones, and gaps that somebody bridged without a flag."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bowen.data.axis import minute, spells, step_of
+from bowen.data.quality import measured
+from bowen.data.schema import SCHEMA, TARGETS, WEATHER
+
+_LONGEST_CALM = 86400.0  # s; nothing in the air stays the same, or on one line, for longer
+_STRAIGHT = 1e-5  # of the standard deviation, that a line may bend at a step
+_ROUNDING = 4.0 * np.finfo(np.float32).eps  # of the largest value, in files of single precision
+_MAY_STAY = ("leaf_area_index",)  # given by the week or the month
+
+
+def present(dataset: xr.Dataset) -> list[str]:
+    """The variables of the catalogue that a record has, in its order: the weather, then the targets."""
+    return [name for name in (*WEATHER, *TARGETS) if name in dataset]
+
+
+def still(dataset: xr.Dataset, name: str) -> np.ndarray:
+    """Where a variable is constant or follows a straight line, flagged as measured, for longer than a day.
+
+    Zero, and saturated air, may last.
+
+    Args:
+        dataset: A canonical dataset.
+        name: One of its variables.
+
+    Returns:
+        Rows of the first step of a stretch and the first after it. [1]
+    """
+    values = dataset[name].values
+    known = measured(dataset, name) & (values != 0.0) & ~((name == "relative_humidity") & (values >= 1.0))
+    if name in _MAY_STAY or not known.any():
+        return np.empty((0, 2), int)
+    tolerance = _STRAIGHT * np.nanstd(values) + _ROUNDING * np.nanmax(np.abs(values))
+    straight = np.zeros(len(values), bool)
+    bend = np.abs(values[2:] - 2.0 * values[1:-1] + values[:-2])
+    straight[1:-1] = (bend <= tolerance) & known[2:] & known[1:-1] & known[:-2]
+    found = spells(straight) + np.array([-1, 1])  # with the steps the line ends at
+    return found[np.diff(found, axis=1)[:, 0] * step_of(dataset.time.values, "the record") > _LONGEST_CALM]
+
+
+def stuck(dataset: xr.Dataset) -> list[dict[str, Any]]:
+    """All stretches of all variables at which the sensor does not move.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        By time `name`, `start`, `hours`, `value` at the start, `last` value and `units` of each stretch; see `still`.
+    """
+    step = step_of(dataset.time.values, "the record")
+    found = [
+        {
+            "name": name,
+            "start": minute(dataset.time.values[first]),
+            "hours": float((end - first) * step / 3600.0),
+            "value": float(dataset[name].values[first]),
+            "last": float(dataset[name].values[end - 1]),
+            "units": SCHEMA[name].units,
+        }
+        for name in present(dataset)
+        for first, end in still(dataset, name)
+    ]
+    return sorted(found, key=lambda stretch: stretch["start"])
+
+
+def sensors_verdict(stretches: list[dict[str, Any]]) -> str:
+    """What `stuck` found, in a sentence."""
+    if not stretches:
+        return "No variable stays the same, or on a straight line, for longer than a day."
+    hours = dict.fromkeys((stretch["name"] for stretch in stretches), 0.0)
+    for stretch in stretches:
+        hours[stretch["name"]] += stretch["hours"]
+    told = ", ".join(
+        f"{name.replace('_', ' ')} for {hours[name]:.0f} h"
+        for name in sorted(hours, key=hours.__getitem__, reverse=True)
+    )
+    return f"Constant or on a straight line for longer than a day, though flagged as measured: {told}."
