@@ -3,7 +3,9 @@
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
+from bowen.data.fetch import SAMPLES as SAMPLES
 from bowen.data.fetch import fetch_demo as fetch_demo
+from bowen.data.fetch import fetch_sample as fetch_sample
 from bowen.data.gaps import fill_forcing as fill_forcing
 from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
