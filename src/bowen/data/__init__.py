@@ -28,3 +28,5 @@ from bowen.data.splits import period as period
 from bowen.data.splits import period_split as period_split
 from bowen.data.store import write_netcdf as write_netcdf
 from bowen.data.table import read_table as read_table
+from bowen.data.thredds import fetch_plumber2 as fetch_plumber2
+from bowen.data.thredds import plumber2_sites as plumber2_sites
