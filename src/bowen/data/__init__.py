@@ -22,6 +22,8 @@ from bowen.data.schema import TARGETS as TARGETS
 from bowen.data.schema import WEATHER as WEATHER
 from bowen.data.schema import Variable as Variable
 from bowen.data.schema import attributes as attributes
+from bowen.data.shuttle import fetch_fluxnet as fetch_fluxnet
+from bowen.data.shuttle import fluxnet_sites as fluxnet_sites
 from bowen.data.site import read_site as read_site
 from bowen.data.splits import block_split as block_split
 from bowen.data.splits import period as period
