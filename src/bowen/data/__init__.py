@@ -2,6 +2,8 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.catalogue import add_sites as add_sites
+from bowen.data.catalogue import sites as sites
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import SAMPLES as SAMPLES
 from bowen.data.fetch import fetch_demo as fetch_demo
@@ -24,6 +26,7 @@ from bowen.data.schema import Variable as Variable
 from bowen.data.schema import attributes as attributes
 from bowen.data.shuttle import fetch_fluxnet as fetch_fluxnet
 from bowen.data.shuttle import fluxnet_sites as fluxnet_sites
+from bowen.data.site import own_table as own_table
 from bowen.data.site import read_site as read_site
 from bowen.data.splits import block_split as block_split
 from bowen.data.splits import period as period
