@@ -2,6 +2,10 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.archive import open_tower as open_tower
+from bowen.data.archive import pair as pair
+from bowen.data.archive import towers_in as towers_in
+from bowen.data.archive import write_tower as write_tower
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
