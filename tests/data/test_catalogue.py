@@ -71,7 +71,7 @@ def test_a_table_in_rows_of_values(tmp_path, lines):
         "latitude": 10.5,
         "longitude": 20.5,
         "elevation": 30.0,
-        "canopy_height": 6.0,
+        "canopy_height": 7.0,
         "utc_offset_hours": -7.0,
         "mean_annual_temperature": 300.0,
         "annual_precipitation": 800.0,

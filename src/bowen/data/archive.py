@@ -15,13 +15,14 @@ from types import ModuleType
 import xarray as xr
 
 from bowen.data.schema import nearest
+from bowen.data.site import IDENTIFIER
+from bowen.data.sources import is_table
 from bowen.errors import ConfigError, DataError, RunError
 
 _GROUP = "zarr.json"  # what makes a folder a group
 _OLD = ".old."
 _YEAR = 365 * 86400  # s
 _MET, _FLUX = "_Met.nc", "_Flux.nc"
-_TABLES = re.compile(r"_(HH|HR)_.*\.csv(\.gz|\.xz)?$|\.zip$")
 
 
 def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
@@ -115,10 +116,10 @@ def open_tower(archive: Path | str, site: str) -> xr.Dataset:
 
 
 def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
-    """The records among files and folders: a Met file with the Flux file of its name, or a FLUXNET file by itself.
+    """The records among files and folders: a Met file with the Flux file of its name, or a table by itself.
 
     Args:
-        paths: Files, or folders to look through for `*_Met.nc`, `*_Flux.nc`, half-hourly or hourly tables and .zip.
+        paths: Files, or folders to look through for `*_Met.nc`, `*_Flux.nc`, and tables or .zip named after a site.
 
     Returns:
         What `read` takes, sorted by name.
@@ -144,7 +145,9 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
 
 
 def _is_record(file: Path) -> bool:
-    return file.name.endswith((_MET, _FLUX)) or bool(_TABLES.search(file.name))
+    if file.name.endswith((_MET, _FLUX)):
+        return True
+    return bool(IDENTIFIER.search(file.name)) and (is_table(file.name) or file.suffix == ".zip")
 
 
 def _key(dataset: xr.Dataset) -> str:

@@ -4,7 +4,6 @@ import csv
 import itertools
 import json
 import math
-import statistics
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -179,13 +178,13 @@ def _entry(site: str, texts: Mapping[str, list[str]], report: Callable[[str], No
 
 
 def _number(given: list[str], name: str) -> float | None:
-    """The latest of several values; of heights the median, because seasons and spreads are among them."""
+    """The latest of several values, and the largest of heights, as in the BIF file of a record."""
     low, high = _RANGES[name]
     try:
         numbers = [float(text) for text in given]
     except ValueError:
         return None
-    number = statistics.median(numbers) if name == "canopy_height" else numbers[-1]
+    number = max(numbers) if name == "canopy_height" else numbers[-1]
     number = round(number + _OFFSET.get(name, 0.0), 6)
     return number if low <= number <= high else None
 

@@ -16,6 +16,7 @@ NUMBERS = ("latitude", "longitude", "elevation", "reference_height", "canopy_hei
 WORDS = ("site", "igbp")
 MORE_NUMBERS = ("mean_annual_temperature", "annual_precipitation")  # K, kg m-2: for choosing sites, not in records
 MORE_WORDS = ("name", "country")
+IDENTIFIER = re.compile(r"(?<![A-Za-z])[A-Z]{2}-[A-Za-z0-9]{3}(?![A-Za-z0-9])")  # of a site, in the name of a file
 _NEEDED = ("latitude", "longitude", "igbp")
 _LEAST_CLEARANCE = 2.0  # m, between canopy and instruments where nobody says how high they are
 
@@ -23,7 +24,7 @@ _LEAST_CLEARANCE = 2.0  # m, between canopy and instruments where nobody says ho
 def site_of(path: Path, member: str = "") -> str:
     """The site's identifier, e.g. `BE-Vie`, in the name of a file or its member, or else the stem of the name."""
     for name in (member, path.name):
-        if match := re.search(r"(?<![A-Za-z])[A-Z]{2}-[A-Za-z0-9]{3}(?![A-Za-z0-9])", name):
+        if match := IDENTIFIER.search(name):
             return match.group()
     return path.name.split(".")[0]
 
