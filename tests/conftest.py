@@ -20,6 +20,14 @@ def double_precision_after() -> Iterator[None]:
     jax.config.update("jax_enable_x64", True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def nobodys_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the downloads and the table of sites of whoever runs it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOWEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real towers, beside the checkout or where BOWEN_SHARED_DATA says."""

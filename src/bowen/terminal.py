@@ -3,7 +3,7 @@
 import contextlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rich.box
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 MARKS = {"good": ("green", "✓"), "doubt": ("yellow", "!"), "bad": ("red", "✗"), "unknown": ("dim", "?")}
-TEXT = ("tower", "model", "variable", "units", "budget", "filled with")  # columns that read from the left
+# Columns that read from the left.
+TEXT = ("tower", "model", "variable", "units", "budget", "filled with", "site", "class", "name", "record")
 WIDEST = 160  # of a table that no terminal bounds
 SECONDS_BETWEEN_LINES = 10
 
@@ -123,6 +124,55 @@ def show_closure(parts: dict[str, dict[str, Any]]) -> None:
     told = {name: part["ratio"] for name, part in parts.items() if part["ratio"] is not None}
     if told:
         print("- Closure: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in told.items()) + ".")
+
+
+def show_sites(found: Sequence[dict[str, Any]]) -> None:
+    """Print sites of the catalogue."""
+    columns = (
+        ("distance km", "distance", "{:.0f}", 0.0),
+        ("latitude", "latitude", "{:.3f}", 0.0),
+        ("longitude", "longitude", "{:.3f}", 0.0),
+        ("elevation m", "elevation", "{:.0f}", 0.0),
+        ("canopy m", "canopy_height", "{:.1f}", 0.0),
+        ("mean °C", "mean_annual_temperature", "{:.1f}", -273.15),
+        ("rain mm", "annual_precipitation", "{:.0f}", 0.0),
+    )
+    shown = [column for column in columns if any(column[1] in entry for entry in found)]
+    rows = [
+        [
+            entry["site"],
+            entry.get("igbp", "-"),
+            *(form.format(entry[key] + add) if key in entry else "-" for _, key, form, add in shown),
+            ", ".join(entry[key] for key in ("name", "country") if key in entry),
+        ]
+        for entry in found
+    ]
+    show_table(["site", "class", *(head for head, *_ in shown), "name"], rows)
+
+
+@contextlib.contextmanager
+def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
+    """A function that shows how downloads go: a bar for each in a terminal, else nothing."""
+    console = rich.console.Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield lambda name, here, total: None
+        return
+    columns = (
+        rich.progress.TextColumn("{task.description}"),
+        rich.progress.BarColumn(bar_width=24),
+        rich.progress.DownloadColumn(),
+        rich.progress.TransferSpeedColumn(),
+        rich.progress.TimeRemainingColumn(),
+    )
+    with rich.progress.Progress(*columns, console=console) as bars:
+        tasks: dict[str, rich.progress.TaskID] = {}
+
+        def watch(name: str, here: int, total: int | None) -> None:
+            if name not in tasks:
+                tasks[name] = bars.add_task(name, total=total)
+            bars.update(tasks[name], completed=here, total=total)
+
+        yield watch
 
 
 @contextlib.contextmanager

@@ -1,5 +1,7 @@
+import dataclasses
 import hashlib
 import io
+import os
 import subprocess
 import tarfile
 from pathlib import Path
@@ -7,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from bowen.data import fetch
-from bowen.errors import DataError
+from bowen.data.folders import cache_folder, data_folder
+from bowen.errors import ConfigError, DataError
 
+DEMO = fetch.SAMPLES["BE-Vie"]
 CONTENT = b"TIMESTAMP_START,TIMESTAMP_END\n201401010000,201401010030\n"
 
 
@@ -24,28 +28,37 @@ def archive_of(member, content=CONTENT):
 class Pip:
     """Stands for pip: puts an archive where pip was told to, and remembers how it was called."""
 
-    def __init__(self):
-        self.archive, self.stderr, self.calls = archive_of(fetch._MEMBER), "", []
+    def __init__(self, sample):
+        self.sample, self.archive, self.stderr, self.calls = sample, archive_of(sample.member), "", []
 
     def run(self, command, **options):
         self.calls.append((command, options))
         if self.stderr:
             return subprocess.CompletedProcess(command, 1, "", self.stderr)
         folder = Path(command[command.index("--dest") + 1])
+        sample = fetch.SAMPLES[self.sample.name]
         requirement = Path(command[command.index("--requirement") + 1]).read_text()
-        assert requirement == f"pyrealm==1.0.0 --hash=sha256:{fetch._ARCHIVE_SHA256}\n"
-        stand_in = Path(options["env"]["PYTHONPATH"].split(":")[0])
-        assert stand_in.is_absolute() and (stand_in / "poetry/core/masonry/api.py").exists()
-        (folder / "pyrealm-1.0.0.tar.gz").write_bytes(self.archive)
+        assert requirement == f"{sample.project}=={sample.version} --hash=sha256:{sample.archive_sha256}\n"
+        stand_in = Path(options["env"]["PYTHONPATH"].split(os.pathsep)[0])
+        assert stand_in.is_absolute() and (stand_in / sample.backend).exists()
+        (folder / sample.archive).write_bytes(self.archive)
         return subprocess.CompletedProcess(command, 0, "", "")
 
+    def know(self, content=CONTENT):
+        """Have the hashes of what this pip brings taken for the right ones."""
+        hashes = {
+            "archive_sha256": hashlib.sha256(self.archive).hexdigest(),
+            "member_sha256": hashlib.sha256(content).hexdigest(),
+        }
+        fetch.SAMPLES[self.sample.name] = dataclasses.replace(self.sample, **hashes)
 
-@pytest.fixture
-def pip(monkeypatch):
-    pip = Pip()
+
+@pytest.fixture(params=["BE-Vie"])
+def pip(monkeypatch, request):
+    pip = Pip(fetch.SAMPLES[request.param])
     monkeypatch.setattr(subprocess, "run", pip.run)
-    monkeypatch.setattr(fetch, "_ARCHIVE_SHA256", hashlib.sha256(pip.archive).hexdigest())
-    monkeypatch.setattr(fetch, "_MEMBER_SHA256", hashlib.sha256(CONTENT).hexdigest())
+    monkeypatch.setattr(fetch, "SAMPLES", dict(fetch.SAMPLES))
+    pip.know()
     return pip
 
 
@@ -92,19 +105,19 @@ def test_off_line_with_a_cache_nothing_is_missed(pip, tmp_path, lines):
 
 
 @pytest.mark.parametrize("spoil", ["cut", "other member", "other content", "other archive", "pip notices"])
-def test_what_is_not_the_known_file_is_not_kept(pip, tmp_path, lines, monkeypatch, spoil):
+def test_what_is_not_the_known_file_is_not_kept(pip, tmp_path, lines, spoil):
     if spoil == "cut":
         pip.archive = pip.archive[:60]
     elif spoil == "other member":
         pip.archive = archive_of("pyrealm-1.0.0/other.csv")
     elif spoil == "other content":
-        pip.archive = archive_of(fetch._MEMBER, CONTENT + b"more\n")
+        pip.archive = archive_of(DEMO.member, CONTENT + b"more\n")
     elif spoil == "pip notices":
         pip.stderr = "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."
     if spoil == "other archive":
         pip.archive += b"0"
     else:
-        monkeypatch.setattr(fetch, "_ARCHIVE_SHA256", hashlib.sha256(pip.archive).hexdigest())
+        pip.know()
     with pytest.raises(DataError, match=r"came, but it is not the file we know .* `bowen demo --synthetic`"):
         fetch.fetch_demo(tmp_path, lines.append)
     assert list(tmp_path.iterdir()) == []
@@ -121,19 +134,48 @@ def test_a_relative_cache_folder(pip, tmp_path, lines, monkeypatch):
     assert fetch.fetch_demo(Path("cache"), lines.append) == tmp_path / "cache" / "FLX_BE-Vie_2014.csv"
 
 
-def test_where_the_cache_is(monkeypatch, tmp_path):
+@pytest.mark.parametrize("pip", ["FR-Hes", "US-CRT"], indirect=True)
+def test_other_samples_come_the_same_way(pip, tmp_path, lines):
+    path = fetch.fetch_sample(pip.sample.name, tmp_path, lines.append)
+    assert path == tmp_path / Path(pip.sample.member).name and path.read_bytes() == CONTENT
+    assert pip.sample.attribution in lines
+    pip.stderr = "ERROR: off-line"
+    path.unlink()
+    with pytest.raises(DataError, match=r"(?s)cannot fetch it.*Get the file from the tower's own network"):
+        fetch.fetch_sample(pip.sample.name, tmp_path, lines.append)
+
+
+def test_an_unknown_sample(tmp_path):
+    with pytest.raises(ConfigError, match=r"no sample tower `FR-Hess`. Nearest here: FR-Hes"):
+        fetch.fetch_sample("FR-Hess", tmp_path)
+
+
+def test_where_things_stay(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.delenv("BOWEN_CACHE", raising=False)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    assert fetch.cache_folder() == Path.home() / ".cache" / "bowen"
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert fetch.cache_folder() == tmp_path / "bowen"
+    for variable in ("BOWEN_CACHE", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    assert cache_folder() == Path.home() / ".cache" / "bowen"
+    assert data_folder() == Path.home() / ".local" / "share" / "bowen"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert (cache_folder(), data_folder()) == (tmp_path / "cache" / "bowen", tmp_path / "data" / "bowen")
     monkeypatch.setenv("BOWEN_CACHE", str(tmp_path / "own"))
-    assert fetch.cache_folder() == tmp_path / "own"
+    assert cache_folder() == data_folder() == tmp_path / "own"
 
 
-def test_the_stand_in_is_a_build_backend_that_only_names_the_distribution(tmp_path):
+@pytest.mark.parametrize("sample", fetch.SAMPLES.values(), ids=fetch.SAMPLES)
+def test_the_stand_in_is_a_build_backend_that_only_names_the_distribution(sample, tmp_path):
+    fetch._write_stand_in(sample, tmp_path / "stand-in")
+    assert (tmp_path / "stand-in" / sample.backend.split("/")[0] / "__init__.py").exists()
     space = {}
-    exec(fetch._STAND_IN, space)
+    exec((tmp_path / "stand-in" / sample.backend).read_text(), space)
     name = space["prepare_metadata_for_build_wheel"](str(tmp_path))
-    assert (tmp_path / name / "METADATA").read_text().splitlines()[1:] == ["Name: pyrealm", "Version: 1.0.0"]
+    told = (tmp_path / name / "METADATA").read_text().splitlines()
+    assert told[1:] == [f"Name: {sample.project}", f"Version: {sample.version}"]
+
+
+@pytest.mark.skipif(not os.environ.get("BOWEN_TEST_NETWORK"), reason="needs pip's network: set BOWEN_TEST_NETWORK=1")
+@pytest.mark.parametrize("name", fetch.SAMPLES)
+def test_samples_come_for_real(name, tmp_path, lines):
+    path = fetch.fetch_sample(name, tmp_path, lines.append)
+    assert fetch.sha256_of(path) == fetch.SAMPLES[name].member_sha256

@@ -17,7 +17,7 @@ from bowen.errors import DataError, ModelError
 from bowen.training import Row
 from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
 
-COMMANDS = ("demo", "fetch", "inspect", "train", "simulate", "evaluate", "audit", "report")
+COMMANDS = ("demo", "fetch", "sites", "archive", "inspect", "train", "simulate", "evaluate", "audit", "report")
 SITE = 'latitude = 50.0\nlongitude = 15.0\nigbp = "GRA"\n'
 
 
@@ -182,15 +182,69 @@ def test_inspect_says_what_is_missing_to_read_a_record(csv):
     assert "unknown key `tallness`" in run("inspect", csv, "--site", csv.parent / "site.toml", code=2).stderr
 
 
-def test_fetch_prints_where_the_file_is(tmp_path, monkeypatch):
-    def fetch(cache, report):
+def test_fetch_prints_where_the_files_are(tmp_path, monkeypatch):
+    def fetch(name, cache, report):
         report("Whom the data are owed to.")
-        return cache / "FLX.csv"
+        return cache / f"{name}.csv"
 
-    monkeypatch.setattr(data, "fetch_demo", fetch)
-    result = run("fetch", "--cache", tmp_path)
-    assert result.stdout == f"{tmp_path / 'FLX.csv'}\n"
+    monkeypatch.setattr(data, "fetch_sample", fetch)
+    result = run("fetch", "BE-Vie", "FR-Hes", "--cache", tmp_path)
+    assert result.stdout == f"{tmp_path / 'BE-Vie.csv'}\n{tmp_path / 'FR-Hes.csv'}\n"
     assert "owed" in result.stderr
+
+
+def test_fetch_without_a_name_tells_what_there_is():
+    told = run("fetch").stdout
+    assert all(name in told for name in (*data.SAMPLES, "plumber2 SITE", "fluxnet SITE"))
+
+
+def test_fetch_of_a_site_that_is_no_sample_names_where_it_may_be():
+    assert "bowen fetch plumber2 AU-Tum" in run("fetch", "AU-Tum", code=2).stderr
+
+
+def test_fetch_takes_sites_of_plumber2_and_lists_them(tmp_path, monkeypatch):
+    def fetch(site, cache, *, server, report, watch):
+        assert server == "https://mirror"
+        watch("Met.nc", 1, 2)
+        return cache / f"{site}_Met.nc", cache / f"{site}_Flux.nc"
+
+    monkeypatch.setattr(data, "fetch_plumber2", fetch)
+    monkeypatch.setattr(data, "plumber2_sites", lambda cache, **options: {"AU-How": "AU-How_2003", "AU-Tum": ""})
+    result = run("fetch", "plumber2", "AU-Tum", "--cache", tmp_path, "--server", "https://mirror")
+    assert result.stdout == f"{tmp_path / 'AU-Tum_Met.nc'}\n{tmp_path / 'AU-Tum_Flux.nc'}\n"
+    assert run("fetch", "plumber2").stdout == "AU-How\nAU-Tum\n"
+
+
+def test_fetch_takes_sites_of_fluxnet_and_lists_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "fetch_fluxnet", lambda site, cache, report: cache / f"{site}.zip")
+    monkeypatch.setattr(data, "fluxnet_sites", lambda cache, report: {"CH-Dav": {}})
+    assert run("fetch", "fluxnet", "CH-Dav", "--cache", tmp_path).stdout == f"{tmp_path / 'CH-Dav.zip'}\n"
+    assert run("fetch", "fluxnet").stdout == "CH-Dav\n"
+
+
+def test_sites_are_listed_chosen_and_added(tmp_path, monkeypatch):
+    monkeypatch.setenv("BOWEN_CACHE", str(tmp_path / "own"))
+    assert "BE-Vie" in run("sites").stdout
+    (tmp_path / "table.csv").write_text("site,name,lat,lon,IGBP,MAT,MAP\nZZ-Aaa,Grove,-33.5,148,EBF,6.85,900\n")
+    assert "1 sites added to" in run("sites", "--add", tmp_path / "table.csv").stderr
+    table = run("sites", "--igbp", "EBF", "--near", "-33.0", "148.0", "100").stdout
+    assert "ZZ-Aaa" in table and "6.9" in table and "FR-Pue" not in table
+    found = json.loads(run("sites", "--near", "-33.0", "148.0", "100", "--json").stdout)
+    assert [(entry["site"], entry["mean_annual_temperature"]) for entry in found] == [("ZZ-Aaa", 280.0)]
+    assert "`PINE` is not an IGBP" in run("sites", "--igbp", "PINE", code=2).stderr
+
+
+def test_an_archive_takes_what_can_be_used(tmp_path):
+    pytest.importorskip("zarr", reason="an archive takes zarr: pip install bowen[archive]")
+    folder = tmp_path / "towers"
+    folder.mkdir()
+    for kind, content in zip(("Met", "Flux"), plumber2_files(), strict=True):
+        write_nc(folder / f"XX-Syn_2012_{kind}.nc", content)
+    assert run("archive", tmp_path / "a.zarr", folder).stdout == "XX-Syn_2012-2012\n"
+    (folder / "YY-Syn_2012_Met.nc").write_bytes(b"CDF\x01")
+    result = run("archive", tmp_path / "a.zarr", folder, code=1)
+    assert "2 of 2: YY-Syn_2012_Met.nc" in result.stderr and "1 of 2 records could not be used" in result.stderr
+    assert run("archive", tmp_path / "a.zarr").stdout == "XX-Syn_2012-2012\n"
 
 
 def test_the_demo_without_a_network_offers_ways_on(tmp_path, monkeypatch):

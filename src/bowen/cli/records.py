@@ -1,4 +1,4 @@
-"""Commands about records of towers: get one, look at one."""
+"""Commands about the record of a tower."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,16 +8,6 @@ import typer
 from bowen import terminal
 from bowen.cli.common import Flux, Json, Kind, Site, command, read_site
 from bowen.errors import DataError
-
-
-@command
-def fetch(
-    cache: Annotated[Path | None, typer.Option(help="Folder to keep it in, in place of the usual cache.")] = None,
-) -> None:
-    """Fetch the tower-year of the demo (BE-Vie 2014), and print where it is."""
-    from bowen import data
-
-    typer.echo(data.fetch_demo(cache, report=terminal.say))
 
 
 @command

@@ -2,10 +2,18 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.archive import open_tower as open_tower
+from bowen.data.archive import pair as pair
+from bowen.data.archive import towers_in as towers_in
+from bowen.data.archive import write_tower as write_tower
+from bowen.data.catalogue import add_sites as add_sites
+from bowen.data.catalogue import sites as sites
 from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
+from bowen.data.fetch import SAMPLES as SAMPLES
 from bowen.data.fetch import fetch_demo as fetch_demo
+from bowen.data.fetch import fetch_sample as fetch_sample
 from bowen.data.gaps import fill_forcing as fill_forcing
 from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
@@ -22,10 +30,15 @@ from bowen.data.schema import TARGETS as TARGETS
 from bowen.data.schema import WEATHER as WEATHER
 from bowen.data.schema import Variable as Variable
 from bowen.data.schema import attributes as attributes
+from bowen.data.shuttle import fetch_fluxnet as fetch_fluxnet
+from bowen.data.shuttle import fluxnet_sites as fluxnet_sites
+from bowen.data.site import own_table as own_table
 from bowen.data.site import read_site as read_site
 from bowen.data.splits import block_split as block_split
 from bowen.data.splits import period as period
 from bowen.data.splits import period_split as period_split
 from bowen.data.store import write_netcdf as write_netcdf
 from bowen.data.table import read_table as read_table
+from bowen.data.thredds import fetch_plumber2 as fetch_plumber2
+from bowen.data.thredds import plumber2_sites as plumber2_sites
 from bowen.data.water import water_balance as water_balance

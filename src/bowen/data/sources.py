@@ -54,7 +54,7 @@ def _record(held: list[Source], path: Path) -> Source:
     if held == [Source(path)]:
         return held[0]
     netcdf = [source for source in held if source.name.endswith(("_Met.nc", "_Met.nc4"))]
-    tables = [source for source in held if _TABLE.search(source.name) and not _NOT_THE_RECORD.search(source.name)]
+    tables = [source for source in held if is_table(source.name)]
     tables = [source for source in tables if _PARTNERS[1][1] not in source.name] or tables
     for pattern in _BEST_FIRST:
         fitting = netcdf or [source for source in tables if re.search(pattern, source.name)]
@@ -72,6 +72,11 @@ def _record(held: list[Source], path: Path) -> Source:
         f"{path.name}: holds {len(candidates)} files that might be meant ({', '.join(candidates) or 'no table'}). "
         "Pass the half-hourly or hourly file of one tower."
     )
+
+
+def is_table(name: str) -> bool:
+    """Whether a file of this name may hold a record as text."""
+    return bool(_TABLE.search(name)) and not _NOT_THE_RECORD.search(name)
 
 
 def partner(main: Source) -> Path | None:
