@@ -1,8 +1,9 @@
 """What time it is at a tower, judged by its light: the offset from UTC, and stamps that are off."""
 
 import numpy as np
-import pandas as pd
 import xarray as xr
+
+from bowen.data.sun import sun_height
 
 _ENOUGH = 2 * 366 * 86400  # s of record; more would not say more
 _LARGEST_LAG, _LAG_STEP = 90, 10  # min
@@ -41,19 +42,10 @@ def light_lag(dataset: xr.Dataset) -> float | None:
 
 def _agreement(dataset: xr.Dataset, offset: float) -> float:
     """Correlation of measured light with the sine of the sun's elevation, for a clock `offset` minutes before UTC."""
-    from pvlib import solarposition  # here, because it takes as long to import as all the rest
-
     step = dataset.attrs["timestep_s"]
     record = dataset.isel(time=slice(round(_ENOUGH / step)))
-    middle = pd.DatetimeIndex(record.time.values) + pd.Timedelta(seconds=step / 2) - pd.Timedelta(minutes=offset)
-    day = middle.day_of_year.to_numpy()
-    minutes = np.asarray(middle.hour * 60 + middle.minute)
-    hour_angle = np.radians(
-        (minutes + solarposition.equation_of_time_spencer71(day)) / 4.0 + dataset.attrs["longitude"] - 180.0
-    )
-    declination = solarposition.declination_spencer71(day)
-    latitude = np.radians(dataset.attrs["latitude"])
-    height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
+    middle = record.time.values + np.timedelta64(round(step / 2), "s")
+    height = sun_height(middle, dataset.attrs, offset / 60.0)
     light = record.shortwave_down.values
     known = np.isfinite(light)
     if known.sum() < 2 or np.ptp(light[known]) == 0.0:
