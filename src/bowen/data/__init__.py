@@ -2,14 +2,21 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.camels import read_camels as read_camels
+from bowen.data.daily import aggregate as aggregate
+from bowen.data.daily import disaggregate as disaggregate
+from bowen.data.daily_towers import read_daily_tower as read_daily_tower
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import fetch_demo as fetch_demo
 from bowen.data.fluxnet import read_fluxnet as read_fluxnet
 from bowen.data.gaps import fill_forcing as fill_forcing
 from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
+from bowen.data.longwave import cloud_fraction as cloud_fraction
+from bowen.data.longwave import longwave_from_sky as longwave_from_sky
 from bowen.data.plumber2 import read_plumber2 as read_plumber2
 from bowen.data.quality import check as check
+from bowen.data.quality import check_daily as check_daily
 from bowen.data.quality import measured as measured
 from bowen.data.reading import read as read
 from bowen.data.reading import read_simulation as read_simulation
@@ -26,3 +33,4 @@ from bowen.data.splits import block_split as block_split
 from bowen.data.splits import period as period
 from bowen.data.splits import period_split as period_split
 from bowen.data.store import write_netcdf as write_netcdf
+from bowen.data.sun import clear_sky as clear_sky
