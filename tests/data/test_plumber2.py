@@ -155,7 +155,6 @@ def rescaled(name, factor):
 BAD = {
     "missing variable": (renamed("SWdown", "SW_dn"), r"(?s)no variable for shortwave_down.*Nearest here: .*SW_dn"),
     "no humidity": (lambda met: met.drop_vars(["VPD", "RH", "Qair"]), r"no variable for vapor_pressure_deficit"),
-    "no radiation from above": (lambda met: met.drop_vars("LWdown"), r"neither longwave_down nor net_radiation"),
     "empty required variable": (rescaled("Wind", np.nan), r"wind_speed is missing at all 768 steps"),
     "deficit in kPa": (rescaled("VPD", 0.1), r"vapor_pressure_deficit .* kPa were given where hPa are due"),
     "pressure in hPa": (rescaled("Psurf", 0.01), r"air_pressure .* hPa were given where Pa are due"),

@@ -127,10 +127,22 @@ def test_long_gaps_take_the_mean_diurnal_course(record):
 def test_the_nearer_days_make_the_course(record):
     """A gap of a month in a trend is filled from the days beside it, not from all days alike."""
     steps = np.arange(record.sizes["time"])
-    record["longwave_down"].values[:] = 250.0 + steps / DAY  # 1 W m-2 more each day
+    record["longwave_down"].values[:] = 250.0 + steps / DAY + steps % 2  # 1 W m-2 more each day, and no straight line
     blank(record, "longwave_down", slice(4 * DAY, 6 * DAY))
     filled = fill_forcing(record).longwave_down.values[4 * DAY : 6 * DAY]
-    assert np.abs(filled - (250.0 + steps[4 * DAY : 6 * DAY] / DAY)).max() < 3.0
+    assert np.abs(filled - (250.0 + steps[4 * DAY : 6 * DAY] / DAY)).max() < 4.0
+
+
+def test_a_bridged_gap_of_days_is_a_gap(record):
+    sound = record.net_radiation.values[4 * DAY : 7 * DAY].copy()
+    record["net_radiation"].values[4 * DAY : 7 * DAY] = np.linspace(30.0, 80.0, 3 * DAY)
+    filled = fill_forcing(record, need=["net_radiation"])
+    assert (filled.net_radiation_qc.values[4 * DAY : 7 * DAY] == 7).all()
+    assert np.corrcoef(filled.net_radiation.values[4 * DAY : 7 * DAY], sound)[0, 1] > 0.9
+    assert "on straight lines longer than a day count as missing" in filled.attrs["assumptions"]
+    record["wind_speed"].values[:] = 2.0
+    with pytest.raises(DataError, match="wind_speed is missing or stands still at 100% of the steps"):
+        fill_forcing(record)
 
 
 def test_two_hours_are_long(record):

@@ -110,3 +110,13 @@ def test_plumber2_reads_as_xarray_reads_it(shared_data, name):
         ]:
             values = theirs.values.ravel().astype(float) * factor
             np.testing.assert_allclose(dataset[ours].values, np.where(values > -9990, values, np.nan), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["US-Ton_2001-2009", "AU-How_2005-2013"])
+def test_a_daily_tower_reads_as_half_hours(shared_data, name):
+    dataset = read(shared_data / "daily_towers" / f"{name}_daily.nc")
+    with xr.open_dataset(shared_data / "daily_towers" / f"{name}_daily.nc") as daily:
+        days = dataset.shortwave_down.values.reshape(-1, 48)
+        np.testing.assert_allclose(days.mean(axis=1), daily.SWdown.values, rtol=1e-6, atol=1e-4)
+        warmth = dataset.air_temperature.values.reshape(-1, 48)
+        np.testing.assert_allclose(warmth.max(axis=1), daily.Tair_max.values, rtol=1e-6)

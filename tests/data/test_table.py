@@ -198,7 +198,6 @@ BAD = {
         r'columns=\{"shortwave_down":',
     ),
     "no humidity": (without("VPD_F", "RH"), r"no column for vapor_pressure_deficit"),
-    "no radiation from above": (without("LW_IN_F", "NETRAD"), r"neither longwave_down nor net_radiation is there"),
     "no stamps": (without("TIMESTAMP_START", "TIMESTAMP_END"), r"no column for time"),
     "empty required column": (scaled("TA_F", 0.0, -9999.0), r"air_temperature is missing at all 768 steps"),
     "empty rain": (scaled("P_F", 0.0, -9999.0), r"precipitation is missing at all 768 steps"),
@@ -321,3 +320,14 @@ def test_other_files_are_refused(tmp_path):
         archive.writestr("b_FULLSET_HH_1.csv", "a,b\n")
     with pytest.raises(DataError, match=r"holds 2 files that might be meant \(a_FULLSET_HH_1.csv, b_FULLSET"):
         read_table(tmp_path / "two.zip")
+
+
+def test_longwave_is_estimated_from_air_and_light_where_it_was_not_measured(read, table):
+    truth = read(table).longwave_down
+    dataset = read(table.drop(columns=["LW_IN_F", "LW_IN_F_QC"]))
+    assert (dataset.longwave_down_qc == 5).all()
+    assert abs(float(dataset.longwave_down.mean()) - float(truth.mean())) < 40.0
+    assert "after Brutsaert (1975) and Crawford & Duchon (1999)." in dataset.attrs["assumptions"]
+    assert 'radiation = "prescribed"' in dataset.attrs["assumptions"]
+    bare = read(table.drop(columns=["LW_IN_F", "LW_IN_F_QC", "NETRAD"]))
+    assert "prescribed" not in bare.attrs["assumptions"]

@@ -6,10 +6,14 @@ from bowen.data.archive import open_tower as open_tower
 from bowen.data.archive import pair as pair
 from bowen.data.archive import towers_in as towers_in
 from bowen.data.archive import write_tower as write_tower
+from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
 from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
+from bowen.data.daily import aggregate as aggregate
+from bowen.data.daily import disaggregate as disaggregate
+from bowen.data.daily_towers import read_daily_tower as read_daily_tower
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import SAMPLES as SAMPLES
 from bowen.data.fetch import fetch_demo as fetch_demo
@@ -17,8 +21,11 @@ from bowen.data.fetch import fetch_sample as fetch_sample
 from bowen.data.gaps import fill_forcing as fill_forcing
 from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
+from bowen.data.longwave import cloud_fraction as cloud_fraction
+from bowen.data.longwave import longwave_from_sky as longwave_from_sky
 from bowen.data.plumber2 import read_plumber2 as read_plumber2
 from bowen.data.quality import check as check
+from bowen.data.quality import check_daily as check_daily
 from bowen.data.quality import measured as measured
 from bowen.data.reading import read as read
 from bowen.data.reading import read_simulation as read_simulation
@@ -38,6 +45,7 @@ from bowen.data.splits import block_split as block_split
 from bowen.data.splits import period as period
 from bowen.data.splits import period_split as period_split
 from bowen.data.store import write_netcdf as write_netcdf
+from bowen.data.sun import clear_sky as clear_sky
 from bowen.data.table import read_table as read_table
 from bowen.data.thredds import fetch_plumber2 as fetch_plumber2
 from bowen.data.thredds import plumber2_sites as plumber2_sites

@@ -25,14 +25,7 @@ def step_of(stamps: np.ndarray, where: str) -> int:
     """
     if len(stamps) < 2:
         raise DataError(f"{where}: holds {len(stamps)} time steps; a record needs at least two.")
-    differences = np.diff(stamps).astype("timedelta64[s]").astype(np.int64)
-    _refuse(
-        stamps,
-        differences == 0,
-        f"{where}: duplicated time stamps",
-        "Keep one row of each; local standard time has no hour twice, so do not use daylight saving time.",
-    )
-    _refuse(stamps, differences < 0, f"{where}: time stamps out of order", "Sort the rows by time.")
+    differences = _differences(stamps, where)
     step = int(_ROUNDING * np.round(np.median(differences) / _ROUNDING))
     if not SHORTEST_STEP <= step <= LONGEST_STEP or 86400 % step:
         raise DataError(
@@ -40,6 +33,26 @@ def step_of(stamps: np.ndarray, where: str) -> int:
             "Use the half-hourly or hourly file of the tower (`_HH_` or `_HR_` in FLUXNET names)."
         )
     return step
+
+
+def days_of(stamps: np.ndarray, where: str) -> np.ndarray:
+    """The days of a daily record, whatever the hour of its stamps, after a look at their order.
+
+    Args:
+        stamps: The stamps in the order of the file.
+        where: The file, for messages.
+
+    Returns:
+        Midnights, datetime64[ns], increasing; days may be absent.
+
+    Raises:
+        DataError: No stamps, two on one day, or days out of order.
+    """
+    if not len(stamps):
+        raise DataError(f"{where}: holds no day. Get the file again.")
+    days = stamps.astype("datetime64[D]")
+    _differences(days, where)
+    return days.astype("datetime64[ns]")
 
 
 def positions(stamps: np.ndarray, step: int, where: str) -> np.ndarray:
@@ -99,6 +112,19 @@ def spells(true: np.ndarray) -> np.ndarray:
 def minute(stamp: np.datetime64) -> str:
     """A stamp as people write it, to the minute."""
     return str(stamp.astype("datetime64[m]")).replace("T", " ")
+
+
+def _differences(stamps: np.ndarray, where: str) -> np.ndarray:
+    """Seconds from each stamp to the next, all of them positive."""
+    differences = np.diff(stamps).astype("timedelta64[s]").astype(np.int64)
+    _refuse(
+        stamps,
+        differences == 0,
+        f"{where}: duplicated time stamps",
+        "Keep one row of each; local standard time has no hour twice, so do not use daylight saving time.",
+    )
+    _refuse(stamps, differences < 0, f"{where}: time stamps out of order", "Sort the rows by time.")
+    return differences
 
 
 def _refuse(stamps: np.ndarray, wrong: np.ndarray, what: str, remedy: str) -> None:

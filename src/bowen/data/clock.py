@@ -1,11 +1,12 @@
 """What time it is at a tower, judged by its light: the offset from UTC, and stamps that are off."""
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
+from bowen.data.sun import sun_height
+
 _ENOUGH = 2 * 366 * 86400  # s of record; more would not say more
-_LARGEST_LAG, _LAG_STEP = 90, 10  # min
+_LAG_STEP = 10  # min
 _MAINLAND = 3  # h; clocks of countries stray from their longitude by no more
 
 
@@ -23,57 +24,34 @@ def offset_by_light(dataset: xr.Dataset) -> float:
     return float(hours[int(np.argmax([_agreement(dataset, 60.0 * hour) for hour in hours]))])
 
 
-def daylight(dataset: xr.Dataset) -> tuple[pd.DatetimeIndex, np.ndarray, np.ndarray]:
-    """When the sun rises and sets on each day of a record, by its clock.
-
-    Args:
-        dataset: A record with the attributes latitude, longitude and utc_offset_hours.
-
-    Returns:
-        The days, and the hours of sunrise and sunset in local standard time, 0 and 24 in the polar day. [h]
-    """
-    from pvlib import solarposition  # here, because it takes as long to import as all the rest
-
-    days = pd.DatetimeIndex(dataset.time.values).normalize().unique()
-    day = days.day_of_year.to_numpy()
-    early = dataset.attrs["longitude"] / 15.0 + solarposition.equation_of_time_spencer71(day) / 60.0
-    noon = 12.0 + dataset.attrs["utc_offset_hours"] - early
-    slope = np.tan(np.radians(dataset.attrs["latitude"])) * np.tan(solarposition.declination_spencer71(day))
-    half = np.degrees(np.arccos(np.clip(-slope, -1.0, 1.0))) / 15.0
-    return days, noon - half, noon + half
-
-
 def light_lag(dataset: xr.Dataset) -> float | None:
     """By how much the light of a record comes after the sun that its stamps and its clock promise.
 
-    A lag of half or a whole step tells of stamps at the middle or the end of the averaging interval.
+    A lag of half or a whole step tells of stamps at the middle or the end of the averaging interval, a whole hour of
+    daylight saving time or another time zone, twelve of a clock without afternoons.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        Lag, to 10 min; None where the record has no daylight. [min]
+        Lag, to 10 min, between -11 and 12 h; None where the record has no daylight. [min]
     """
-    lags = np.arange(-_LARGEST_LAG, _LARGEST_LAG + 1, _LAG_STEP)
-    scores = [_agreement(dataset, 60.0 * dataset.attrs["utc_offset_hours"] + lag) for lag in lags]
-    return float(lags[int(np.argmax(scores))]) if np.isfinite(scores).all() else None
+
+    def best(lags: np.ndarray) -> float:
+        scores = [_agreement(dataset, 60.0 * dataset.attrs["utc_offset_hours"] + lag) for lag in lags]
+        return float(lags[int(np.argmax(scores))]) if np.isfinite(scores).all() else np.nan
+
+    hour = best(np.arange(-11, 13) * 60.0)
+    lag = best(hour + np.arange(-60, 61, _LAG_STEP)) if np.isfinite(hour) else np.nan
+    return lag if np.isfinite(lag) else None
 
 
 def _agreement(dataset: xr.Dataset, offset: float) -> float:
     """Correlation of measured light with the sine of the sun's elevation, for a clock `offset` minutes before UTC."""
-    from pvlib import solarposition  # here, because it takes as long to import as all the rest
-
     step = dataset.attrs["timestep_s"]
     record = dataset.isel(time=slice(round(_ENOUGH / step)))
-    middle = pd.DatetimeIndex(record.time.values) + pd.Timedelta(seconds=step / 2) - pd.Timedelta(minutes=offset)
-    day = middle.day_of_year.to_numpy()
-    minutes = np.asarray(middle.hour * 60 + middle.minute)
-    hour_angle = np.radians(
-        (minutes + solarposition.equation_of_time_spencer71(day)) / 4.0 + dataset.attrs["longitude"] - 180.0
-    )
-    declination = solarposition.declination_spencer71(day)
-    latitude = np.radians(dataset.attrs["latitude"])
-    height = np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
+    middle = record.time.values + np.timedelta64(round(step / 2), "s")
+    height = sun_height(middle, dataset.attrs, offset / 60.0)
     light = record.shortwave_down.values
     known = np.isfinite(light)
     if known.sum() < 2 or np.ptp(light[known]) == 0.0:

@@ -8,18 +8,21 @@ import xarray as xr
 
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.data.schema import FORCING, QC, RADIATION
+from bowen.data.sensors import still
 from bowen.errors import DataError
 
 _SHORT = 7200  # s; shorter gaps are bridged by a line
 _WINDOWS = (15, 31)  # d; the mean diurnal course is that of the days around, of the nearer if they have it
 _MOST_MISSING = 0.5
+_MAY_STAND = ("precipitation", "air_pressure", "specific_humidity")  # the last follows from the deficit
 _NEVER_NEGATIVE = ("shortwave_down", "vapor_pressure_deficit", "precipitation")  # but for an instrument's offset
 
 
 def fill_forcing(dataset: xr.Dataset, need: Iterable[str] | None = None) -> xr.Dataset:
     """Fill the gaps of the forcing: short ones by a line, long ones by the mean diurnal course, rain by none.
 
-    Small negative values of what cannot be negative (shortwave radiation at night) become zero.
+    What stands still or follows a straight line for longer than a day, though flagged as measured, counts as a gap:
+    somebody bridged it. Small negative values of what cannot be negative (shortwave radiation at night) become zero.
 
     Args:
         dataset: A canonical dataset.
@@ -42,9 +45,12 @@ def fill_forcing(dataset: xr.Dataset, need: Iterable[str] | None = None) -> xr.D
         if name not in dataset:
             raise DataError(f"{where}: no {name} to fill. Add it to the file; see `bowen inspect`.")
         missing = np.isnan(dataset[name].values)
+        stood = [] if name in _MAY_STAND else _forget_standstill(filled, name, missing)
+        notes += stood
         if missing.mean() > _MOST_MISSING:
+            what = "is missing or stands still" if stood else "is missing"
             raise DataError(
-                f"{where}: {name} is missing at {missing.mean():.0%} of the steps, more than can be filled. "
+                f"{where}: {name} {what} at {missing.mean():.0%} of the steps, more than can be filled. "
                 "Take it from another instrument or a reanalysis, or choose a period that has it."
             )
         if name in _NEVER_NEGATIVE:
@@ -56,6 +62,17 @@ def fill_forcing(dataset: xr.Dataset, need: Iterable[str] | None = None) -> xr.D
     lines = [line for line in (dataset.attrs.get("assumptions", ""), *notes) if line]
     filled.attrs["assumptions"] = "\n".join(lines)
     return filled
+
+
+def _forget_standstill(filled: xr.Dataset, name: str, missing: np.ndarray) -> list[str]:
+    """Count as missing, in place, what stands still or follows a straight line for longer than a day."""
+    stretches = still(filled, name)
+    for first, end in stretches:
+        missing[first:end] = True
+    filled[name].values[missing] = np.nan
+    steps = int((stretches[:, 1] - stretches[:, 0]).sum())
+    spoken = name.replace("_", " ").capitalize()
+    return [f"{spoken}: {steps} steps on straight lines longer than a day count as missing."] if steps else []
 
 
 def mean_diurnal_course(variable: xr.DataArray, step: float) -> np.ndarray:

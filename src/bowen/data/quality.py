@@ -9,7 +9,7 @@ import xarray as xr
 from bowen.data.axis import minute, positions, step_of
 from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure
-from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA
+from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, nearest
 from bowen.errors import DataError
 
 _DAYS_TO_JUDGE = 15  # below, a spell of fog or drought may look like a wrong unit
@@ -27,6 +27,7 @@ _MISREAD = {  # variable: (median or mean at least, at most, what must have happ
     "specific_humidity": ((0.1, 60.0, "g kg-1 were given where kg kg-1 are due"),),
     "relative_humidity": ((1.5, 110.0, "percent were given where fractions are due"),),
 }
+_ROUNDING = 1e-3  # K; the mean of equal values in single precision is not quite their extreme
 _WETTEST, _DRIEST = 20000.0, 1.0  # kg m-2 in a year; it never rains more, and where it rains, never less
 
 
@@ -42,7 +43,7 @@ def check(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
             of order or irregular, a unit is evidently wrong, or a value is outside what nature allows. The message
             says where, and what to do.
     """
-    where = _where(dataset)
+    where = name_of(dataset)
     _check_place(dataset, where)
     _check_time(dataset, where)
     _check_presence(dataset, tuple(need), where)
@@ -50,6 +51,45 @@ def check(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
     _check_humidity(dataset, where)
     _check_rain(dataset, where)
     _check_ranges(dataset, where)
+
+
+def check_daily(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
+    """Refuse a daily record that nothing can be made of.
+
+    Args:
+        dataset: A canonical dataset of one value a day.
+        need: Variables that have to be there.
+
+    Raises:
+        DataError: A variable is missing or empty, the position is impossible, a value is outside what nature allows,
+            or the minimum of a day is above its maximum. The message says where, and what to do.
+    """
+    where = name_of(dataset)
+    _check_place(dataset, where)
+    for name in need:
+        if name not in dataset or not np.isfinite(dataset[name].values).any():
+            there = [str(known) for known in dataset.data_vars if not str(known).endswith("_qc")]
+            raise DataError(f"{where}: no {name} on any day. {nearest([name], there)} Add it to the record.")
+    _check_ranges(dataset, where)
+    if {"air_temperature_min", "air_temperature_max"} <= set(dataset.data_vars):
+        _check_extremes(dataset, where)
+
+
+def _check_extremes(dataset: xr.Dataset, where: str) -> None:
+    low, high = dataset.air_temperature_min.values, dataset.air_temperature_max.values
+    mean = dataset.air_temperature.values if "air_temperature" in dataset else np.full(low.shape, np.nan)
+    for wrong, story in (
+        (low > high, "minimum above the maximum"),
+        (mean < low - _ROUNDING, "mean below the minimum"),
+        (mean > high + _ROUNDING, "mean above the maximum"),
+    ):
+        if wrong.any():
+            at = int(np.argmax(wrong))
+            raise DataError(
+                f"{where}: on {dataset.time.values[at]:.10} the air temperature has its {story} "
+                f"({low[at]:.6g}, {mean[at]:.6g}, {high[at]:.6g} K; {wrong.sum()} such days). Check which column is "
+                "which, and mark wrong values as missing."
+            )
 
 
 def measured(dataset: xr.Dataset, name: str) -> np.ndarray:
@@ -65,7 +105,8 @@ def measured(dataset: xr.Dataset, name: str) -> np.ndarray:
     return (dataset[f"{name}_qc"].values == QC.MEASURED) & np.isfinite(dataset[name].values)
 
 
-def _where(dataset: xr.Dataset) -> str:
+def name_of(dataset: xr.Dataset) -> str:
+    """What messages call a record: its file, or else its site."""
     source = dataset.encoding.get("source")
     return Path(source).name if source else str(dataset.attrs.get("site", "the record"))
 

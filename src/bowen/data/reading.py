@@ -7,9 +7,11 @@ from typing import Any
 import xarray as xr
 
 from bowen.data.alma import undo_alma
+from bowen.data.daily import disaggregate
+from bowen.data.daily_towers import read_daily_tower
 from bowen.data.plumber2 import read_plumber2
 from bowen.data.sources import find, magic, partner
-from bowen.data.store import ENGINES, load_netcdf
+from bowen.data.store import ENGINES, load_netcdf, netcdf_names
 from bowen.data.table import read_table
 from bowen.data.text import Source
 from bowen.errors import DataError
@@ -24,7 +26,8 @@ def read(
     """Read one tower from whatever holds it.
 
     The content tells what it is: NetCDF in the layout of PLUMBER2, or a text table, whose columns tell its kind. Of a
-    folder or an archive the half-hourly or hourly record is taken, and the site's metadata (BIF) beside it.
+    folder or an archive the half-hourly or hourly record is taken, and the site's metadata (BIF) beside it. Of a tower
+    that gives one value a day, half-hours are made; see `disaggregate`.
 
     Args:
         met: The weather, or all there is: a file, a network's .zip, or a folder with the files of one tower.
@@ -44,6 +47,8 @@ def read(
     if main.name.endswith((".nc", ".nc4")) or magic(main) in ENGINES:
         if main.member:
             raise DataError(f"{main.path.name}: unpack this archive first; {main.name} is read from a file of its own.")
+        if "Tair_min" in netcdf_names(main.path):
+            return disaggregate(read_daily_tower(main.path, site=site))
         return read_plumber2(main.path, flux, site=site)
     if flux is not None and magic(Source(Path(flux))) in ENGINES:
         raise DataError(f"{main.name}: is a text table and {Path(flux).name} is NetCDF; leave out one of them.")

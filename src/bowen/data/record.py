@@ -1,21 +1,25 @@
 """From the columns of any reader to the one canonical dataset: regular time, complete humidity, site, attributes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bowen.data.axis import positions, regular, step_of
+from bowen.data.axis import days_of, positions, regular, step_of
 from bowen.data.clock import offset_by_light
-from bowen.data.humidity import saturation_vapor_pressure, specific_humidity, vapor_pressure
-from bowen.data.quality import check
+from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure, specific_humidity, vapor_pressure
+from bowen.data.longwave import cloud_fraction, longwave_from_sky
+from bowen.data.quality import check, check_daily, measured
 from bowen.data.schema import FORCING, QC, WEATHER, describe
 from bowen.data.site import locate
+from bowen.data.sun import clear_sky
 
 Flagged = tuple[np.ndarray, np.ndarray]  # values and flags
 
+_DAY = 86400  # s
+_FEW_DAYS = 0.01  # of a record, which may be odd
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can say they are empty
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
@@ -28,6 +32,7 @@ def build(
     found: Mapping[str, Any],
     given: Mapping[str, Any] | None,
     source: str,
+    told: Iterable[str] | None = None,
 ) -> xr.Dataset:
     """The canonical dataset of one tower, checked.
 
@@ -38,6 +43,7 @@ def build(
         found: What the file says of the site; holds at least `site`.
         given: What the caller says of the site, which wins.
         source: What the record is, e.g. "PLUMBER2".
+        told: Sentences on where the series come from, in the place of those that their flags give.
 
     Returns:
         The dataset; rows that were missing are inserted with flag 9.
@@ -46,6 +52,72 @@ def build(
         DataError: The record cannot drive a model; see `check`.
     """
     step = step_of(stamps, path.name)
+    dataset, of_file = _laid_out(series, stamps, step, path)
+    of_file += _origin(series) if told is None else [*told]
+    site, of_site = locate(found, given, path.name)
+    dataset.attrs = {**site, "timestep_s": step, "source": source}
+    complete = (_complete_pressure, _complete_humidity, _complete_clock, _complete_longwave)
+    notes = [note for fill_in in complete for note in fill_in(dataset)]
+    dataset = _finished(dataset, path, [*of_file, *of_site, *notes])
+    check(dataset)
+    return dataset
+
+
+def build_daily(
+    series: Mapping[str, Flagged],
+    stamps: np.ndarray,
+    path: Path,
+    *,
+    found: Mapping[str, Any],
+    given: Mapping[str, Any] | None,
+    source: str,
+    told: Iterable[str] = (),
+) -> xr.Dataset:
+    """The canonical dataset of one value a day, checked; `bowen.data.disaggregate` takes it.
+
+    Args:
+        series: Values in SI and flags, under canonical names.
+        stamps: The days in local standard time, in the order of the file, at whatever hour.
+        path: The file.
+        found: What the file says of the site; holds at least `site`.
+        given: What the caller says of the site, which wins.
+        source: What the record is, e.g. "CAMELS".
+        told: Sentences on where the series come from.
+
+    Returns:
+        The dataset, stamped at midnight; days that were missing are inserted with flag 9.
+
+    Raises:
+        DataError: The record cannot be used; see `check_daily`.
+    """
+    dataset, of_file = _laid_out(series, days_of(stamps, path.name), _DAY, path)
+    site, of_site = locate(found, given, path.name)
+    of_clock = []
+    if "utc_offset_hours" not in site:
+        site["utc_offset_hours"] = float(round(site["longitude"] / 15.0))
+        of_clock = [f"Local standard time taken to be UTC{site['utc_offset_hours']:+g} h, from the longitude."]
+    dataset.attrs = {**site, "timestep_s": _DAY, "source": source}
+    dataset = _finished(dataset, path, [*of_file, *_without_odd_days(dataset), *told, *of_site, *of_clock])
+    check_daily(dataset)
+    return dataset
+
+
+def _without_odd_days(dataset: xr.Dataset) -> list[str]:
+    """Forget extremes of temperature that contradict each other, unless there are many; then a check says so."""
+    names = ("air_temperature_min", "air_temperature_max")
+    if not set(names) <= set(dataset.data_vars):
+        return []
+    odd = dataset[names[0]].values > dataset[names[1]].values
+    if not 0.0 < odd.mean() < _FEW_DAYS:
+        return []
+    for name in names:
+        known = np.where(odd, np.nan, dataset[name].values)
+        dataset.update(_flagged(name, known, dataset[f"{name}_qc"].values))
+    return [f"Air temperature has its minimum above the maximum on {odd.sum()} days, which count as missing."]
+
+
+def _laid_out(series: Mapping[str, Flagged], stamps: np.ndarray, step: int, path: Path) -> tuple[xr.Dataset, list[str]]:
+    """The series on a regular axis, and a sentence if rows had to be inserted."""
     place = positions(stamps, step, path.name)
     time = regular(stamps[0], step, int(place[-1]) + 1)
     variables: dict[str, tuple[str, np.ndarray]] = {}
@@ -55,15 +127,15 @@ def build(
             variables |= _flagged(name, *spread)
     dataset = xr.Dataset(variables, coords={"time": time})
     inserted = len(time) - len(stamps)
-    of_file = [f"{inserted} rows are not in the file and count as missing."] * (inserted > 0) + _origin(series)
-    site, of_site = locate(found, given, path.name)
-    dataset.attrs = {**site, "timestep_s": step, "source": source}
-    notes = [*_complete_pressure(dataset), *_complete_humidity(dataset), *_complete_clock(dataset)]
+    return dataset, [f"{inserted} rows are not in the file and count as missing."] * (inserted > 0)
+
+
+def _finished(dataset: xr.Dataset, path: Path, assumptions: list[str]) -> xr.Dataset:
+    """Variables described and in the order of their names, the site first among the attributes."""
     dataset = describe(dataset[sorted(map(str, dataset.data_vars))])
     first = {key: dataset.attrs[key] for key in _ORDER if key in dataset.attrs}
-    dataset.attrs = {**first, **dataset.attrs, "assumptions": "\n".join([*of_file, *of_site, *notes])}
+    dataset.attrs = {**first, **dataset.attrs, "assumptions": "\n".join(assumptions)}
     dataset.encoding["source"] = str(path)
-    check(dataset)
     return dataset
 
 
@@ -148,3 +220,22 @@ def _complete_clock(dataset: xr.Dataset) -> list[str]:
         return []
     offset = dataset.attrs["utc_offset_hours"] = offset_by_light(dataset)
     return [f"Local standard time taken to be UTC{offset:+g} h, from the longitude and the daily course of light."]
+
+
+def _complete_longwave(dataset: xr.Dataset) -> list[str]:
+    """Longwave radiation from the temperature and humidity of the air, and the clouds that the light tells of."""
+    needed = {"shortwave_down", "air_temperature", "vapor_pressure_deficit"}
+    if "longwave_down" in dataset or not needed <= set(dataset.data_vars):
+        return []
+    step = dataset.attrs["timestep_s"]
+    temperature = dataset.air_temperature.values
+    vapor = saturation_vapor_pressure(temperature) - dataset.vapor_pressure_deficit.values
+    clouds = cloud_fraction(dataset.shortwave_down.values, clear_sky(dataset.time.values, step, dataset.attrs), step)
+    longwave = longwave_from_sky(temperature, np.maximum(vapor, LEAST_VAPOR_PRESSURE), clouds)
+    dataset.update(_flagged("longwave_down", longwave, np.full(longwave.shape, QC.ESTIMATED)))
+    note = "Longwave down was not measured; estimated after Brutsaert (1975) and Crawford & Duchon (1999)."
+    return [f'{note} Net radiation was measured: radiation = "prescribed" uses it.' if _has_net(dataset) else note]
+
+
+def _has_net(dataset: xr.Dataset) -> bool:
+    return "net_radiation" in dataset and bool(measured(dataset, "net_radiation").mean() > 0.5)

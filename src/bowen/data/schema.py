@@ -30,8 +30,9 @@ class QC(enum.IntEnum):
 class Variable:
     """One quantity: its name here, its CF description, its names elsewhere, and the values nature allows.
 
-    `alma` is the name written to files, `aliases` other names found in ALMA-like files; `valid_range` is in `units`.
-    States hold at the end of the step, the rest are means over it. The names in text tables are in `formats`.
+    `alma` is the name written to files, `aliases` other names found in ALMA-like files; `valid_range` is in `units`;
+    `method` is CF's cell method over time, which for states, at the end of the step, is "point". The names in text
+    tables are in `formats`.
     """
 
     name: str
@@ -41,7 +42,7 @@ class Variable:
     alma: str = ""
     aliases: tuple[str, ...] = ()
     valid_range: tuple[float, float] = (-math.inf, math.inf)
-    state: bool = False
+    method: str = "mean"
 
 
 _WEATHER = (
@@ -186,19 +187,15 @@ _TARGETS = (
     ),
     Variable("latent_heat_raw", "W m-2", "Latent heat flux before its energy balance was closed"),
     Variable("sensible_heat_raw", "W m-2", "Sensible heat flux before its energy balance was closed"),
+    Variable("latent_heat_uncertainty", "W m-2", "Random uncertainty of the latent heat flux", alma="Qle_uc"),
+    Variable("sensible_heat_uncertainty", "W m-2", "Random uncertainty of the sensible heat flux", alma="Qh_uc"),
+)
+
+_EXTREME: dict[str, Any] = {"standard_name": "air_temperature", "valid_range": (183.0, 333.0)}
+_DAILY = (  # what comes once a day and in no other record
+    Variable("air_temperature_min", "K", "Lowest air temperature", aliases=("Tair_min",), method="minimum", **_EXTREME),
     Variable(
-        "latent_heat_uncertainty",
-        "W m-2",
-        "Random uncertainty of the latent heat flux, one standard deviation",
-        alma="Qle_uc",
-        valid_range=(0.0, 5000.0),
-    ),
-    Variable(
-        "sensible_heat_uncertainty",
-        "W m-2",
-        "Random uncertainty of the sensible heat flux, one standard deviation",
-        alma="Qh_uc",
-        valid_range=(0.0, 5000.0),
+        "air_temperature_max", "K", "Highest air temperature", aliases=("Tair_max",), method="maximum", **_EXTREME
     ),
 )
 
@@ -206,7 +203,9 @@ _WATER = "kg m-2 s-1"
 _SUBLIMATION = "tendency_of_atmosphere_mass_content_of_water_vapor_due_to_sublimation_of_surface_snow_and_ice"
 _SIMULATED = (
     Variable("vaporization_heat", "W m-2", "Heat spent on evaporation at constant latent heat, closing the budget"),
-    Variable("evapotranspiration", _WATER, "Evaporation and sublimation", "water_evapotranspiration_flux", "Evap"),
+    Variable(
+        "evapotranspiration", _WATER, "Evaporation and sublimation", "water_evapotranspiration_flux", "Evap", ("ET",)
+    ),
     Variable("root_evaporation", _WATER, "Evaporation from the root zone"),
     Variable("snow_sublimation", _WATER, "Sublimation from snow", _SUBLIMATION, "SubSnow"),
     Variable("snow_melt", _WATER, "Snow melt", "surface_snow_melt_flux", "Qsm"),
@@ -217,16 +216,16 @@ _SIMULATED = (
     Variable("runoff", _WATER, "Outflow of groundwater", "subsurface_runoff_flux", "Qsb"),
     Variable("albedo", "1", "Albedo", "surface_albedo", "Albedo"),
     Variable("aerodynamic_conductance", "m s-1", "Aerodynamic conductance of heat and vapor", alma="ACond"),
-    Variable("surface_temperature", "K", "Surface temperature", "surface_temperature", "AvgSurfT", state=True),
-    Variable("soil_temperature", "K", "Soil temperature by layer", "soil_temperature", "SoilTemp", state=True),
-    Variable("snow_water", "kg m-2", "Snow water equivalent", "surface_snow_amount", "SWE", state=True),
-    Variable("root_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", state=True),
-    Variable("groundwater", "kg m-2", "Groundwater", state=True),
+    Variable("surface_temperature", "K", "Surface temperature", "surface_temperature", "AvgSurfT", method="point"),
+    Variable("soil_temperature", "K", "Soil temperature by layer", "soil_temperature", "SoilTemp", method="point"),
+    Variable("snow_water", "kg m-2", "Snow water equivalent", "surface_snow_amount", "SWE", method="point"),
+    Variable("root_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", method="point"),
+    Variable("groundwater", "kg m-2", "Groundwater", method="point"),
     Variable("energy_residual", "W m-2", "Energy the budget cannot account for"),
     Variable("water_residual", _WATER, "Water the budget cannot account for"),
 )
 
-SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_SIMULATED)}
+SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_DAILY, *_SIMULATED)}
 WEATHER = tuple(variable.name for variable in _WEATHER)
 TARGETS = tuple(variable.name for variable in _TARGETS)
 FORCING = (  # what no record can do without, besides one of RADIATION
@@ -264,8 +263,8 @@ def attributes(name: str) -> dict[str, Any]:
         raise DataError(f"`{name}` is not in the catalogue of variables. {nearest([name], SCHEMA)}")
     variable = SCHEMA[name]
     standard_name = {"standard_name": variable.standard_name} if variable.standard_name else {}
-    methods = "time: point" if variable.state else "time: mean"
-    return {"units": variable.units, "long_name": variable.long_name, "cell_methods": methods, **standard_name}
+    methods = {"cell_methods": f"time: {variable.method}"}
+    return {"units": variable.units, "long_name": variable.long_name, **methods, **standard_name}
 
 
 def describe(dataset: xr.Dataset) -> xr.Dataset:

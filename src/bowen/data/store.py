@@ -1,5 +1,7 @@
 """NetCDF to and from disk: written whole or not at all, read to the end or refused."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -44,13 +46,30 @@ def load_netcdf(path: Path) -> xr.Dataset:
     Raises:
         DataError: There is no such file, or it is damaged or of another kind.
     """
+    with _opened(path) as file:
+        return file.load()
+
+
+def netcdf_names(path: Path) -> set[str]:
+    """The variables of a NetCDF file, without reading their values.
+
+    Raises:
+        DataError: There is no such file, or it is damaged or of another kind.
+    """
+    with _opened(path) as file:
+        return set(map(str, file.variables))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[xr.Dataset]:
+    """The file as xarray opens it; whatever a damaged one makes the libraries raise becomes one sentence."""
     try:
         with path.open("rb") as handle:
             magic = handle.read(4)
         if magic not in ENGINES:
             raise DataError(f"{path.name}: is no NetCDF file. Get it again, or check which file was meant.")
         with xr.open_dataset(path, engine=ENGINES[magic]) as file:
-            return file.load()
+            yield file
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such file. Check the path.") from problem
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as problem:

@@ -9,10 +9,10 @@ from matplotlib.colors import Colormap, Normalize, PowerNorm, to_rgb
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from bowen.data.clock import daylight
 from bowen.data.closure import energy_terms
 from bowen.data.schema import QC, SCHEMA
 from bowen.data.sensors import present
+from bowen.data.sun import sunrise
 from bowen.data.water import cumulated
 from bowen.evaluate import step_seconds
 from bowen.report import fluxes, theme
@@ -135,9 +135,10 @@ def fingerprints(dataset: xr.Dataset) -> Figure:
         theme.name_axes(panel, SCHEMA[name].long_name.split(",")[0].split(" at the ")[0], unit)
         _key(panel, norm, cmap)
         if name == "shortwave_down":
-            when, rise, fall = daylight(dataset)
-            for hour in (rise, fall):
-                panel.plot(when[:: days.together], hour[:: days.together], color="#ffffff", linewidth=0.7)
+            when = np.unique(dataset.time.values.astype("datetime64[D]"))[:: days.together]
+            rise, noon = sunrise(when, dataset.attrs)
+            for hour in (rise, 2.0 * noon - rise):
+                panel.plot(when, hour, color="#ffffff", linewidth=0.7)
     return figure
 
 

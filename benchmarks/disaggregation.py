@@ -1,0 +1,112 @@
+"""How well days that are disaggregated stand for the half-hours they were means of, at every tower of a folder.
+
+A year of each tower becomes days, the days become half-hours again, and LaD is driven by the true and by the made ones:
+once with all that can be known of a day ("all"), once with what daily towers know ("lean": light, extremes of
+temperature, deficit, rain). `python benchmarks/disaggregation.py FOLDER` prints the table; FOLDER is `towers` of the
+shared data.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+LEAN = ("shortwave_down", "air_temperature_min", "air_temperature_max", "vapor_pressure_deficit", "precipitation")
+DAYS = 365
+
+
+def of(folder: Path, name: str) -> xr.Dataset:
+    """The first year of a tower's whole days, its gaps filled."""
+    from bowen.data import fill_forcing, read
+
+    met = folder / name
+    flux = met.with_name(met.name.replace("_Met", "_Flux"))
+    record = fill_forcing(read(met, flux if flux.exists() else None))
+    stamps = record.time.values
+    start = int(np.argmin(stamps - stamps.astype("datetime64[D]")))
+    steps = 86400 // record.attrs["timestep_s"]
+    count = min(DAYS, (len(stamps) - start) // steps)
+    return record.isel(time=slice(start, start + count * steps))
+
+
+def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
+    """Daily means of the latent heat of uncalibrated LaD, spun up by cycling the record."""
+    import equinox as eqx
+    import jax.numpy as jnp
+
+    from bowen.classes import parameters_for
+    from bowen.land import Process, initial_state
+    from bowen.series import FORCING
+    from bowen.solve import Inputs, roll, spin_up
+    from bowen.variables import Forcing
+
+    arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
+    forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))
+    step = record.attrs["timestep_s"]
+    inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 1)), jnp.asarray(float(step)))
+    site = {key: record.attrs[key] for key in ("reference_height", "canopy_height")}
+    base = parameters_for(record.attrs["igbp"], **site)
+    model, state = Process(base, ()), initial_state(base, forcing.air_temperature.mean())
+    carry = spin_up(model, state, inputs, 2)
+    _, heat = eqx.filter_jit(roll)(model, carry, inputs, latent_heat)
+    return np.asarray(heat).reshape(-1, 86400 // step).mean(axis=1)
+
+
+def latent_heat(record):
+    """What to keep of a run."""
+    return record.fluxes.latent_heat
+
+
+def worst_return(given: xr.Dataset, made: xr.Dataset) -> float:
+    """The largest relative difference between values of days and those that come back."""
+    from bowen.data import aggregate
+
+    back = aggregate(made)
+    names = [n for n in given.data_vars if n in back and n != "specific_humidity" and not str(n).endswith("_qc")]
+    return max(float(abs(back[n] - given[n]).max() / abs(given[n]).max()) for n in names)
+
+
+def compare(record: xr.Dataset) -> dict[str, float]:
+    """One row of the table."""
+    from bowen.data import aggregate, disaggregate
+
+    days = aggregate(record)
+    lean = days[[name + end for name in LEAN for end in ("", "_qc")]].assign_attrs(days.attrs)
+    made = {"all": disaggregate(days), "lean": disaggregate(lean)}
+    true = daily_latent_heat(record)
+    row = {"days": days.sizes["time"], "return": worst_return(days, made["all"])}
+    row["return lean"] = worst_return(lean, made["lean"])
+    row["SW r"] = float(np.corrcoef(record.shortwave_down, made["lean"].shortwave_down)[0, 1])
+    for kind, ours in made.items():
+        row[f"T RMSE {kind}"] = rmse(ours.air_temperature.values, record.air_temperature.values)
+    row["LE"] = float(true.mean())
+    for kind, ours in made.items():
+        heat = daily_latent_heat(ours)
+        row[f"LE % {kind}"] = 100.0 * float(heat.mean() / true.mean() - 1.0)
+        row[f"LE RMSE {kind}"] = rmse(heat, true)
+    return row
+
+
+def rmse(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """Root mean square error."""
+    return float(np.sqrt(np.mean((ours - theirs) ** 2)))
+
+
+def main() -> None:
+    """Compare at every tower and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="folder of *_Met.nc and *_Flux.nc files")
+    files = sorted(parser.parse_args().folder.glob("*_Met.nc"))
+    rows = {path.name.rsplit("_", 2)[0]: compare(of(path.parent, path.name)) for path in files}
+    header = list(next(iter(rows.values())))
+    print(f"| tower | {' | '.join(header)} |\n|{'---|' * (len(header) + 1)}")
+    for name, row in rows.items():
+        print(f"| {name} | {' | '.join(f'{row[key]:.3g}' for key in header)} |")
+    middle = {key: statistics.median(abs(row[key]) for row in rows.values()) for key in header}
+    print(f"| median, of absolute values | {' | '.join(f'{middle[key]:.3g}' for key in header)} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,251 @@
+"""Readers of what comes once a day: small files in the real layouts, and the real ones."""
+
+import shutil
+import tarfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from bowen.data import QC, disaggregate, read_camels, read_daily_tower
+from bowen.errors import ConfigError, DataError
+from tests.data.files import write_nc
+
+BASIN = "01013500"
+HEADER = "Year Mnth Day Hr dayl(s) prcp(mm/day) srad(W/m2) swe(mm) tmax(C) tmin(C) vp(Pa)"
+GAUGES = (
+    "HUC_02\tGAGE_ID\t\t\tGAGE_NAME\t\t\t\t\tLAT\t\tLONG\t\tDRAINAGE AREA (KM^2)\n"
+    f"01\t{BASIN}\t       Fish River near Fort Kent, Maine\t  47.23739\t -68.58264\t   2252.70\n"
+)
+BASINS = (
+    "BASIN_HUC BASIN_ID Size(km2) Elevation(m) Slope(m_km-1) Frac_Forest(percent)\n"
+    f"01 {BASIN}    2303.95    250.31   21.64152 0.9063\n"
+)
+
+
+def tower_file(days=40, start="2012-02-10"):
+    """Forty days of a tower in single precision, without flags, at the turn of a leap February."""
+    wave = np.sin(np.arange(days))
+    values = {
+        "Tair_min": (280.0 + wave, "K"),
+        "Tair_max": (290.0 + 2.0 * wave, "K"),
+        "SWdown": (120.0 + 20.0 * wave, "W/m2"),
+        "VPD": (5.0 + wave, "hPa"),
+        "Precip": (np.maximum(wave, 0.0) * 1e-4, "kg/m2/s"),
+        "Psurf_as_delivered": (96.0 + wave, "as delivered"),
+        "LAI": (np.full(days, 2.0), "m2/m2"),
+        "ET": (np.where(np.arange(days) == 7, np.nan, 2e-5), "kg/m2/s"),
+        "Qle": (50.0 + wave, "W/m2"),
+        "GPP": (wave, "gC/m2/day"),
+    }
+    variables = {name: ("time", np.float32(array), {"units": units}) for name, (array, units) in values.items()}
+    place = {"latitude": np.float32(50.3), "longitude": np.float32(15.2), "elevation": np.float32(400.0)}
+    time = pd.date_range(start, periods=days)
+    return xr.Dataset({**variables, **place, "IGBP_veg_short": "GRA"}, {"time": time}, {"site_code": "XX-Day"})
+
+
+@pytest.fixture
+def read_file(tmp_path):
+    def read_file(file, **options):
+        return read_daily_tower(write_nc(tmp_path / "XX-Day_2012-2012_daily.nc", file), **options)
+
+    return read_file
+
+
+def test_a_daily_tower(read_file):
+    file = tower_file()
+    daily = read_file(file)
+    np.testing.assert_allclose(daily.air_pressure, 1000.0 * file.Psurf_as_delivered, rtol=1e-6)
+    np.testing.assert_allclose(daily.vapor_pressure_deficit, 100.0 * file.VPD, rtol=1e-6)
+    np.testing.assert_allclose(daily.evapotranspiration, file.ET, rtol=1e-6)
+    assert daily.evapotranspiration_qc.values[7] == QC.MISSING and daily.latent_heat_qc.values[7] == QC.MEASURED
+    assert "GPP" not in daily
+    assert (daily.attrs["site"], daily.attrs["latitude"], daily.attrs["igbp"]) == ("XX-Day", 50.3, "GRA")
+    assert (daily.attrs["timestep_s"], daily.attrs["utc_offset_hours"]) == (86400, 1.0)
+    assert daily.air_temperature_min.attrs["cell_methods"] == "time: minimum"
+    assert "Local standard time taken to be UTC+1 h, from the longitude" in daily.attrs["assumptions"]
+    made = disaggregate(daily)
+    assert "Reference height" in made.attrs["assumptions"]
+    assert (made.attrs["source"], made.sizes["time"]) == ("daily tower, disaggregated", 40 * 48)
+
+
+def test_absent_days_are_inserted(read_file):
+    daily = read_file(tower_file().isel(time=[0, 1, 2, *range(5, 40)]))
+    assert daily.sizes["time"] == 40 and np.isnan(daily.precipitation.values[3:5]).all()
+    assert "2 rows are not in the file and count as missing." in daily.attrs["assumptions"]
+
+
+def test_stamps_at_noon_mean_the_day(read_file):
+    file = tower_file()
+    noon = read_file(file.assign_coords(time=file.time + np.timedelta64(12, "h")))
+    np.testing.assert_array_equal(noon.time.values, file.time.values)
+
+
+def test_a_few_contradictory_extremes_count_as_missing(read_file):
+    file = tower_file(days=150)
+    file["Tair_min"][60] = file["Tair_max"][60] + 0.3
+    daily = read_file(file)
+    assert np.isnan(daily.air_temperature_min.values).sum() == 1 and daily.air_temperature_max_qc.values[60] == 9
+    assert "minimum above the maximum on 1 days, which count as missing" in daily.attrs["assumptions"]
+    file["Tair_min"][:] = file["Tair_max"] + 0.3
+    with pytest.raises(DataError, match=r"150 such days\). Check which column is which"):
+        read_file(file)
+
+
+def test_a_daily_tower_without_what_it_needs(read_file):
+    with pytest.raises(DataError, match=r"(?s)no variable for air_temperature_min.*looked for: Tair_min.*rename"):
+        read_file(tower_file().rename(Tair_min="tmin"))
+    with pytest.raises(DataError, match=r"Psurf_as_delivered has a median of 9.6.*, where kPa are due"):
+        read_file(tower_file().assign(Psurf_as_delivered=tower_file().Psurf_as_delivered * 1000.0))
+    with pytest.raises(DataError, match="nothing tells igbp of XX-Day"):
+        read_file(tower_file().drop_vars("IGBP_veg_short"))
+    with pytest.raises(ConfigError, match="unknown key `igpb`"):
+        read_file(tower_file(), site={"igpb": "GRA"})
+
+
+@pytest.mark.parametrize("name", ["AU-How_2005-2013", "RU-Fyo_2003-2011"])
+def test_real_daily_towers_against_a_plain_reading(shared_data, name):
+    path = shared_data / "daily_towers" / f"{name}_daily.nc"
+    daily = read_daily_tower(path)
+    with xr.open_dataset(path) as file:
+        plain = {
+            "air_temperature_min": file.Tair_min,
+            "air_temperature_max": file.Tair_max,
+            "shortwave_down": file.SWdown,
+            "vapor_pressure_deficit": 100.0 * file.VPD.astype(float),
+            "precipitation": file.Precip,
+            "air_pressure": 1000.0 * file.Psurf_as_delivered.astype(float),
+            "leaf_area_index": file.LAI,
+            "evapotranspiration": file.ET,
+            "latent_heat": file.Qle,
+            "sensible_heat": file.Qh,
+        }
+        for ours, theirs in plain.items():
+            np.testing.assert_allclose(daily[ours].values, theirs.values, rtol=1e-6, err_msg=ours)
+    assert set(plain) == {str(known) for known in daily.data_vars if not str(known).endswith("_qc")}
+    made = disaggregate(daily.isel(time=slice(0, 366)), 3600)
+    assert made.sizes["time"] == 366 * 24 and not made.to_array().isnull().any()
+
+
+def camels_folder(folder, rows=5):
+    """Five days of a basin around the end of February 1980."""
+    root = folder / "reduced_camels"
+    forcing = root / "basin_mean_forcing" / "daymet" / "01" / f"{BASIN}_lump_cida_forcing_leap.txt"
+    flow = root / "usgs_streamflow" / "01" / f"{BASIN}_streamflow_qc.txt"
+    for path in (forcing, flow, root / "basin_metadata" / "x"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    days = pd.date_range("1980-02-27", periods=rows)
+    weather = [
+        f"{day:%Y %m %d} 12\t{36000 + k:.2f}\t{k}.50\t200.00\t{k}.00\t{k}.25\t-6.50\t350.00"
+        for k, day in enumerate(days)
+    ]
+    forcing.write_text("\n".join(["  46.84", " 353.00", "2260093113", HEADER, *weather]) + "\n")
+    flags = ["655.00 A", "640.00 A:e", "-999.00 M", "-1.00 A", "0.00 A"]
+    flow.write_text("\n".join(f"{BASIN} {day:%Y %m %d}   {flag}" for day, flag in zip(days, flags, strict=True)) + "\n")
+    (root / "basin_metadata" / "gauge_information.txt").write_text(GAUGES)
+    (root / "basin_metadata" / "basin_physical_characteristics.txt").write_text(BASINS)
+    return root
+
+
+def spoil(folder, name, old, new):
+    path = next(folder.rglob(name.format(BASIN)))
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_a_basin(tmp_path):
+    daily = read_camels(camels_folder(tmp_path), BASIN)
+    assert str(daily.time.values[2])[:10] == "1980-02-29"
+    np.testing.assert_allclose(daily.shortwave_down[1], 200.0 * 36001.0 / 86400.0)
+    np.testing.assert_allclose(daily.precipitation[3], 3.5 / 86400.0)
+    np.testing.assert_allclose(daily.air_temperature_min[0], 266.65)
+    np.testing.assert_allclose(daily.air_temperature_max[4], 277.40)
+    np.testing.assert_allclose(daily.vapor_pressure, 350.0)
+    np.testing.assert_allclose(daily.snow_water, np.arange(5.0))
+    cubic_meters = 655.0 * 0.028316846592  # per second
+    np.testing.assert_allclose(daily.runoff[0], cubic_meters * 1000.0 / 2252.70e6)
+    assert daily.runoff_qc.values.tolist() == [0, 5, 9, 9, 0] and np.isnan(daily.runoff.values[2:4]).all()
+    assert (daily.vapor_pressure_qc == QC.REANALYSIS).all() and (daily.snow_water_qc == QC.ESTIMATED).all()
+    place = (daily.attrs["latitude"], daily.attrs["longitude"], daily.attrs["elevation"], daily.attrs["igbp"])
+    assert place == (46.84, -68.58264, 353.0, "MF")
+    for words in ("Fish River near Fort Kent, Maine: 2252.7 km2", "Mixed forest assumed, as 91% of the basin"):
+        assert words in daily.attrs["assumptions"]
+    assert daily.runoff.attrs["long_name"] == "Streamflow per area of the basin"
+    assert disaggregate(daily).sizes["time"] == 5 * 48
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
+def test_a_basin_in_an_archive(tmp_path, mode):
+    root = camels_folder(tmp_path)
+    with tarfile.open(tmp_path / "camels.tar", mode) as archive:
+        archive.add(root, "data/reduced_camels")
+    assert read_camels(tmp_path / "camels.tar", BASIN).equals(read_camels(root, BASIN))
+
+
+def test_a_basin_of_which_less_is_known(tmp_path):
+    root = camels_folder(tmp_path)
+    shutil.rmtree(root / "basin_metadata")
+    with pytest.raises(DataError, match="nothing tells longitude, igbp of 01013500"):
+        read_camels(root, BASIN)
+    daily = read_camels(root, BASIN, site={"longitude": -68.6, "igbp": "DBF"})
+    np.testing.assert_allclose(daily.runoff[0], 655.0 * 0.028316846592 * 1000.0 / 2260093113.0)
+    assert daily.attrs["igbp"] == "DBF"
+    shutil.rmtree(root / "usgs_streamflow")
+    assert "runoff" not in read_camels(root, BASIN, site={"longitude": -68.6, "igbp": "DBF"})
+
+
+def test_basins_that_cannot_be_read(tmp_path):
+    root = camels_folder(tmp_path / "good")
+    with pytest.raises(DataError, match=r"no basin 01013501 .* Nearest here: 01013500"):
+        read_camels(root, "01013501")
+    with pytest.raises(DataError, match=r"no such folder or file. Check the path"):
+        read_camels(tmp_path / "nowhere", BASIN)
+    (tmp_path / "cut.tar.xz").write_bytes(b"\xfd7zXZ\x00 and then nothing")
+    with pytest.raises(DataError, match=r"cut.tar.xz: cannot be read to its end"):
+        read_camels(tmp_path / "cut.tar.xz", BASIN)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="It holds no Daymet forcing of any basin"):
+        read_camels(tmp_path / "empty", BASIN)
+
+
+BROKEN = {
+    "another forcing": ("{}_lump_cida_forcing_leap.txt", "srad(W/m2)", "SRAD(MJ)", r"no column srad\(W/m2\) in its"),
+    "no area": ("{}_lump_cida_forcing_leap.txt", "2260093113", "area", "latitude, elevation and area"),
+    "a row cut short": (
+        "{}_lump_cida_forcing_leap.txt",
+        "\t4.25\t-6.50\t350.00",
+        "",
+        "holds a row that is not 11 values",
+    ),
+    "a word": ("{}_streamflow_qc.txt", "640.00", "Ice", "holds a row that is not 6 values"),
+    "a flag": ("{}_streamflow_qc.txt", "A:e", "B", "unknown flag `B`. Known: A, A:e, M"),
+}
+
+
+@pytest.mark.parametrize(("name", "old", "new", "message"), BROKEN.values(), ids=BROKEN)
+def test_broken_files_of_a_basin(tmp_path, name, old, new, message):
+    root = camels_folder(tmp_path)
+    spoil(root, name, old, new)
+    with pytest.raises(DataError, match=message):
+        read_camels(root, BASIN)
+
+
+def test_a_real_basin_against_a_plain_reading(shared_data, tmp_path):
+    path = shared_data / "catchments" / "reduced_camels.tar.xz"
+    daily = read_camels(path, BASIN)
+    with tarfile.open(path) as archive:
+        archive.extractall(tmp_path, [m for m in archive if BASIN in m.name], filter="data")
+    forcing = pd.read_csv(next(tmp_path.rglob("*forcing_leap.txt")), sep=r"\s+", skiprows=4, header=None)
+    np.testing.assert_allclose(daily.shortwave_down, forcing[4] * forcing[6] / 86400.0, rtol=1e-6)
+    np.testing.assert_allclose(daily.precipitation, forcing[5] / 86400.0, rtol=1e-6)
+    for name, column in (("air_temperature_max", 8), ("air_temperature_min", 9)):
+        np.testing.assert_allclose(daily[name], forcing[column] + 273.15, rtol=1e-6)
+    np.testing.assert_allclose(daily.vapor_pressure, forcing[10], rtol=1e-6)
+    flow = pd.read_csv(next(tmp_path.rglob("*streamflow_qc.txt")), sep=r"\s+", header=None)
+    runoff = (flow[4].where(flow[4] >= 0.0) * 0.028316846592 * 1000.0 / 2252.70e6).to_numpy()
+    np.testing.assert_allclose(daily.runoff, runoff, rtol=1e-6)
+    assert 86400.0 * float(daily.runoff.mean()) == pytest.approx(1.685, rel=0.01)  # mm a day, as CAMELS tells
+    made = disaggregate(daily.isel(time=slice(0, 366)))
+    assert np.isfinite(made.specific_humidity.values).all()
