@@ -84,6 +84,11 @@ def towers_in(archive: Path | str) -> list[str]:
     return sorted(_records(Path(archive)))
 
 
+def is_kept(path: Path) -> bool:
+    """Whether a path leads to a record in an archive: `towers.zarr/US-Me2`, or with its years."""
+    return (path.parent / _GROUP).is_file() and not path.is_file()
+
+
 def open_tower(archive: Path | str, site: str) -> xr.Dataset:
     """A record of an archive; its values are read when they are used.
 

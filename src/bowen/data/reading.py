@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 from bowen.data.alma import undo_alma
+from bowen.data.archive import is_kept, open_tower
 from bowen.data.daily import disaggregate
 from bowen.data.daily_towers import read_daily_tower
 from bowen.data.plumber2 import read_plumber2
@@ -30,7 +31,8 @@ def read(
     that gives one value a day, half-hours are made; see `disaggregate`.
 
     Args:
-        met: The weather, or all there is: a file, a network's .zip, or a folder with the files of one tower.
+        met: The weather, or all there is: a file, a network's .zip, a folder with the files of one tower, or a record
+            in an archive, such as `towers.zarr/US-Me2_2019-2020`.
         flux: The fluxes, where they have a file of their own; found if it is named as usual beside `met`.
         site: Metadata of the site that are missing or wrong; see `read_table`.
         kind: The kind of text table, by name or as a TOML file; recognized if it is not given.
@@ -42,6 +44,8 @@ def read(
         ConfigError: `site` or `kind` are not what they should be.
         DataError: A file cannot be used; see the readers.
     """
+    if is_kept(Path(met)):
+        return open_tower(Path(met).parent, Path(met).name).load()
     main = find(Path(met))
     flux = partner(main) if flux is None else flux
     if main.name.endswith((".nc", ".nc4")) or magic(main) in ENGINES:

@@ -1,0 +1,92 @@
+"""A tower that sees only part of the fluxes: the share is learned, and the budgets of the land know nothing of it."""
+
+import numpy as np
+import pytest
+from jax import numpy_dtype_promotion
+
+from bowen.classes import parameters_for
+from bowen.config import parse
+from bowen.data import measured
+from bowen.evaluate import score
+from bowen.experiment import simulate_run, split, static_of, train_run
+from bowen.land import Process, initial_state
+from bowen.series import TARGETS, Scaler, Series, to_dataset
+from bowen.solve import roll, spin_up
+from bowen.synthetic import SITE, SOIL, weather
+
+SHARE = 0.78
+SETTINGS = {
+    "tower": {"met": "", "soil": SOIL},
+    "split": {"kind": "blocks", "days": 5},
+    "model": {
+        "kind": "process",
+        "dynamic": [],
+        "static": ["surface_resistance"],
+        "precision": "float64",
+        "substeps": 1,
+    },
+    "training": {"steps": 80, "learning_rate": 0.05, "window_days": 10, "prior_weight": 0.0, "spin_up_years": 3},
+}
+
+
+def config(closure):
+    return parse({**SETTINGS, "tower": {**SETTINGS["tower"], "closure": closure}}, where="test")
+
+
+@pytest.fixture(scope="module")
+def record():
+    """What a tower reports that sees 78 % of the fluxes of a land with the parameters of its class."""
+    dataset = weather(60, seed=3)
+    base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
+    for name in (*dataset.data_vars, *TARGETS):
+        dataset[f"{name}_qc"] = "time", np.zeros(dataset.sizes["time"], np.int8)
+    for name in TARGETS:
+        dataset[name] = dataset["shortwave_down"].copy()  # something to fit a scaler to
+    scaler = Scaler.fit(dataset, np.ones(dataset.sizes["time"], bool), prescribed=False)
+    inputs = Series.of(dataset, scaler).inputs
+    model = Process(base)
+    carry = spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3)
+    _, told = roll(model, carry, inputs)
+    truth = to_dataset(model, told, dataset, "truth")
+    return dataset.assign({name: SHARE * truth[name] for name in TARGETS}).assign_attrs(
+        truth=float(base.surface_resistance)
+    )
+
+
+def test_who_learns_the_share():
+    through = config("observed-through")
+    assert static_of(through) == ("surface_resistance", "observed_fraction")
+    assert static_of(config("raw")) == ("surface_resistance",)
+    as_it_comes = through.model_copy(update={"model": through.model.model_copy(update={"static": ()})})
+    assert static_of(as_it_comes) == ()
+
+
+@pytest.mark.slow
+def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
+    with numpy_dtype_promotion("standard"):  # optax counts in integers
+        found = {
+            name: simulate_run(train_run(config(name), tmp_path / name, dataset=record), record)
+            for name in ("raw", "observed-through")
+        }
+    seen = found["observed-through"]
+    assert float(seen.parameter_observed_fraction[0]) == pytest.approx(SHARE, abs=0.02)
+    off = {name: abs(float(run.parameter_surface_resistance[0]) - record.attrs["truth"]) for name, run in found.items()}
+    assert off["raw"] > 1.5 * off["observed-through"]  # where the share is not learned, the land pays for it
+    assert np.abs(seen.energy_residual).max() < 1e-9 and np.abs(seen.water_residual).max() < 1e-14
+    labels = split(config("raw"), record)
+    skill = {
+        name: score(simulation, record, labels, model=name).query("metric == 'nse' and resolution == 'native'")
+        for name, simulation in found.items()
+    }
+    assert skill["observed-through"]["value"].min() > 0.98 > skill["raw"]["value"].min()
+    assert measured(record, "latent_heat").all()
+
+
+def test_uncertain_steps_count_less(record):
+    uncertainty = np.where(np.arange(record.sizes["time"]) % 2, 10.0, 30.0)
+    weighted = record.assign({f"{name}_uncertainty": ("time", uncertainty) for name in TARGETS})
+    scaler = Scaler.fit(weighted, np.ones(record.sizes["time"], bool), prescribed=False)
+    weight = np.asarray(Series.of(weighted, scaler, weighted=True).weight)
+    np.testing.assert_allclose(weight[:2, 0], [400.0 / 1300.0, 400.0 / 500.0])  # the median is 20
+    with pytest.raises(Exception, match=r"no random uncertainty of latent_heat.*\n.*weights = \"uniform\""):
+        Series.of(record, scaler, weighted=True)
