@@ -28,6 +28,7 @@ ALMA = dict(
     radiation="LWdown",
 )
 LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
+PHYSICAL = tuple(name for name in LEARNABLE if name != "observed_fraction")  # what the step sees
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
 LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)
@@ -102,8 +103,8 @@ def extremes(key: Any, count: int) -> tuple[Parameters, State, Forcing]:
         return often(table[name]["default"], values)
 
     table = declared(Parameters)
-    fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if meta["role"] == "fixed"}
-    parameters = Parameters(**fixed | {name: within(name) for name in LEARNABLE})
+    fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if name not in PHYSICAL}
+    parameters = Parameters(**fixed | {name: within(name) for name in PHYSICAL})
     air, pressure = MELTING_POINT + uniform(-60.0, 60.0), uniform(5.5e4, 1.05e5)
     saturated = thermo.specific_humidity(thermo.saturation_vapor_pressure(air), pressure)
     forcing = Forcing(

@@ -10,11 +10,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
 from bowen.land import AbstractLand, AbstractStep, ImplicitStep, Record
+from bowen.lstm import Cell
 from bowen.physics.radiation import snow_masking
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
 from bowen.variables import Forcing, Parameters, State
 
-Memory = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 STATE_FEATURES = 6
 
 
@@ -50,7 +50,7 @@ class Hybrid(AbstractLand):
     `fed`, `stopped`, or None for a network that does not see the state of the land.
     """
 
-    cell: eqx.nn.LSTMCell
+    cell: Cell
     head: eqx.nn.Linear
     base: Parameters
     offsets: dict[str, Scalar]
@@ -81,7 +81,7 @@ class Hybrid(AbstractLand):
             raise ValueError(f"`{both.pop()}` is listed as dynamic and as static: keep one.")
         cell_key, head_key = jax.random.split(key)
         size = features + (STATE_FEATURES if feedback else 0)
-        self.cell = eqx.nn.LSTMCell(size, hidden, key=cell_key)
+        self.cell = Cell(size, hidden, key=cell_key)
         self.head = jax.tree.map(jnp.zeros_like, eqx.nn.Linear(hidden, len(dynamic), key=head_key))
         self.base = ready_to_learn(base, (*dynamic, *static))
         self.offsets = {name: jnp.zeros_like(getattr(base, name)) for name in static}
@@ -89,27 +89,24 @@ class Hybrid(AbstractLand):
         self.dynamic, self.feedback = tuple(dynamic), feedback
 
     def start(self, state):
-        return at_rest(self.cell), state
+        return self.cell.at_rest(), state
 
     def advance(self, carry, forcing, features, dt):
         memory, state = carry
         if self.feedback:
             seen = self.feedback(state_features(self.base, state, forcing))
             features = jnp.concatenate([features, seen])
-        memory = self.cell(features, memory)
+        memory, known = self.cell(features, memory)
         offsets = {**self.offsets, **dict(zip(self.dynamic, self.head(memory[0]), strict=True))}
         parameters = shift(self.base, offsets)
         state, fluxes = self.step(parameters, state, forcing, dt)
-        return (memory, state), Record(fluxes, state, offsets, parameters.observed_fraction)
+        return (memory, state), Record(fluxes, state, offsets, parameters.observed_fraction, known)
+
+    def memory(self):
+        return self.cell
 
     def fixed(self):
         return self.base
-
-
-def at_rest(cell: eqx.nn.LSTMCell) -> Memory:
-    """The memory of an LSTM that has seen nothing, in the precision of its weights."""
-    rest = jnp.zeros(cell.hidden_size, cell.weight_hh.dtype)
-    return rest, rest
 
 
 class TurbulentFluxes(eqx.Module):
@@ -129,25 +126,28 @@ class Scale(NamedTuple):
 class Network(AbstractLand):
     """An LSTM from the same inputs straight to the fluxes: the rival, which conserves nothing."""
 
-    cell: eqx.nn.LSTMCell
+    cell: Cell
     head: eqx.nn.Linear
     scale: Scale
 
     def __init__(self, *, features: int, hidden: int, key: PRNGKeyArray, scale: Scale):
         cell_key, head_key = jax.random.split(key)
-        self.cell = eqx.nn.LSTMCell(features, hidden, key=cell_key)
+        self.cell = Cell(features, hidden, key=cell_key)
         self.head = eqx.nn.Linear(hidden, 2, key=head_key)
         self.scale = scale
 
     def start(self, state: Any) -> Any:
         del state
-        return at_rest(self.cell)
+        return self.cell.at_rest()
 
     def advance(self, carry, forcing, features, dt):
         del forcing, dt
-        memory = self.cell(features, carry)
+        memory, known = self.cell(features, carry)
         latent, sensible = self.scale.mean + self.scale.spread * self.head(memory[0])
-        return memory, Record(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(latent))
+        return memory, Record(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(latent), known)
+
+    def memory(self):
+        return self.cell
 
     def fixed(self):
         return self.scale

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from bowen.budgets import booked
 from bowen.constants import FUSION, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
+from bowen.lstm import Cell
 from bowen.physics import evaporation, radiation, snow, soil, thermo, turbulence, water
 from bowen.physics.surface import SurfaceFluxes, balance_surface
 from bowen.quantities import Scalar, learnable, ready_to_learn, shift
@@ -227,6 +228,7 @@ class Record(NamedTuple):
     state: State | None  # at the end of the step
     offsets: Mapping[str, Scalar]  # of the learned parameters, in logit space
     observed_fraction: Scalar  # of the turbulent fluxes, by which a tower's differ from them
+    known: Scalar | None = None  # what the weights of a network's memory were multiplied with
 
     def observed(self) -> Scalar:
         """Latent and sensible heat as the tower would measure them. [W m-2]."""
@@ -239,6 +241,10 @@ class AbstractLand(eqx.Module):
     @abc.abstractmethod
     def start(self, state: State) -> Any:
         """What the model carries from step to step, beginning with a physical state."""
+
+    def memory(self) -> Cell | None:
+        """The network of the model, if it has one."""
+        return None
 
     @abc.abstractmethod
     def advance(self, carry: Any, forcing: Forcing, features: Scalar, dt: Scalar) -> tuple[Any, Record]:

@@ -25,7 +25,7 @@ import pandas as pd
 from bowen.errors import RunError
 from bowen.files import replacing
 
-FORMAT = 1
+FORMAT = 2
 HISTORY = "history"
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bowen.land import AbstractLand, Record
@@ -72,6 +73,58 @@ def roll(
     cut = jax.tree.map(lambda x: x.reshape(count, segment, *x.shape[1:]), series)
     carry, kept = jax.lax.scan(jax.checkpoint(lambda c, part: jax.lax.scan(advance, c, part)), carry, cut)
     return carry, jax.tree.map(lambda x: x.reshape(count * segment, *x.shape[2:]), kept)
+
+
+def roll_columns(model: AbstractLand, carry: Any, inputs: Inputs, select: Callable[[Record], Any]) -> tuple[Any, Any]:
+    """Advance many columns side by side: what is carried leads with columns, series with time and then columns.
+
+    The gradient of a network's weights is one product over all steps and columns after the last step of the backward
+    pass, in the place of a small one at each step: a nudge of the gates, which is zero, has the gates' cotangent.
+
+    Args:
+        model: Any land model, the same for all columns. [1]
+        carry: What each column carries. [1]
+        inputs: Series, time leading, columns second. [1]
+        select: Which part of the records to keep. [1]
+
+    Returns:
+        What each column carries in the end, and the selected records, time leading, columns second.
+    """
+    arrays, rest = eqx.partition(model, eqx.is_inexact_array)
+
+    def run(weight, arrays, carry, inputs, nudges):
+        network = eqx.combine(arrays, rest)
+
+        def one(carry, now):
+            forcing, features, nudge = now
+            nudged = network
+            if weight is not None:
+                parts = (weight, network.memory().bias + nudge)
+                nudged = eqx.tree_at(lambda m: (m.memory().weight, m.memory().bias), network, parts)
+            carry, record = nudged.advance(carry, forcing, features, inputs.dt)
+            return carry, (select(record), record.known)
+
+        carry, (kept, known) = jax.lax.scan(jax.vmap(one), carry, (inputs.forcing, inputs.features, nudges))
+        return (carry, kept), known
+
+    @jax.custom_vjp
+    def deferred(weight, *others):
+        return run(weight, *others)[0]
+
+    def forward(weight, *others):
+        told, back, known = jax.vjp(lambda *others: run(weight, *others), *others, has_aux=True)
+        return told, (back, known)
+
+    def backward(held, cotangent):
+        back, known = held
+        others = back(cotangent)
+        return jnp.einsum("...g,...k->gk", others[-1], known), *others
+
+    deferred.defvjp(forward, backward)
+    cell, place = model.memory(), inputs.features.shape[:2]
+    if cell is None:
+        return run(None, arrays, carry, inputs, jnp.zeros(place))[0]
+    return deferred(cell.weight, arrays, carry, inputs, jnp.zeros((*place, *cell.bias.shape), cell.bias.dtype))
 
 
 @eqx.filter_jit

@@ -4,6 +4,7 @@ A record is cut into windows that run side by side. Each begins some days early,
 it has just reached: states are carried, with the weights of one update ago, and never reset to a guess.
 """
 
+import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -19,7 +20,7 @@ from bowen.config import Training
 from bowen.errors import ModelError
 from bowen.land import AbstractLand, Record
 from bowen.series import Series
-from bowen.solve import Inputs, roll
+from bowen.solve import Inputs, roll_columns
 from bowen.variables import State
 from bowen.windows import Layout, Windows, cut, lay_out
 
@@ -50,23 +51,26 @@ class Row(NamedTuple):
 
 
 def predict(model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int) -> tuple[Any, Any]:
-    """Run all windows side by side; returns what each carries after every day, and predictions with offsets."""
+    """Run all windows side by side; returns what each carries after every day, and predictions with offsets.
+
+    The gradient runs each day again, from what was carried into it: its memory grows with the number of windows and
+    days, not of steps.
+    """
 
     def select(record: Record):
         pair = record.observed()
         return pair, jnp.stack(list(record.offsets.values())) if record.offsets else jnp.zeros_like(pair[:0])
 
-    def one(carry, forcing, features):
-        def day(carry, part):
-            forcing, features = part
-            carry, kept = roll(model, carry, Inputs(forcing, features, inputs.dt), select)
-            return carry, (carry, kept)
+    @functools.partial(jax.checkpoint, prevent_cse=False)
+    def day(carry, part):
+        forcing, features = part
+        carry, kept = roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select)
+        return carry, (carry, kept)
 
-        by_day = jax.tree.map(lambda x: x.reshape(-1, steps_per_day, *x.shape[1:]), (forcing, features))
-        _, (carries, kept) = jax.lax.scan(day, carry, by_day)
-        return carries, jax.tree.map(lambda x: x.reshape(forcing.wind_speed.shape[0], *x.shape[2:]), kept)
-
-    return jax.vmap(one, in_axes=(0, 1, 1), out_axes=(1, 1))(bank, inputs.forcing, inputs.features)
+    series = (inputs.forcing, inputs.features)
+    by_day = jax.tree.map(lambda x: x.reshape(-1, steps_per_day, *x.shape[1:]), series)
+    _, (carries, kept) = jax.lax.scan(day, bank, by_day)
+    return carries, jax.tree.map(lambda x: x.reshape(x.shape[0] * steps_per_day, *x.shape[2:]), kept)
 
 
 def hand_on(carries: Any, layout: Layout) -> Any:

@@ -29,12 +29,12 @@ def outcome(record):
 
 
 def process_of(parameters):
-    return Process(parameters, helpers.LEARNABLE, STEP)
+    return Process(parameters, helpers.PHYSICAL, STEP)
 
 
 def hybrid_of(parameters):
     keys = jax.random.split(jax.random.key(3))
-    static = tuple(name for name in helpers.LEARNABLE if name not in helpers.DYNAMIC)
+    static = tuple(name for name in helpers.PHYSICAL if name not in helpers.DYNAMIC)
     model = Hybrid(parameters, helpers.DYNAMIC, features=5, hidden=4, key=keys[0], static=static, step=STEP)
     return helpers.restless(model, keys[1], spread=0.5)
 

@@ -56,9 +56,10 @@ def test_coefficients_at_known_stabilities():
         1.0: 1.20128148e-4,
         1.8: 5.99084571e-6,
     }
-    zeta = jax.jit(obukhov_parameter)(jnp.asarray(list(known)), *GEOMETRY)
+    zeta, *followed = jax.jit(obukhov_parameter)(jnp.asarray(list(known)), *GEOMETRY)
     np.testing.assert_allclose(zeta[4], 0.51538909, rtol=1e-7)
     momentum, heat = integrated_profiles(zeta, *GEOMETRY)
+    np.testing.assert_allclose(followed, (momentum, heat), rtol=1e-9)
     np.testing.assert_allclose(VON_KARMAN**2 / (momentum * heat), list(known.values()), rtol=1e-7)
     floored = np.maximum(list(known.values()), LEAST_COEFFICIENT)
     np.testing.assert_allclose(heat_coefficient(monin_obukhov, list(known)), floored, rtol=1e-7)

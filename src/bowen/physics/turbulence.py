@@ -54,21 +54,26 @@ def integrated_profiles(
         GFDL FMS `monin_obukhov`, `stable_option = 1`.
     """
     unstable, stable = jnp.minimum(zeta, 0.0), jnp.maximum(zeta, 0.0)
+    momentum_share, heat_share = momentum_roughness / height, heat_roughness / height
     slope = 1.0 / critical_richardson
+    y = jnp.sqrt(1.0 - 16.0 * unstable)
+    y_momentum, y_heat = jnp.sqrt(1.0 - 16.0 * unstable * momentum_share), jnp.sqrt(1.0 - 16.0 * unstable * heat_share)
+    x, x_roughness = jnp.sqrt(y), jnp.sqrt(y_momentum)
+    turning = 2.0 * jnp.arctan((x - x_roughness) / (1.0 + x * x_roughness))
+    convective = zeta < 0.0
 
-    def stable_part(roughness: Scalar) -> Scalar:
-        low = stable * roughness / height
-        return (5.0 - slope) * jnp.log((1.0 + stable) / (1.0 + low)) + slope * (stable - low)
+    def part(ratio: Scalar, power: float, rest: Scalar, share: Scalar) -> Scalar:
+        """Logarithm and remainder, of which only the regime that rules is computed."""
+        stable_ratio = (1.0 + stable) / (1.0 + stable * share)
+        logarithm = jnp.log(jnp.where(convective, ratio, stable_ratio))
+        return jnp.where(
+            convective, rest - power * logarithm, (5.0 - slope) * logarithm + slope * stable * (1.0 - share)
+        )
 
-    x, x0 = (1.0 - 16.0 * unstable) ** 0.25, (1.0 - 16.0 * unstable * momentum_roughness / height) ** 0.25
-    y, y0 = (1.0 - 16.0 * unstable) ** 0.5, (1.0 - 16.0 * unstable * heat_roughness / height) ** 0.5
-    momentum = 2.0 * (jnp.arctan(x) - jnp.arctan(x0)) - jnp.log(
-        (1.0 + x) ** 2 * (1.0 + x**2) / ((1.0 + x0) ** 2 * (1.0 + x0**2))
-    )
-    heat = -2.0 * jnp.log((1.0 + y) / (1.0 + y0))
+    momentum_ratio = (1.0 + x) ** 2 * (1.0 + y) / ((1.0 + x_roughness) ** 2 * (1.0 + y_momentum))
     return (
-        jnp.log(height / momentum_roughness) + momentum + stable_part(momentum_roughness),
-        jnp.log(height / heat_roughness) + heat + stable_part(heat_roughness),
+        part(momentum_ratio, 1.0, turning, momentum_share) - jnp.log(momentum_share),
+        part((1.0 + y) / (1.0 + y_heat), 2.0, jnp.zeros_like(y), heat_share) - jnp.log(heat_share),
     )
 
 
@@ -78,12 +83,13 @@ def obukhov_parameter(
     momentum_roughness: Scalar,
     heat_roughness: Scalar,
     critical_richardson: Scalar,
-    iterations: int = 6,
-) -> Scalar:
-    """Height over the Obukhov length that belongs to a bulk Richardson number: the root of Ri = zeta F_h / F_m^2.
+    iterations: int = 4,
+) -> tuple[Scalar, Scalar, Scalar]:
+    r"""Height over the Obukhov length that belongs to a bulk Richardson number: the root of Ri = zeta F_h / F_m^2.
 
-    Newton's iterations carry no gradient; one last step does, which is the implicit-function derivative. Six and the
-    last reach round-off for Richardson numbers from -100 to 0.95 of the critical one.
+    Newton's method on the logarithms of both sides, with $\ln t \approx 2 (t - 1) / (t + 1)$. The iterations carry no
+    gradient; one last Newton step does, which is the implicit-function derivative, and the profiles follow it along
+    their tangent.
 
     Args:
         richardson: Bulk Richardson number. [1]
@@ -91,37 +97,46 @@ def obukhov_parameter(
         momentum_roughness: Roughness length of momentum. [m]
         heat_roughness: Roughness length of heat and vapor. [m]
         critical_richardson: Richardson number at which turbulence ceases. [1]
-        iterations: Newton steps before the differentiated one. [1]
+        iterations: Steps before the differentiated one; four and that one reach round-off for Richardson numbers from
+            -100 to 0.5 of the critical one, and 1e-7 up to 0.95 of it. [1]
 
     Returns:
-        Height over the Obukhov length. [1]
+        Height over the Obukhov length, and the integrals F_m and F_h there. [1]
 
     Source:
-        GFDL FMS `monin_obukhov` for the equation and the first guess; Bolte, Pauwels & Vaiter (2023) for the last step.
+        GFDL FMS `monin_obukhov` for the equation; Bolte, Pauwels & Vaiter (2023) for the last step.
     """
+    geometry = (height, momentum_roughness, heat_roughness, critical_richardson)
+    fixed_richardson, fixed = jax.lax.stop_gradient((richardson, geometry))
 
-    def residual(zeta, richardson, *geometry):
-        momentum, heat = integrated_profiles(zeta, *geometry)
-        return zeta * heat / momentum**2 - richardson
+    def followed(zeta: Scalar) -> tuple[Scalar, Scalar, Scalar, Scalar, Scalar]:
+        """Profiles, their slopes, and the slope of zeta F_h / F_m^2."""
+        (momentum, heat), (momentum_slope, heat_slope) = jax.jvp(
+            lambda z: integrated_profiles(z, *fixed), (zeta,), (jnp.ones_like(zeta),)
+        )
+        slope = (heat + zeta * (heat_slope - 2.0 * heat * momentum_slope / momentum)) / momentum**2
+        return momentum, heat, momentum_slope, heat_slope, slope
 
-    def newton(zeta, arguments):
-        value, slope = jax.jvp(lambda z: residual(z, *arguments), (zeta,), (jnp.ones_like(zeta),))
-        limit = jnp.maximum(1.0, jnp.abs(zeta))
-        return zeta - jnp.clip(value / slope, -limit, limit), slope
-
-    arguments = (richardson, height, momentum_roughness, heat_roughness, critical_richardson)
-    frozen = jax.lax.stop_gradient(arguments)
-    zeta = first_guess(*frozen)
+    zeta = first_guess(fixed_richardson, *fixed)
     for _ in range(iterations):
-        zeta, _ = newton(zeta, frozen)
-    _, slope = newton(zeta, frozen)
-    return zeta - residual(zeta, *arguments) / slope
+        momentum, heat, _, _, slope = followed(zeta)
+        rate = heat / momentum**2  # Ri over zeta; t is that of the iterate over that wanted
+        wanted = fixed_richardson / jnp.where(zeta == 0.0, 1.0, zeta)
+        change = 2.0 * (wanted - rate) / (wanted + rate) * rate / slope
+        grown = jnp.where(change > 0.0, 1.0 + change + 0.5 * change**2, 1.0 / (1.0 - change + 0.5 * change**2))
+        zeta = jnp.where(zeta == 0.0, zeta, zeta * grown)
+    _, _, momentum_slope, heat_slope, slope = followed(zeta)
+    momentum, heat = integrated_profiles(zeta, *geometry)
+    step = (richardson - zeta * heat / momentum**2) / slope
+    return zeta + step, momentum + momentum_slope * step, heat + heat_slope * step
 
 
 def first_guess(
     richardson: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
 ) -> Scalar:
-    """Neutral guess of height over the Obukhov length, stretched toward the critical Richardson number.
+    """Guess of height over the Obukhov length: neutral profiles if unstable; if stable, their logarithms held.
+
+    With the logarithms of the stable profiles held at the neutral guess, Ri = zeta F_h / F_m^2 is a quadratic equation.
 
     Args:
         richardson: Bulk Richardson number, below the critical one. [1]
@@ -134,10 +149,22 @@ def first_guess(
         Height over the Obukhov length. [1]
 
     Source:
-        GFDL FMS `monin_obukhov`.
+        GFDL FMS `monin_obukhov` for the neutral guess, stretched toward the critical Richardson number.
     """
-    neutral_value = richardson * jnp.log(height / momentum_roughness) ** 2 / jnp.log(height / heat_roughness)
-    return neutral_value / (1.0 - jnp.maximum(richardson, 0.0) / critical_richardson)
+    momentum_share, heat_share = momentum_roughness / height, heat_roughness / height
+    momentum, heat, slope = -jnp.log(momentum_share), -jnp.log(heat_share), 1.0 / critical_richardson
+    stable = jnp.maximum(richardson, 0.0)
+    neutral_value = richardson * momentum**2 / heat / (1.0 - stable * slope)
+    held = jnp.maximum(neutral_value, 0.0)
+
+    def rest(logarithm: Scalar, share: Scalar) -> Scalar:
+        """The stable profile without its part that is linear in zeta."""
+        return logarithm + (5.0 - slope) * jnp.log((1.0 + held) / (1.0 + held * share)) - slope * held * share
+
+    momentum, heat = rest(momentum, momentum_share), rest(heat, heat_share)
+    square, line, constant = slope - stable * slope**2, heat - 2.0 * stable * momentum * slope, stable * momentum**2
+    root = 2.0 * constant / (line + jnp.sqrt(line**2 + 4.0 * square * constant))
+    return jnp.where(richardson < 0.0, neutral_value, root)
 
 
 def monin_obukhov(
@@ -146,7 +173,7 @@ def monin_obukhov(
     momentum_roughness: Scalar,
     heat_roughness: Scalar,
     critical_richardson: Scalar,
-    iterations: int = 6,
+    iterations: int = 4,
 ) -> tuple[Scalar, Scalar]:
     """Bulk transfer coefficients of momentum and heat by Monin-Obukhov similarity.
 
@@ -166,7 +193,7 @@ def monin_obukhov(
     """
     capped = jnp.minimum(richardson, SHARE_OF_CRITICAL * critical_richardson)
     geometry = (height, momentum_roughness, heat_roughness, critical_richardson)
-    momentum, heat = integrated_profiles(obukhov_parameter(capped, *geometry, iterations=iterations), *geometry)
+    _, momentum, heat = obukhov_parameter(capped, *geometry, iterations=iterations)
     return (
         jnp.maximum(VON_KARMAN**2 / momentum**2, LEAST_COEFFICIENT),
         jnp.maximum(VON_KARMAN**2 / (momentum * heat), LEAST_COEFFICIENT),
