@@ -12,20 +12,19 @@ import pandas as pd
 import xarray as xr
 
 from bowen import data, runs
+from bowen.assembly import base_parameters, build
 from bowen.config import Config, Contest
 from bowen.errors import RunError
 from bowen.evaluate import write_scores
 from bowen.experiment import (
     Run,
     Watch,
-    base_parameters,
-    build,
     labels,
     load_config,
     load_run,
     read_tower,
     score_run,
-    set_precision,
+    set_up,
     simulate_run,
     train_run,
 )
@@ -91,7 +90,7 @@ def contest(
         DataError: The record cannot be used.
         RunError: The folder holds other runs, or cannot be written.
     """
-    set_precision(config)
+    set_up(config)
     dataset = read_tower(config) if dataset is None else dataset
     trained = {
         name: train_run(chosen, folder / name, dataset=dataset, watch=watch)
@@ -228,7 +227,7 @@ def twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) 
     known = demo_config(met=(folder / "twin.nc").absolute(), soil=SOIL)
     config = varied(known, {"dynamic": ("surface_resistance",), "static": ()}, {"prior_weight": 1e-4})
     config = config.model_copy(update={"contest": Contest(calibrated=("surface_resistance",))})
-    set_precision(config)
+    set_up(config)
     record, truth = twin(days)
     data.write_netcdf(data.to_alma(record), config.tower.met)
     scores = contest(config, folder, watch=watch)

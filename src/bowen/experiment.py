@@ -7,37 +7,28 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bowen import config as configs
 from bowen import data, runs
-from bowen.adaptive import AdaptiveStep
-from bowen.classes import parameters_for
+from bowen.assembly import base_parameters, build, static_of
 from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
-from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
+from bowen.hybrid import Hybrid, Network
 from bowen.land import (
     AbstractLand,
-    AbstractStep,
-    ImplicitStep,
-    Process,
-    balanced_radiation,
     initial_state,
-    prescribed_radiation,
 )
 from bowen.quantities import Role, learnable, ready_to_learn
-from bowen.series import TARGETS, Scaler, Series, radiation_name, to_dataset
+from bowen.series import Scaler, Series, radiation_name, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.training import Progress, Row, begin, train
 from bowen.variables import Parameters
 from bowen.windows import lay_out
 
-FEEDBACK = {"none": None, "fed": fed, "stopped": stopped}
-RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation}
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
@@ -86,9 +77,11 @@ def load_config(path: Path) -> Config:
     return config
 
 
-def set_precision(config: Config) -> None:
-    """Let JAX compute in the precision a configuration asks for; called by commands, never on import."""
+def set_up(config: Config) -> None:
+    """Tell JAX the precision, and to keep what it compiles for the next start; called by commands, never on import."""
     jax.config.update("jax_enable_x64", config.model.precision == "float64")
+    if not jax.config.values["jax_compilation_cache_dir"]:
+        jax.config.update("jax_compilation_cache_dir", str(data.cache_folder() / "compiled"))
 
 
 def read_tower(config: Config) -> xr.Dataset:
@@ -118,55 +111,6 @@ def split(config: Config, dataset: xr.Dataset) -> np.ndarray:
     return data.period_split(times, {name: (str(first), str(last)) for name, (first, last) in periods.items()})
 
 
-def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
-    """Parameters of the Land Dynamics model for a site, in the precision of the run."""
-    return parameters_for(
-        site["igbp"],
-        config.tower.soil,
-        reference_height=site["reference_height"],
-        canopy_height=site["canopy_height"],
-    )
-
-
-def step_of(config: Config) -> AbstractStep:
-    """The solver a configuration names."""
-    implicit = ImplicitStep(
-        substeps=config.model.substeps,
-        iterations=config.model.newton,
-        net_radiation=RADIATION[config.tower.radiation],
-    )
-    return AdaptiveStep(implicit) if config.model.solver == "adaptive" else implicit
-
-
-def static_of(config: Config) -> tuple[str, ...]:
-    """The parameters that are learned as one number: those a model lists, and the tower's share of the fluxes."""
-    listed = config.model.static
-    learns = config.model.kind != "process" or listed  # LaD as it comes does not
-    through = learns and config.tower.closure == "observed-through" and "observed_fraction" not in listed
-    return (*listed, "observed_fraction") if through else listed
-
-
-def build(config: Config, scaler: Scaler, base: Parameters) -> AbstractLand:
-    """The untrained model a configuration describes."""
-    model, key = config.model, jax.random.key(config.training.seed)
-    size = len(scaler.features)
-    if model.kind == "process":
-        return Process(base, static_of(config), step_of(config))
-    if model.kind == "network":
-        scale = Scale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
-        return Network(features=size, hidden=model.hidden, key=key, scale=scale)
-    return Hybrid(
-        base,
-        model.dynamic,
-        features=size,
-        hidden=model.hidden,
-        key=key,
-        static=static_of(config),
-        feedback=FEEDBACK[model.states],
-        step=step_of(config),
-    )
-
-
 def train_run(
     config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: Watch = lambda *_: None
 ) -> Run:
@@ -182,7 +126,7 @@ def train_run(
         RunError: The directory holds another configuration or was trained on another record.
         DataError: The record cannot be used.
     """
-    set_precision(config)
+    set_up(config)
     dataset = read_tower(config) if dataset is None else dataset
     chosen = split(config, dataset)
     prescribed = config.tower.radiation == "prescribed"
@@ -257,7 +201,7 @@ def load_run(folder: Path, precision: Precision | None = None) -> Run:
     config = load_config(folder / "config.toml")
     if precision:
         config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
-    set_precision(config)
+    set_up(config)
     scaler = Scaler(**meta["scaler"])
     model, _ = runs.load_arrays(folder / "weights.npz", build(config, scaler, base_parameters(config, meta["site"])))
     return Run(config, scaler, model, meta, folder)
@@ -273,7 +217,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         DataError: The record lacks what drives the model.
         ModelError: The model gave a value that is not finite.
     """
-    set_precision(run.config)
+    set_up(run.config)
     model, prescribed = run.model, run.config.tower.radiation == "prescribed"
     series = Series.of(dataset, run.scaler, prescribed=prescribed)
     base = base_parameters(run.config, dataset.attrs)

@@ -87,18 +87,25 @@ def hand_on(carries: Any, layout: Layout) -> Any:
 
 def first_bank(model: AbstractLand, state: State, series: Series, layout: Layout, cycles: int) -> Any:
     """What each window begins with before training: spin up over the first year, then run through the record."""
+    single, steps = series.inputs.each(lambda x: x[:, None]), layout.steps_per_day
 
     @eqx.filter_jit
-    def through(model, carry, days):
-        single = series.inputs.window(0, days * layout.steps_per_day).each(lambda x: x[:, None])
-        return predict(model, carry, single, layout.steps_per_day)[0]
+    def day(model, carry, number):
+        carries, _ = predict(model, carry, single.window(number * steps, steps), steps)
+        return jax.tree.map(lambda x: x[0], carries)
+
+    def through(carry, days):
+        """What is carried before the first of the days, and after each."""
+        carries = [carry]
+        for number in range(days):
+            carries.append(day(model, carries[-1], jnp.asarray(number)))
+        return carries
 
     carry = jax.tree.map(lambda x: x[None], model.start(state))
     for _ in range(cycles):
-        carry = jax.tree.map(lambda x: x[-1], through(model, carry, layout.year))
-    by_day = through(model, carry, layout.days)
-    # by_day[d] is held at the end of day d; the start of the record holds what spin-up gave
-    return jax.tree.map(lambda x, held: jnp.concatenate([x, held[:, 0]])[layout.start_days()], carry, by_day)
+        carry = through(carry, layout.year)[-1]
+    by_day = through(carry, layout.days)
+    return jax.tree.map(lambda *x: jnp.concatenate(x), *(by_day[start] for start in layout.start_days()))
 
 
 def loss(model: AbstractLand, bank: Any, windows: Windows, steps_per_day: int, prior: float) -> tuple[Array, Any]:

@@ -4,11 +4,12 @@ import numpy as np
 import pytest
 from jax import numpy_dtype_promotion
 
+from bowen.assembly import static_of
 from bowen.classes import parameters_for
 from bowen.config import parse
 from bowen.data import measured
 from bowen.evaluate import score
-from bowen.experiment import simulate_run, split, static_of, train_run
+from bowen.experiment import simulate_run, split, train_run
 from bowen.land import Process, initial_state
 from bowen.series import TARGETS, Scaler, Series, to_dataset
 from bowen.solve import roll, spin_up

@@ -18,6 +18,7 @@ from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import SAMPLES as SAMPLES
 from bowen.data.fetch import fetch_demo as fetch_demo
 from bowen.data.fetch import fetch_sample as fetch_sample
+from bowen.data.folders import cache_folder as cache_folder
 from bowen.data.gaps import fill_forcing as fill_forcing
 from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
