@@ -1,19 +1,20 @@
-"""What time it is at a tower, judged by its light: the offset from UTC, and stamps that are off, always or for a time."""
+"""What time it is at a tower, judged by its light: the offset from UTC, and stamps that are off, always or at times."""
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bowen.data.axis import spells
 from bowen.data.sun import sun_height
 
 _ENOUGH = 2 * 366  # d of record; more would not say more of the whole
-_PIECE = 15  # d with one daily course of light; the sun moves little meanwhile, and nearly every hour is clear once
+_PIECE = 10  # d with one daily course of light; the sun moves little meanwhile, and nearly every hour is clear once
 _CLEAR = 0.9  # quantile of the light at an hour of these days; the mean would take the clouds of afternoons for a lag
-_LAG_STEP = 10  # min
+_NEAR = np.arange(-60.0, 61.0, 10.0)  # min
 _MAINLAND = 3  # h; clocks of countries stray from their longitude by no more
 _DIM = 50.0  # W m-2; days that are darker tell no time
-_CHANGED = 40.0  # min, within one record; clouds make 25 of two pieces, daylight saving 60
+_CHANGED = 50.0  # min, between pairs of pieces; clouds make 45 of them, daylight saving 60
 
 
 def offset_by_light(dataset: xr.Dataset) -> float:
@@ -43,15 +44,17 @@ def light_lag(dataset: xr.Dataset) -> float | None:
     Returns:
         Lag, to 10 min, between -11 and 12 h; None where the record has no daylight. [min]
     """
-    lag = float(_lags(*_whole(dataset), dataset)[0])
-    return lag if np.isfinite(lag) else None
+    course = _whole(dataset)
+    (hour,) = _lags(*course, dataset, np.arange(-11, 13) * 60.0)
+    (lag,) = _lags(*course, dataset, hour + _NEAR)
+    return float(lag) if np.isfinite(lag) else None
 
 
 def clock_changes(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """The parts of a record whose light comes earlier or later than in the rest, as under daylight saving time.
 
-    Told apart are parts of half a month, of which two in a row have to agree, with more than half an hour between them
-    and the rest.
+    Told apart are parts of ten days, of which two in a row have to agree, with most of an hour between them and the
+    rest.
 
     Args:
         dataset: A canonical dataset.
@@ -59,19 +62,25 @@ def clock_changes(dataset: xr.Dataset) -> list[dict[str, Any]]:
     Returns:
         By time `start`, `end` (the first and the last day) and `lag` [min] of each part, and `usual`, that of the rest.
     """
-    light, middles = _courses(dataset, None, _CLEAR)
-    lags = _lags(light, middles, dataset)
-    known = np.flatnonzero(np.isfinite(lags))
-    if not len(known):
+    if (whole := light_lag(dataset)) is None:
         return []
-    alike = (np.abs(lags[known][:, None] - lags[known]) < _CHANGED / 2.0).sum(axis=0)
-    usual = float(lags[known][np.argmax(alike)])
-    odd = known[np.abs(lags[known] - usual) >= _CHANGED / 2.0]
+    light, middles = _courses(dataset, None, _CLEAR)
+    lags = _lags(light, middles, dataset, whole + np.concatenate([_NEAR - 60.0, _NEAR[1:] + 60.0]))
+    known = np.flatnonzero(np.isfinite(lags))
+    if len(known) < 2:
+        return []
+    pairs = (lags[known][1:] + lags[known][:-1]) / 2.0
+    if np.ptp(pairs) < _CHANGED:
+        return []
+    late = lags[known] > (pairs.min() + pairs.max()) / 2.0
+    odd = late if 2 * late.sum() <= len(known) else ~late
+    usual = float(np.median(lags[known][~odd]))
     found = []
-    for run in np.split(odd, np.flatnonzero(np.diff(odd) > 1) + 1):
-        lag = float(np.median(lags[run]))
-        if len(run) > 1 and abs(lag - usual) >= _CHANGED:
-            days = middles[run[[0, -1]], 0].astype("datetime64[D]") + np.array([-(_PIECE // 2), _PIECE // 2])
+    for first, end in spells(odd):
+        run = known[first:end]
+        if len(run) > 1:
+            days = middles[run[[0, -1]], 0].astype("datetime64[D]") + np.array([-(_PIECE // 2), _PIECE // 2 - 1])
+            lag = float(np.median(lags[run]))
             found.append({"start": str(days[0]), "end": str(days[1]), "lag": lag, "usual": usual})
     return found
 
@@ -92,8 +101,11 @@ def _courses(dataset: xr.Dataset, most: int | None, quantile: float | None = Non
     size = round(86400 / step)
     days = len(dataset.time) // size if most is None else min(len(dataset.time) // size, most)
     length = min(_PIECE, max(days, 1))
-    pieces = days // length
-    light = dataset.shortwave_down.values[: pieces * length * size].reshape(pieces, length, size)
+    pieces = (days + length // 2) // length
+    light = np.full(pieces * length * size, np.nan)
+    given = dataset.shortwave_down.values[: len(light)]
+    light[: len(given)] = given
+    light = light.reshape(pieces, length, size)
     light = np.sort(light, axis=1)  # what is missing comes last
     count = np.isfinite(light).sum(axis=1)
     if quantile is None:
@@ -101,13 +113,12 @@ def _courses(dataset: xr.Dataset, most: int | None, quantile: float | None = Non
     else:
         rank = np.round(quantile * np.maximum(count - 1, 0)).astype(int)
         course = np.take_along_axis(light, rank[:, None], axis=1)[:, 0]
-    stamps = dataset.time.values[: pieces * length * size].reshape(pieces, length, size)[:, length // 2]
-    return course, stamps + np.timedelta64(round(step / 2), "s")
+    middle = (np.arange(pieces)[:, None] * length + length // 2) * size + np.arange(size)
+    return course, dataset.time.values[0] + (middle * step + round(step / 2)).astype("timedelta64[s]")
 
 
-def _lags(light: np.ndarray, middles: np.ndarray, dataset: xr.Dataset) -> np.ndarray:
-    """For each row of light the lag under which it agrees best with the sun, NaN where it tells none. [min]"""
-    lags = np.arange(-660.0, 721.0, _LAG_STEP)
+def _lags(light: np.ndarray, middles: np.ndarray, dataset: xr.Dataset, lags: np.ndarray) -> np.ndarray:
+    """Of some lags, for each row of light that under which it agrees best with the sun, NaN where it tells none."""
     offset = 60.0 * dataset.attrs["utc_offset_hours"]
     scores = np.array([_agreement(light, middles, dataset, offset + lag) for lag in lags])
     told = np.isfinite(scores).all(axis=0)

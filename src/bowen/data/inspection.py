@@ -34,7 +34,8 @@ def summary(dataset: xr.Dataset) -> dict[str, Any]:
         radiation minus ground heat, over the steps that have all), `energy_balance` (see `energy_closure`),
         `precipitation` and `evapotranspiration` [kg m-2 per year], `water_balance` (see there), `clock_lag` [min],
         `clock_changes` (see there), `doubts` (sentences on values unlike nature), `water`, `energy` and `clock` (a
-        sentence each), `stuck` and `usable` (see there), `assumptions` and `fingerprint`. Numbers that cannot be had are None.
+        sentence each), `stuck` and `usable` (see there), `assumptions` and `fingerprint`.
+        Numbers that cannot be had are None.
     """
     energy, water, use = energy_closure(dataset), water_balance(dataset), usable(dataset)
     lag, changes, stretches, odd = light_lag(dataset), clock_changes(dataset), stuck(dataset), doubts_of_values(dataset)

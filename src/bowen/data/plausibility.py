@@ -22,6 +22,7 @@ _WIND, _GUSTS = (0.2, 15.0), (2.2, 35.0)  # m s-1, median and one step in a thou
 _SUNNY, _SUNSHINE, _FEW = 0.7, 100.0, 3  # of a clear day's light; its mean [W m-2]; days
 _WARMING = (2.5, 45.0)  # K from night to day on sunny days; towers have 3.5 to 24
 _MOISTEST = 0.3  # relative humidity that nearly every place exceeds in some nights
+_HUMIDITY_OFF = 0.1  # of relative humidity from that of the deficit; towers have 0.006
 _TIP = 0.7  # kg m-2 in a step; gauges tell smaller amounts apart
 _SHOWER = (0.2, 8.0)  # kg m-2 h-1, mean of wet steps; towers have 0.4 to 3
 _WET_STEPS = 50
@@ -91,6 +92,10 @@ def _air(dataset: xr.Dataset) -> Iterator[str]:
     humidity = 1.0 - dataset.vapor_pressure_deficit.values / saturation_vapor_pressure(dataset.air_temperature.values)
     if np.isfinite(humidity).any() and (most := float(np.nanquantile(humidity, 0.995))) < _MOISTEST:
         yield f"Relative humidity never exceeds {most:.1%}: check the unit of the humidity that the file gives."
+    if "relative_humidity" in dataset:
+        off = np.abs(dataset.relative_humidity.values - humidity)
+        if np.isfinite(off).any() and (usual := float(np.nanmedian(off))) > _HUMIDITY_OFF:
+            yield f"Relative humidity is {usual:.0%} off what the deficit gives: check the units of both."
 
 
 def _warming(dataset: xr.Dataset) -> float | None:
@@ -113,8 +118,8 @@ def _rain(dataset: xr.Dataset) -> Iterator[str]:
     least, hourly = float(np.quantile(wet, 0.05)) * step, float(wet.mean()) * 3600.0
     if least > _TIP or not _SHOWER[0] <= hourly <= _SHOWER[1]:
         yield (
-            f"Precipitation is {hourly:.2g} mm in an hour while it falls, and hardly ever less than {least:.2g} mm in a "
-            "step: check its unit."
+            f"Precipitation is {hourly:.2g} mm in an hour while it falls, and hardly ever less than {least:.2g} mm in "
+            "a step: check its unit."
         )
 
 
@@ -125,8 +130,8 @@ def _net_radiation(dataset: xr.Dataset) -> Iterator[str]:
     slopes = _slopes(dataset.net_radiation.values[warm], [dataset.shortwave_down.values[warm]])
     if slopes is not None and not _NET_OF_LIGHT[0] <= slopes[0] <= _NET_OF_LIGHT[1]:
         yield (
-            f"Net radiation rises by {slopes[0]:.2g} W m-2 for one of shortwave down: check its sign and unit, and which "
-            "column is which."
+            f"Net radiation rises by {slopes[0]:.2g} W m-2 for one of shortwave down: check its sign and unit, and "
+            "which column is which."
         )
 
 
@@ -153,9 +158,7 @@ def _fluxes(dataset: xr.Dataset) -> Iterator[str]:
     if day.sum() >= _LEAST and (mean := float(latent[day].mean())) < _CONDENSING:
         yield f"Latent heat is {mean:.0f} W m-2 in full daylight: check its sign."
     if night.sum() >= _LEAST and (less := float((latent - sensible)[night].mean())) < _NIGHTLY:
-        yield (
-            f"Latent heat is {-less:.0f} W m-2 below sensible heat at night: check the signs, and which column is which."
-        )
+        yield f"Latent heat is {-less:.0f} W m-2 below sensible heat at night: check signs, and which column is which."
 
 
 def _large(flux: np.ndarray) -> float:
