@@ -1,10 +1,11 @@
 """Real files, mutated in hundreds of ways: each reads as it should, is refused in a sentence, or is doubted.
 
-Left out is what nothing in a record tells apart: rain that is ten times too small or missing for a season (a dry
-season looks alike), and a ground heat flux in another unit where it is small.
+Left out is what nothing in a record tells apart: rain in another unit or missing for a season (a dry one looks alike),
+ground heat in another unit where it is small, and a lost block that happens to leave a row of the right width.
 """
 
 import functools
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.data.mutations import (
     random_of,
     refused,
     same,
+    some,
     tower,
 )
 from tests.data.test_raw_files import TABLES
@@ -89,8 +91,7 @@ HARMLESS = {
 }
 
 
-@pytest.mark.parametrize("change", HARMLESS)
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize(("name", "change"), some(itertools.product(TOWERS, HARMLESS)))
 def test_another_way_to_write_it_changes_nothing(shared_data, tmp_path, scratch, name, change):
     original = tower(shared_data / "raw", name)
     mutant = original
@@ -114,8 +115,7 @@ def without_a_week(cells, random):
     return cells.iloc[rest], rest
 
 
-@pytest.mark.parametrize("change", [cut_at_a_row, without_a_week])
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize(("name", "change"), some(itertools.product(TOWERS, [cut_at_a_row, without_a_week])))
 def test_missing_rows_leave_the_others_alone(shared_data, tmp_path, scratch, name, change):
     original = tower(shared_data / "raw", name)
     dataset, _ = untouched(shared_data / "raw", name, scratch)
@@ -242,8 +242,7 @@ BROKEN = {  # and what the message has to name
 }
 
 
-@pytest.mark.parametrize("change", BROKEN)
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize(("name", "change"), some(itertools.product(TOWERS, BROKEN)))
 def test_damage_is_told_with_its_place_and_a_remedy(shared_data, tmp_path, name, change):
     spoil, words = BROKEN[change]
     refused(spoil(tower(shared_data / "raw", name), random_of(name, change)).write(tmp_path), *words)
@@ -310,8 +309,7 @@ BYTES = {
 }
 
 
-@pytest.mark.parametrize("change", BYTES)
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize(("name", "change"), some(itertools.product(TOWERS, BYTES)))
 def test_damaged_bytes_are_told(shared_data, tmp_path, name, change):
     path = tower(shared_data / "raw", name).write(tmp_path)
     path.write_bytes(BYTES[change](path.read_bytes(), random_of(name, change)))
@@ -331,22 +329,20 @@ def measured_by(name, *variables):
     return [variable for variable in variables if variable in columns and variable not in modeled]
 
 
-UNITS = [  # of the six factors three here and three there
-    (name, variable, factor)
-    for i, name in enumerate(TOWERS)
-    for k, variable in enumerate(measured_by(name, *SIZES))
-    for factor in FACTORS[(i + k) % 2 :: 2]
-]
+COLUMNS = [(name, variable) for name in TOWERS for variable in measured_by(name, *SIZES)]
+UNITS = [(*column, factor) for column in COLUMNS for factor in FACTORS]
 
 
-@pytest.mark.parametrize(("name", "variable", "factor"), UNITS)
+@pytest.mark.parametrize(("name", "variable", "factor"), some(UNITS))
 def test_another_unit_is_noticed(shared_data, tmp_path, scratch, name, variable, factor):
     mutant = tower(shared_data / "raw", name).with_numbers(variable, lambda numbers: numbers * factor)
     doubted(mutant.write(tmp_path), untouched(shared_data / "raw", name, scratch)[1])
 
 
-@pytest.mark.parametrize("variable", ["net_radiation", "latent_heat", "sensible_heat"])
-@pytest.mark.parametrize("name", TOWERS)
+FLUXES = ("net_radiation", "latent_heat", "sensible_heat")
+
+
+@pytest.mark.parametrize(("name", "variable"), some(itertools.product(TOWERS, FLUXES)))
 def test_another_sign_is_noticed(shared_data, tmp_path, scratch, name, variable):
     mutant = tower(shared_data / "raw", name).with_numbers(variable, np.negative)
     doubted(mutant.write(tmp_path), untouched(shared_data / "raw", name, scratch)[1])
@@ -367,7 +363,7 @@ SWAPS = (
 
 
 @pytest.mark.parametrize(
-    ("name", "one", "other"), [(n, *pair) for n in TOWERS for pair in SWAPS if len(measured_by(n, *pair)) == 2]
+    ("name", "one", "other"), some([(n, *pair) for n in TOWERS for pair in SWAPS if len(measured_by(n, *pair)) == 2])
 )
 def test_swapped_columns_are_noticed(shared_data, tmp_path, scratch, name, one, other):
     original = tower(shared_data / "raw", name)
@@ -391,23 +387,19 @@ def standing(days, random, at_zero):
     return change
 
 
-STANDING = [
-    (name, variable, (5, DAYS)[(i + k) % 2])
-    for i, name in enumerate(TOWERS)
-    for k, variable in enumerate(measured_by(name, *SIZES))
-]
-
-
-@pytest.mark.parametrize(("name", "variable", "days"), STANDING)
+@pytest.mark.parametrize(
+    ("name", "variable", "days"), some([(*column, days) for column in COLUMNS for days in (5, DAYS)])
+)
 def test_a_sensor_that_stands_still_is_noticed(shared_data, tmp_path, scratch, name, variable, days):
     change = standing(days, random_of(name, variable, days), at_zero=False)
     mutant = tower(shared_data / "raw", name).with_numbers(variable, change)
     doubted(mutant.write(tmp_path), untouched(shared_data / "raw", name, scratch)[1])
 
 
-@pytest.mark.parametrize("days", [5, DAYS])
-@pytest.mark.parametrize("variable", ["shortwave_down", "net_radiation", "wind_speed", "latent_heat", "sensible_heat"])
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize(
+    ("name", "variable", "days"),
+    some(itertools.product(TOWERS, ("shortwave_down", "wind_speed", *FLUXES), (5, DAYS))),
+)
 def test_a_sensor_without_power_is_noticed(shared_data, tmp_path, scratch, name, variable, days):
     change = standing(days, random_of(name, variable, days), at_zero=True)
     mutant = tower(shared_data / "raw", name).with_numbers(variable, change)
@@ -430,8 +422,7 @@ def shifted(tower, minutes, steps=slice(None)):
     return tower
 
 
-@pytest.mark.parametrize("minutes", [-720, -60, -30, 30, 60, 720])
-@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize(("name", "minutes"), some(itertools.product(TOWERS, (-720, -60, -30, 30, 60, 720))))
 def test_shifted_stamps_are_noticed(shared_data, tmp_path, scratch, name, minutes):
     mutant = shifted(tower(shared_data / "raw", name), minutes)
     told, usual = summary(read(mutant.write(tmp_path))), light_lag(untouched(shared_data / "raw", name, scratch)[0])

@@ -46,8 +46,10 @@ def light_lag(dataset: xr.Dataset) -> float | None:
     """
     course = _whole(dataset)
     (hour,) = _lags(*course, dataset, np.arange(-11, 13) * 60.0)
+    if not np.isfinite(hour):
+        return None
     (lag,) = _lags(*course, dataset, hour + _NEAR)
-    return float(lag) if np.isfinite(lag) else None
+    return float(lag)
 
 
 def clock_changes(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -77,7 +77,8 @@ def _dark_days(dataset: xr.Dataset) -> int:
     light = _by_day(dataset.shortwave_down.values, step)
     clear = _by_day(clear_sky(dataset.time.values, step, dataset.attrs), step)
     dark = (light < _DARK) & _by_day(measured(dataset, "shortwave_down"), step)
-    return int((dark | (clear < _BRIGHT_DAY)).all(axis=1)[(clear > _BRIGHT_DAY).any(axis=1)].sum())
+    unseen = np.all(dark | (clear < _BRIGHT_DAY), axis=1)
+    return int(np.sum(unseen & np.any(clear > _BRIGHT_DAY, axis=1)))
 
 
 def _air(dataset: xr.Dataset) -> Iterator[str]:

@@ -56,6 +56,22 @@ def check(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
     _check_sky(dataset, where)
 
 
+def check_warmth(dataset: xr.Dataset, where: str) -> None:
+    """Refuse air temperatures that no humidity and no radiation can be computed from.
+
+    Args:
+        dataset: A dataset with or without `air_temperature`.
+        where: The file, for messages.
+
+    Raises:
+        DataError: They have a wrong unit, or one is outside what nature allows.
+    """
+    if "air_temperature" in dataset and np.isfinite(dataset.air_temperature.values).any():
+        warmth = dataset[["air_temperature"]]
+        _check_units(warmth, where)
+        _check_ranges(warmth, where)
+
+
 def check_daily(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
     """Refuse a daily record that nothing can be made of.
 
