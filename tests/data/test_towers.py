@@ -1,12 +1,14 @@
 """Real towers: what the readers make of them, against the numbers written down when the files were made."""
 
 import lzma
+import re
 
 import numpy as np
 import pytest
 
 from bowen.data import check, fill_forcing, measured, read, read_plumber2, read_table, summary
-from bowen.data.clock import offset_by_light
+from bowen.data.clock import clock_changes, light_lag, offset_by_light
+from bowen.data.plausibility import doubts_of_values
 from bowen.data.schema import FORCING
 from bowen.errors import DataError
 
@@ -145,3 +147,31 @@ def test_files_as_plumber2_ships_them(shared_data, site, canopy, offset):
     assert (raw.attrs["canopy_height"], raw.attrs["utc_offset_hours"]) == (canopy, offset)
     assert (raw.longwave_down_qc.values == 4).all()
     assert "Longwave down was not measured at 100%" in raw.attrs["assumptions"]
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 12])
+@pytest.mark.parametrize("name", TOWERS)
+def test_stamps_that_are_hours_off_are_noticed_at_every_tower(shared_data, name, hours):
+    dataset = tower(shared_data / "towers", name).isel(time=slice(366 * 48))
+    usual = light_lag(dataset)
+    off = summary(dataset.assign_coords(time=dataset.time + np.timedelta64(hours, "h")))
+    assert (off["clock_lag"] - usual - 60.0 * hours + 720.0) % 1440.0 - 720.0 == pytest.approx(0.0, abs=10.0)
+    assert "doubt" in [verdict["mark"] for verdict in off["verdicts"] if verdict["about"] == "clock"]
+    told = r"min (before|after) the sun"
+    assert re.search(told, off["clock"])
+
+
+LATE = {"SE-Svb_2019-2019": 30.0, "US-Hn1_2019-2019": 30.0, "US-Wi7_2005-2005": 20.0, "IT-Amp_2003-2004": 20.0}
+
+
+@pytest.mark.parametrize("name", TOWERS)
+def test_clocks_and_values_of_real_towers_are_not_doubted_but_where_they_are_off(shared_data, name):
+    """At US-Hn1 the clock goes an hour wrong from September to November 2017; convection clouds US-NR1's afternoons."""
+    dataset = tower(shared_data / "towers", name)
+    lag, known = light_lag(dataset), {**LATE, "US-NR1_2008-2013": -20.0}.get(name)
+    assert lag == known if known else abs(lag) < 20.0
+    changes = clock_changes(dataset)
+    assert [(c["start"][:7], c["end"][:7], c["lag"]) for c in changes] == (
+        [("2017-09", "2017-11", -60.0)] if name == "US-Hn1_2016-2017" else []
+    )
+    assert doubts_of_values(dataset) == []

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bowen.data.axis import minute
 from bowen.data.schema import SCHEMA, describe
 from bowen.data.units import to_si
 from bowen.errors import DataError
@@ -103,6 +104,9 @@ def from_alma(file: xr.Dataset, where: str) -> xr.Dataset:
         if alias not in single or name in found or single[alias].dims[:1] != ("time",):
             continue
         values = single[alias].values.astype(float)
+        if (odd := np.isinf(values)).any():
+            at = minute(single["time"].values[int(np.argmax(odd.reshape(len(odd), -1).any(axis=1)))])
+            raise DataError(f"{where}: {alias} is infinite at {at}. Correct it, or mark it as missing (NaN).")
         values[values <= _FILL] = np.nan
         dims = single[alias].dims
         found[name] = (dims, to_si(values, str(single[alias].attrs.get("units", "")), name, where))

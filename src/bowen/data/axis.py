@@ -24,7 +24,7 @@ def step_of(stamps: np.ndarray, where: str) -> int:
             and 60 min or does not divide a day.
     """
     if len(stamps) < 2:
-        raise DataError(f"{where}: holds {len(stamps)} time steps; a record needs at least two.")
+        raise DataError(f"{where}: holds {len(stamps)} time steps; a record needs at least two. Get the file again.")
     differences = _differences(stamps, where)
     step = int(_ROUNDING * np.round(np.median(differences) / _ROUNDING))
     if not SHORTEST_STEP <= step <= LONGEST_STEP or 86400 % step:

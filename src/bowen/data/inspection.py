@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.clock import light_lag
+from bowen.data.clock import clock_changes, light_lag
 from bowen.data.closure import energy_closure
 from bowen.data.gaps import fill_forcing
+from bowen.data.plausibility import doubts_of_values, values_verdict
 from bowen.data.quality import check, measured
 from bowen.data.schema import QC, SCHEMA
 from bowen.data.sensors import present, sensors_verdict, stuck
@@ -32,17 +33,20 @@ def summary(dataset: xr.Dataset) -> dict[str, Any]:
         `mark`: "good", "doubt", "bad" or "unknown", and a `sentence`), `closure` (sum of LE + H over sum of net
         radiation minus ground heat, over the steps that have all), `energy_balance` (see `energy_closure`),
         `precipitation` and `evapotranspiration` [kg m-2 per year], `water_balance` (see there), `clock_lag` [min],
-        `water`, `energy` and `clock` (a sentence each), `stuck` and `usable` (see there), `assumptions` and
-        `fingerprint`. Numbers that cannot be had are None.
+        `clock_changes` (see there), `doubts` (sentences on values unlike nature), `water`, `energy` and `clock` (a
+        sentence each), `stuck` and `usable` (see there), `assumptions` and `fingerprint`.
+        Numbers that cannot be had are None.
     """
     energy, water, use = energy_closure(dataset), water_balance(dataset), usable(dataset)
-    lag, stretches = light_lag(dataset), stuck(dataset)
+    lag, changes, stretches, odd = light_lag(dataset), clock_changes(dataset), stuck(dataset), doubts_of_values(dataset)
+    clock = _clock_verdict(lag, changes)
     verdicts = [
         _verdict("drive", bool(use["drive"]), use["drive"] or "The forcing can drive a model.", "bad"),
         _verdict("train", bool(use["train"]), use["train"] or _training(dataset), "bad"),
-        _verdict("clock", None if lag is None else abs(lag) >= _DOUBTFUL_LAG, _clock_verdict(lag)),
+        _verdict("clock", None if lag is None else abs(lag) >= _DOUBTFUL_LAG or bool(changes), clock),
         _verdict("energy", energy["doubtful"], energy["verdict"]),
         _verdict("water", water["doubtful"], " ".join([water["verdict"], *water["doubts"]])),
+        _verdict("values", bool(odd), values_verdict(odd)),
         _verdict("sensors", bool(stretches), sensors_verdict(stretches)),
     ]
     return {
@@ -58,8 +62,10 @@ def summary(dataset: xr.Dataset) -> dict[str, Any]:
         "evapotranspiration": annual(dataset, "latent_heat"),
         "water": water["verdict"],
         "water_balance": water,
-        "clock": _clock_verdict(lag),
+        "clock": clock,
         "clock_lag": lag,
+        "clock_changes": changes,
+        "doubts": odd,
         "stuck": stretches,
         "usable": use,
         "assumptions": [line for line in str(dataset.attrs.get("assumptions", "")).split("\n") if line],
@@ -150,10 +156,20 @@ def _training(dataset: xr.Dataset) -> str:
     return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
 
 
-def _clock_verdict(lag: float | None) -> str:
+def _clock_verdict(lag: float | None, changes: list[dict[str, Any]]) -> str:
     if lag is None:
         return "The clock cannot be judged: there is no daylight."
+    told = [
+        f"From {part['start']} to {part['end']} the light comes {_late(part['lag'])} the sun, otherwise "
+        f"{_late(part['usual'])} it: did the clock change, as for daylight saving time?"
+        for part in changes
+    ]
+    if told:
+        return " ".join(told)
     if abs(lag) < _DOUBTFUL_LAG:
         return "Light and sun agree: the stamps mark the start of the interval, in local standard time."
-    side = "after" if lag > 0 else "before"
-    return f"The light comes {abs(lag):.0f} min {side} the sun: do the stamps mark the start of the interval?"
+    return f"The light comes {_late(lag)} the sun: do the stamps mark the start of the interval?"
+
+
+def _late(lag: float) -> str:
+    return f"{abs(lag):.0f} min {'after' if lag > 0 else 'before'}" if lag else "with"

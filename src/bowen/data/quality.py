@@ -10,6 +10,7 @@ from bowen.data.axis import minute, positions, step_of
 from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, nearest
+from bowen.data.sky import black_body_share, clear_sky_share
 from bowen.errors import DataError
 
 _DAYS_TO_JUDGE = 15  # below, a spell of fog or drought may look like a wrong unit
@@ -28,6 +29,7 @@ _MISREAD = {  # variable: (median or mean at least, at most, what must have happ
     "relative_humidity": ((1.5, 110.0, "percent were given where fractions are due"),),
 }
 _ROUNDING = 1e-3  # K; the mean of equal values in single precision is not quite their extreme
+_CLEAR_SKY, _BLACK_BODY = (0.25, 2.0), (0.35, 1.5)  # shares that only a wrong unit or column gives
 _WETTEST, _DRIEST = 20000.0, 1.0  # kg m-2 in a year; it never rains more, and where it rains, never less
 
 
@@ -51,6 +53,23 @@ def check(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
     _check_humidity(dataset, where)
     _check_rain(dataset, where)
     _check_ranges(dataset, where)
+    _check_sky(dataset, where)
+
+
+def check_warmth(dataset: xr.Dataset, where: str) -> None:
+    """Refuse air temperatures that no humidity and no radiation can be computed from.
+
+    Args:
+        dataset: A dataset with or without `air_temperature`.
+        where: The file, for messages.
+
+    Raises:
+        DataError: They have a wrong unit, or one is outside what nature allows.
+    """
+    if "air_temperature" in dataset and np.isfinite(dataset.air_temperature.values).any():
+        warmth = dataset[["air_temperature"]]
+        _check_units(warmth, where)
+        _check_ranges(warmth, where)
 
 
 def check_daily(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
@@ -205,6 +224,17 @@ def _check_rain(dataset: xr.Dataset, where: str) -> None:
     if 0.0 < yearly < _DRIEST and days > 90:
         story = "kg m-2 s-1 (mm s-1) were given where mm per interval are due"
         raise _suspicion(f"{where}: precipitation sums to {yearly:.3g} mm in a year", story)
+
+
+def _check_sky(dataset: xr.Dataset, where: str) -> None:
+    """Radiation that is far from what the sun, or air of this warmth, sends."""
+    for name, share, (low, high), of in (
+        ("shortwave_down", clear_sky_share(dataset), _CLEAR_SKY, "what a clear sky gives at most"),
+        ("longwave_down", black_body_share(dataset), _BLACK_BODY, "the radiation of a black body as warm as the air"),
+    ):
+        if share is not None and not low <= share <= high:
+            story = "another unit or another column were read, or the site were elsewhere"
+            raise _suspicion(f"{where}: {name} is {share:.3g} times {of}", story)
 
 
 def _check_ranges(dataset: xr.Dataset, where: str) -> None:

@@ -11,7 +11,7 @@ from bowen.data.axis import days_of, positions, regular, step_of
 from bowen.data.clock import offset_by_light
 from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure, specific_humidity, vapor_pressure
 from bowen.data.longwave import cloud_fraction, longwave_from_sky
-from bowen.data.quality import check, check_daily, measured
+from bowen.data.quality import check, check_daily, check_warmth, measured
 from bowen.data.schema import FORCING, QC, WEATHER, describe
 from bowen.data.site import locate
 from bowen.data.sun import clear_sky
@@ -56,6 +56,7 @@ def build(
     of_file += _origin(series) if told is None else [*told]
     site, of_site = locate(found, given, path.name)
     dataset.attrs = {**site, "timestep_s": step, "source": source}
+    check_warmth(dataset, path.name)
     complete = (_complete_pressure, _complete_humidity, _complete_clock, _complete_longwave)
     notes = [note for fill_in in complete for note in fill_in(dataset)]
     dataset = _finished(dataset, path, [*of_file, *of_site, *notes])

@@ -12,7 +12,9 @@ from bowen.data.schema import SCHEMA, TARGETS, WEATHER
 _LONGEST_CALM = 86400.0  # s; nothing in the air stays the same, or on one line, for longer
 _STRAIGHT = 1e-5  # of the standard deviation, that a line may bend at a step
 _ROUNDING = 4.0 * np.finfo(np.float32).eps  # of the largest value, in files of single precision
+_MANY = 24  # values alike, between which others are missing
 _MAY_STAY = ("leaf_area_index",)  # given by the week or the month
+_NO_ZERO = {"net_radiation": 1.0, "latent_heat": 1.0, "sensible_heat": 1.0, "wind_speed": 2.0}  # d, at most
 
 
 def present(dataset: xr.Dataset) -> list[str]:
@@ -23,7 +25,7 @@ def present(dataset: xr.Dataset) -> list[str]:
 def still(dataset: xr.Dataset, name: str) -> np.ndarray:
     """Where a variable is constant or follows a straight line, flagged as measured, for longer than a day.
 
-    Zero, and saturated air, may last.
+    Zero, and saturated air, may last, but not zero net radiation, heat or wind.
 
     Args:
         dataset: A canonical dataset.
@@ -33,15 +35,29 @@ def still(dataset: xr.Dataset, name: str) -> np.ndarray:
         Rows of the first step of a stretch and the first after it. [1]
     """
     values = dataset[name].values
-    known = measured(dataset, name) & (values != 0.0) & ~((name == "relative_humidity") & (values >= 1.0))
+    known = measured(dataset, name) & ~((name == "relative_humidity") & (values >= 1.0))
+    known &= (values != 0.0) | (name in _NO_ZERO)
     if name in _MAY_STAY or not known.any():
         return np.empty((0, 2), int)
     tolerance = _STRAIGHT * np.nanstd(values) + _ROUNDING * np.nanmax(np.abs(values))
     straight = np.zeros(len(values), bool)
     bend = np.abs(values[2:] - 2.0 * values[1:-1] + values[:-2])
     straight[1:-1] = (bend <= tolerance) & known[2:] & known[1:-1] & known[:-2]
+    straight |= _constant(values, measured(dataset, name), known, tolerance)
     found = spells(straight) + np.array([-1, 1])  # with the steps the line ends at
-    return found[np.diff(found, axis=1)[:, 0] * step_of(dataset.time.values, "the record") > _LONGEST_CALM]
+    calm = [_LONGEST_CALM * (1.0 if values[a:b].any() else _NO_ZERO[name]) for a, b in found]
+    return found[np.diff(found, axis=1)[:, 0] * step_of(dataset.time.values, "the record") > calm]
+
+
+def _constant(values: np.ndarray, original: np.ndarray, known: np.ndarray, tolerance: float) -> np.ndarray:
+    """Within stretches of one value, though steps in between are missing or filled; without the two ends."""
+    place = np.flatnonzero(original)
+    within = np.zeros(len(values), bool)
+    alike = (np.abs(np.diff(values[place])) <= tolerance) & known[place][1:] & known[place][:-1]
+    for first, end in spells(alike):
+        if end - first >= _MANY:
+            within[place[first] + 1 : place[end]] = True
+    return within
 
 
 def stuck(dataset: xr.Dataset) -> list[dict[str, Any]]:

@@ -66,10 +66,11 @@ def _opened(path: Path) -> Iterator[xr.Dataset]:
     try:
         with path.open("rb") as handle:
             magic = handle.read(4)
-        if magic not in ENGINES:
-            raise DataError(f"{path.name}: is no NetCDF file. Get it again, or check which file was meant.")
-        with xr.open_dataset(path, engine=ENGINES[magic]) as file:
-            yield file
+            if magic not in ENGINES:
+                raise DataError(f"{path.name}: is no NetCDF file. Get it again, or check which file was meant.")
+            handle.seek(0)  # of a damaged file scipy would leave open what it opened itself
+            with xr.open_dataset(handle, engine=ENGINES[magic]) as file:
+                yield file
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such file. Check the path.") from problem
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as problem:

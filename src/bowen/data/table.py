@@ -124,7 +124,9 @@ def _stamps(frame: pd.DataFrame, stamped: tuple[str, ...], form: str, source: So
         and (quick := _whole_minutes(frame[stamped[0]].to_numpy())) is not None
     ):
         return pd.DatetimeIndex(quick)
-    joined = np.array([" ".join(map(str, parts)) for parts in zip(*(frame[name] for name in stamped), strict=True)])
+    joined = np.array(
+        [" ".join(map(str, parts)).strip() for parts in zip(*(frame[name] for name in stamped), strict=True)]
+    )
     parsed = pd.to_datetime(joined, format=form, errors="coerce")
     if (wrong := np.asarray(parsed.isna())).any():
         row = int(np.argmax(wrong))

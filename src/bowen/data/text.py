@@ -70,7 +70,7 @@ def read_header(source: Source) -> Header:
     if len(names) < 2 or not all(name.isprintable() for name in names):
         raise DataError(
             f"{source.name}: is empty or no CSV; the first line that is no comment has to name the columns, parted by "
-            "comma, semicolon or tab."
+            "comma, semicolon or tab. Check which file was meant, or get it again."
         )
     if len(set(names)) < len(names) and (twice := [name for name in names if name and names.count(name) > 1]):
         raise DataError(f"{source.name}: two columns are called {twice[0]}. Remove or rename one of them.")
@@ -97,12 +97,15 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
     with _reading(source) as handle:
         for _ in range(header.lines + units_lines):  # pandas would ask about each line whether to skip it
             handle.readline()
+        rows = handle.read()
+        _check_widths(rows, header, header.lines + units_lines + 1)
         frame = pd.read_csv(
-            handle,
+            io.BytesIO(rows),
             sep=header.separator,
             names=list(header.columns),
             usecols=sorted(wanted, key=header.columns.index),
             index_col=False,
+            skipinitialspace=True,
         )
     if frame.empty:
         raise DataError(f"{source.name}: holds a header and no rows. Get the file again.")
@@ -114,6 +117,29 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
         )
     read = {name: _numbers(frame, name, first_row, source) for name in numbers}
     return pd.DataFrame({**read, **{name: frame[name] for name in texts}})
+
+
+def _check_widths(rows: bytes, header: Header, first_row: int) -> None:
+    """Each row has a value for each column; pandas would fill up, or shift, the others."""
+    due, separator = len(header.columns), header.separator.encode()
+    lines = rows.splitlines()
+    for at, line in enumerate(lines):
+        if not line.strip():
+            continue
+        plain = b'"' not in line
+        found = (
+            line.count(separator) + 1 if plain else len(next(csv.reader([line.decode()], delimiter=separator.decode())))
+        )
+        if found == due or (found == due + 1 and line.rstrip(b" \r").endswith(separator)):
+            continue
+        if at == len(lines) - 1 and found < due:
+            raise DataError(
+                f"{header.source.name}: was cut in the middle of its last row, {at + first_row}. Get the file again."
+            )
+        raise DataError(
+            f"{header.source.name}: row {at + first_row} has {found} values where the header names {due} columns. "
+            "Correct that row or get the file again; numbers need a decimal point, not a comma."
+        )
 
 
 def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: Source) -> np.ndarray:
