@@ -18,6 +18,7 @@ import pandas as pd
 from bowen.errors import DataError
 
 _MISSING = -9990.0  # and below; files write -9999 with more or fewer digits
+_BEYOND = "beyond the last column"
 _SEPARATORS = (",", ";", "\t")
 
 
@@ -42,6 +43,7 @@ class Header:
     columns: tuple[str, ...]
     separator: str
     lines: int
+    spaced: bool  # whether a blank follows what parts them
 
 
 def read_header(source: Source) -> Header:
@@ -74,7 +76,7 @@ def read_header(source: Source) -> Header:
         )
     if len(set(names)) < len(names) and (twice := [name for name in names if name and names.count(name) > 1]):
         raise DataError(f"{source.name}: two columns are called {twice[0]}. Remove or rename one of them.")
-    return Header(source, names, separator, lines)
+    return Header(source, names, separator, lines, f"{separator} " in line)
 
 
 def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], units_lines: int = 0) -> pd.DataFrame:
@@ -92,25 +94,23 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
     Raises:
         DataError: The table has no rows, is damaged, was cut in its last row, or has text where a number is due.
     """
-    source, last = header.source, header.columns[-1]
+    source, last, first_row = header.source, header.columns[-1], header.lines + units_lines + 1
     wanted = {*numbers, *texts, last}
     with _reading(source) as handle:
-        for _ in range(header.lines + units_lines):  # pandas would ask about each line whether to skip it
+        for _ in range(first_row - 1):  # pandas would ask about each line whether to skip it
             handle.readline()
-        rows = handle.read()
-        _check_widths(rows, header, header.lines + units_lines + 1)
         frame = pd.read_csv(
-            io.BytesIO(rows),
+            cast(IO[bytes], _Led(header.separator.join(_quoted([*header.columns, _BEYOND])).encode() + b"\n", handle)),
             sep=header.separator,
-            names=list(header.columns),
-            usecols=sorted(wanted, key=header.columns.index),
+            usecols=[*sorted(wanted, key=header.columns.index), _BEYOND],  # the last only a row that is too long fills
             index_col=False,
-            skipinitialspace=True,
+            skipinitialspace=header.spaced,  # which takes as long as all the rest
         )
     if frame.empty:
         raise DataError(f"{source.name}: holds a header and no rows. Get the file again.")
-    first_row = header.lines + units_lines + 1
     ends = np.asarray(frame[last].isna())  # networks write -9999 and never nothing, so a blank end is a row cut short
+    if ends.any() or np.asarray(frame[_BEYOND].notna()).any():
+        _check_widths(header, first_row)
     if ends[-1] and not ends[:-1].any():
         raise DataError(
             f"{source.name}: was cut in the middle of its last row, {len(frame) + first_row - 1}. Get the file again."
@@ -119,10 +119,31 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
     return pd.DataFrame({**read, **{name: frame[name] for name in texts}})
 
 
-def _check_widths(rows: bytes, header: Header, first_row: int) -> None:
-    """Each row has a value for each column; pandas would fill up, or shift, the others."""
+class _Led:
+    """A stream with a line put before it."""
+
+    def __init__(self, line: bytes, stream: IO[bytes]):
+        self.line, self.stream = line, stream
+
+    def read(self, size: int = -1) -> bytes:
+        """The line first, then what the stream gives."""
+        line, self.line = self.line, b""
+        return line or self.stream.read(size)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self.line
+        yield from self.stream
+
+
+def _quoted(names: Sequence[str]) -> list[str]:
+    return ['"' + name.replace('"', '""') + '"' for name in names]
+
+
+def _check_widths(header: Header, first_row: int) -> None:
+    """Each row has a value for each column; pandas would fill up, or cut, the others."""
     due, separator = len(header.columns), header.separator.encode()
-    lines = rows.splitlines()
+    with _reading(header.source) as handle:
+        lines = handle.read().splitlines()[first_row - 1 :]
     for at, line in enumerate(lines):
         if not line.strip():
             continue
