@@ -8,6 +8,7 @@ from bowen.data.sun import sun_height
 _SOLAR, _THROUGH_AIR = 1361.0, 0.75  # W m-2; the share of FAO 56 at sea level
 _SIGMA = 5.67e-8  # W m-2 K-4
 _BRIGHTEST = 0.995  # quantile; clouds that reflect make a few steps brighter than a clear sky
+_EVERY = 3  # steps; the others would say the same
 _HIGH_SUN = 300.0  # W m-2; below, mountains and haze take what they like
 _DAYS_TO_JUDGE = 15
 
@@ -21,11 +22,12 @@ def clear_sky_share(dataset: xr.Dataset) -> float | None:
     Returns:
         Share, about 1; None where there is too little of a record, or of sun, to tell. [1]
     """
-    light, step = dataset.shortwave_down.values, dataset.attrs["timestep_s"]
+    step = dataset.attrs["timestep_s"]
+    light, stamps = dataset.shortwave_down.values[::_EVERY], dataset.time.values[::_EVERY]
     known = np.isfinite(light)
-    if known.sum() * step < _DAYS_TO_JUDGE * 86400:
+    if known.sum() * step * _EVERY < _DAYS_TO_JUDGE * 86400:
         return None
-    height = sun_height(dataset.time.values + np.timedelta64(round(step / 2), "s"), dataset.attrs, _clock(dataset))
+    height = sun_height(stamps + np.timedelta64(round(step / 2), "s"), dataset.attrs, _clock(dataset))
     clear = np.quantile(_SOLAR * _THROUGH_AIR * np.maximum(height[known], 0.0), _BRIGHTEST)
     return float(np.quantile(light[known], _BRIGHTEST) / clear) if clear > _HIGH_SUN else None
 

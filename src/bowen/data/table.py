@@ -197,7 +197,7 @@ def _flags(stem: str, column: str, table: Format, frame: pd.DataFrame) -> np.nda
     if "*" in meanings or flags not in frame:
         return given
     delivered = frame[flags].fillna(QC.FILLED_POOR).to_numpy()
-    for code in np.unique(delivered):
+    for code in pd.unique(delivered):
         given[delivered == code] = meanings.get(f"{code:g}", _own(code))
     return given
 
