@@ -158,7 +158,8 @@ def substep(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
     """One backward-Euler step: surface balance, soil heat, snow, root zone, groundwater; nothing is clipped."""
-    at = exposure(step, parameters, state, forcing, dt)
+    # A barrier, so that what is compiled behind it is the same to the bit whether parameters are constant or not.
+    at = jax.lax.optimization_barrier(exposure(step, parameters, state, forcing, dt))
     offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, parameters.thermal_conductivity, dt)
     upper = soil.layer_conductances(parameters.thermal_conductivity)[0]
     storage = (parameters.heat_capacity * LAYER_THICKNESS[0] + parameters.vegetation_heat_capacity) / dt
