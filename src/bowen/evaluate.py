@@ -13,13 +13,13 @@ import pandas as pd
 import xarray as xr
 
 from bowen.data.quality import measured
+from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
 from bowen.errors import DataError, RunError
 from bowen.files import replacing
 
 COLUMNS = ("tower", "model", "split", "variable", "resolution", "metric", "value")
 METRICS = ("nse", "kge", "rmse", "bias", "bias_percent", "correlation", "n")
-TARGETS = ("latent_heat", "sensible_heat")
 FRACTION = "parameter_observed_fraction"  # of the turbulent fluxes, where a model has learned it
 STORES = ("snow_water", "root_water", "groundwater")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")

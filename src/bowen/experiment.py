@@ -18,10 +18,7 @@ from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
 from bowen.hybrid import Hybrid, Network
-from bowen.land import (
-    AbstractLand,
-    initial_state,
-)
+from bowen.land import AbstractLand, initial_state
 from bowen.quantities import Role, learnable, ready_to_learn
 from bowen.series import Scaler, Series, radiation_name, to_dataset
 from bowen.solve import roll, spin_up

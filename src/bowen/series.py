@@ -12,6 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from bowen.constants import LAYER_DEPTH, MELTING_POINT
+from bowen.data import TURBULENT as TARGETS
 from bowen.data import measured
 from bowen.errors import DataError, ModelError
 from bowen.land import AbstractLand, Record
@@ -19,7 +20,6 @@ from bowen.quantities import declared, shift
 from bowen.solve import Inputs
 from bowen.variables import Forcing
 
-TARGETS = ("latent_heat", "sensible_heat")
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
 MEMORY_DAYS = (1.0, 10.0, 30.0)  # half lives of the running means a network sees, for the seasons it cannot remember
 # Center and spread of site attributes over the towers of FLUXNET2015; one tower has no spread of its own.

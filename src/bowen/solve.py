@@ -34,8 +34,8 @@ class Inputs(eqx.Module):
 
 
 def everything(record: Record) -> Record:
-    """Keep all a model tells."""
-    return record
+    """Keep all a model tells of the land; what its network knew is for the gradient alone."""
+    return record._replace(known=None)
 
 
 def roll(

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from bowen.classes import parameters_for
-from bowen.constants import MELTING_POINT
+from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.land import AbstractLand, ImplicitStep, Record, initial_state
 from bowen.quantities import Scalar, shift
@@ -57,7 +57,7 @@ def weather(days: int, seed: int) -> xr.Dataset:
     vapor = saturation_vapor_pressure(kelvin - dew_depression)
     saturated = saturation_vapor_pressure(kelvin)
     wet = (front > 1.0) & (random.random(len(time)) < 0.3)
-    longwave = (0.65 + 0.22 * cloud + 0.006 * np.sqrt(vapor)) * 5.67e-8 * kelvin**4
+    longwave = (0.65 + 0.22 * cloud + 0.006 * np.sqrt(vapor)) * STEFAN_BOLTZMANN * kelvin**4
     columns = {
         "shortwave_down": sun,
         "longwave_down": longwave,

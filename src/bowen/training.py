@@ -53,8 +53,7 @@ class Row(NamedTuple):
 def predict(model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int) -> tuple[Any, Any]:
     """Run all windows side by side; returns what each carries after every day, and predictions with offsets.
 
-    The gradient runs each day again, from what was carried into it: its memory grows with the number of windows and
-    days, not of steps.
+    The gradient runs each day again, from what was carried into it, in the place of keeping what each step computed.
     """
 
     def select(record: Record):

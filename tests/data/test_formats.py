@@ -165,7 +165,9 @@ def archive(tmp_path):
         ("XX-Syn", 6, "GRP_VAR_INFO", "VAR_INFO_HEIGHT", "33"),
         ("XX-Syn", 7, "GRP_VAR_INFO", "VAR_INFO_VARNAME", "TS_1_1_1"),
         ("XX-Syn", 7, "GRP_VAR_INFO", "VAR_INFO_HEIGHT", "-0.05"),
-        ("YY-Oth", 8, "GRP_IGBP", "IGBP", "ENF"),
+        ("XX-Syn", 8, "GRP_SITE_DESC", "SITE_DESC", 'A tower,\nin two lines, and\n\n"quoted"'),
+        ("YY-Oth", 9, "GRP_IGBP", "IGBP", "ENF"),
+        ("YY-Oth", 10, "GRP_HEADER", "SITE_NAME", ""),
     ]
     bif = pd.DataFrame(rows, columns=["SITE_ID", "GROUP_ID", "VARIABLE_GROUP", "VARIABLE", "DATAVALUE"])
     folder = tmp_path / "unpacked"

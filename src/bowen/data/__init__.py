@@ -35,6 +35,7 @@ from bowen.data.schema import QC as QC
 from bowen.data.schema import RADIATION as RADIATION
 from bowen.data.schema import SCHEMA as SCHEMA
 from bowen.data.schema import TARGETS as TARGETS
+from bowen.data.schema import TURBULENT as TURBULENT
 from bowen.data.schema import WEATHER as WEATHER
 from bowen.data.schema import Variable as Variable
 from bowen.data.schema import attributes as attributes

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bowen.data.text import Source, read_columns, read_header
+from bowen.data.text import Source, opened
 from bowen.errors import DataError
 
 COLUMNS = ("SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE")
@@ -55,9 +55,8 @@ def _table(source: Source) -> pd.DataFrame:
     if source.name.lower().endswith(".xlsx"):
         table = _sheet(source)
     else:
-        header = read_header(source)
-        present = [name for name in COLUMNS if name in header.columns]
-        table = read_columns(header, [], present)
+        with opened(source) as handle:  # its free texts have line breaks and blanks, which in a record would be damage
+            table = pd.read_csv(handle, usecols=lambda name: name in COLUMNS, dtype=str, encoding_errors="replace")
     if missing := [name for name in COLUMNS if name not in table]:
         raise DataError(f"{source.name}: is no BIF file: it has no column {missing[0]}. Leave it out, or get it again.")
     return table.dropna(subset=list(COLUMNS)).astype(str)

@@ -4,10 +4,9 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.quality import measured
-from bowen.data.schema import QC
+from bowen.data.schema import QC, TURBULENT
 from bowen.errors import DataError
 
-TURBULENT = ("latent_heat", "sensible_heat")
 _HOURS = ((22.0, 26.5), (10.0, 14.5))  # of the day, the ends in: night and noon, when little heat is stored
 _DAYS_AROUND, _FEWEST = 15, 5
 _YEAR = 365  # d

@@ -12,13 +12,12 @@ from bowen.data.closure import energy_closure
 from bowen.data.gaps import fill_forcing
 from bowen.data.plausibility import doubts_of_values, values_verdict
 from bowen.data.quality import check, measured
-from bowen.data.schema import QC, SCHEMA
+from bowen.data.schema import QC, SCHEMA, TURBULENT
 from bowen.data.sensors import present, sensors_verdict, stuck
 from bowen.data.water import annual, water_balance
 from bowen.errors import DataError
 
 _DOUBTFUL_LAG = 20.0  # min
-_TRAINED = ("latent_heat", "sensible_heat")
 
 
 def summary(dataset: xr.Dataset) -> dict[str, Any]:
@@ -88,10 +87,10 @@ def usable(dataset: xr.Dataset) -> dict[str, str | None]:
     except DataError as problem:
         return {"drive": str(problem), "train": str(problem)}
     try:
-        check(filled, need=_TRAINED)
+        check(filled, need=TURBULENT)
     except DataError as problem:
         return {"drive": None, "train": str(problem)}
-    if guessed := [name for name in _TRAINED if not measured(dataset, name).any()]:
+    if guessed := [name for name in TURBULENT if not measured(dataset, name).any()]:
         where = dataset.attrs.get("site", "the record")
         reason = (
             f"{where}: no step of {guessed[0]} was measured, and only measured steps train a model. Check its flags."
@@ -152,7 +151,7 @@ def _verdict(about: str, wrong: bool | None, sentence: str, mark: str = "doubt")
 
 
 def _training(dataset: xr.Dataset) -> str:
-    latent, sensible = (int(measured(dataset, name).sum()) for name in _TRAINED)
+    latent, sensible = (int(measured(dataset, name).sum()) for name in TURBULENT)
     return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.quality import measured
+from bowen.data.schema import TURBULENT
 from bowen.data.sky import black_body_share, clear_sky_share, nightly_light
 from bowen.data.sun import clear_sky
 
@@ -137,7 +138,7 @@ def _net_radiation(dataset: xr.Dataset) -> Iterator[str]:
 
 
 def _fluxes(dataset: xr.Dataset) -> Iterator[str]:
-    names = ("latent_heat", "sensible_heat")
+    names = TURBULENT
     if any(name not in dataset for name in names):
         return
     latent, sensible = (dataset[name].values for name in names)

@@ -228,6 +228,7 @@ _SIMULATED = (
 SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_DAILY, *_SIMULATED)}
 WEATHER = tuple(variable.name for variable in _WEATHER)
 TARGETS = tuple(variable.name for variable in _TARGETS)
+TURBULENT = ("latent_heat", "sensible_heat")  # what models are trained on and scored by
 FORCING = (  # what no record can do without, besides one of RADIATION
     "shortwave_down",
     "air_temperature",

@@ -144,7 +144,7 @@ def _call(what: str, function: Callable[..., Any], *arguments: Any, **options: A
         asyncio.set_event_loop(loop)
         try:
             got["result"] = function(*arguments, **options)
-        except Exception as problem:
+        except Exception as problem:  # whatever it is, it is raised again in the caller's thread
             got["problem"] = problem
         finally:
             loop.close()

@@ -3,10 +3,10 @@
 import numpy as np
 import xarray as xr
 
+from bowen.constants import STEFAN_BOLTZMANN
 from bowen.data.sun import sun_height
 
 _SOLAR, _THROUGH_AIR = 1361.0, 0.75  # W m-2; the share of FAO 56 at sea level
-_SIGMA = 5.67e-8  # W m-2 K-4
 _BRIGHTEST = 0.995  # quantile; clouds that reflect make a few steps brighter than a clear sky
 _EVERY = 3  # steps; the others would say the same
 _HIGH_SUN = 300.0  # W m-2; below, mountains and haze take what they like
@@ -51,7 +51,7 @@ def black_body_share(dataset: xr.Dataset) -> float | None:
     """
     if "longwave_down" not in dataset:
         return None
-    share = dataset.longwave_down.values / (_SIGMA * dataset.air_temperature.values**4)
+    share = dataset.longwave_down.values / (STEFAN_BOLTZMANN * dataset.air_temperature.values**4)
     return float(np.nanmedian(share)) if np.isfinite(share).any() else None
 
 

@@ -59,7 +59,7 @@ def read_header(source: Source) -> Header:
         DataError: There is no such file, it is damaged, or it begins with something else than names.
     """
     lines = 0
-    with _reading(source) as handle:
+    with opened(source) as handle:
         for raw in handle:
             lines += 1
             line = _decoded(raw, source).strip()
@@ -96,7 +96,7 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
     """
     source, last, first_row = header.source, header.columns[-1], header.lines + units_lines + 1
     wanted = {*numbers, *texts, last}
-    with _reading(source) as handle:
+    with opened(source) as handle:
         for _ in range(first_row - 1):  # pandas would ask about each line whether to skip it
             handle.readline()
         frame = pd.read_csv(
@@ -142,7 +142,7 @@ def _quoted(names: Sequence[str]) -> list[str]:
 def _check_widths(header: Header, first_row: int) -> None:
     """Each row has a value for each column; pandas would fill up, or cut, the others."""
     due, separator = len(header.columns), header.separator.encode()
-    with _reading(header.source) as handle:
+    with opened(header.source) as handle:
         lines = handle.read().splitlines()[first_row - 1 :]
     for at, line in enumerate(lines):
         if not line.strip():
@@ -193,8 +193,12 @@ def _decoded(raw: bytes, source: Source) -> str:
 
 
 @contextlib.contextmanager
-def _reading(source: Source) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked; whatever a damaged file makes the libraries raise becomes one sentence."""
+def opened(source: Source) -> Iterator[IO[bytes]]:
+    """The file's bytes, unpacked; whatever a damaged file makes the libraries raise becomes one sentence.
+
+    Raises:
+        DataError: There is no such file, or it is damaged.
+    """
     try:
         with source.path.open("rb") as raw, _unpacked(raw, source) as handle:
             yield handle

@@ -1,5 +1,7 @@
 """Pictures of a record before any model: where its values come from, its days, its energy and its water."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -64,7 +66,7 @@ class Days:
         count = known.sum(axis=2)
         return np.where(count, np.where(known, cut, 0.0).sum(axis=2) / np.maximum(count, 1), np.nan)
 
-    def show(self, panel: Axes, picture: np.ndarray, height: float, **scale: object) -> None:
+    def show(self, panel: Axes, picture: np.ndarray, height: float, **scale: Any) -> None:
         """Lay a picture of rows by columns over the time axis."""
         panel.axvspan(*date2num(self.times[[0, -1]].to_numpy()), color=theme.color("rule"), linewidth=0, zorder=0)
         panel.imshow(
@@ -73,7 +75,7 @@ class Days:
             aspect="auto",
             origin="lower",
             interpolation="none",
-            **scale,  # type: ignore[arg-type]
+            **scale,
         )
         panel.grid(visible=False)
         theme.date_axis(panel, self.times)
