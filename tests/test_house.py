@@ -31,9 +31,12 @@ MODEL_WING = (
     "constants",
     "hybrid",
     "land",
+    "lstm",
     "physics",
     "quantities",
+    "regional",
     "solve",
+    "step",
     "variables",
 )
 MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "the rest": 2500}  # lines without docstrings

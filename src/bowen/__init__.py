@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from bowen.evaluate import score as score
     from bowen.hybrid import Hybrid as Hybrid
     from bowen.hybrid import Network as Network
-    from bowen.land import ImplicitStep as ImplicitStep
     from bowen.land import Process as Process
     from bowen.report import write_report as write_report
     from bowen.series import Scaler as Scaler
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from bowen.series import to_dataset as to_dataset
     from bowen.solve import simulate as simulate
     from bowen.solve import spin_up as spin_up
+    from bowen.step import ImplicitStep as ImplicitStep
     from bowen.training import train as train
     from bowen.variables import Forcing as Forcing
     from bowen.variables import Parameters as Parameters
@@ -42,9 +42,10 @@ _HOME = {
         "bowen.data": ("read", "read_plumber2", "read_table"),
         "bowen.evaluate": ("score",),
         "bowen.hybrid": ("Hybrid", "Network"),
-        "bowen.land": ("ImplicitStep", "Process"),
+        "bowen.land": ("Process",),
         "bowen.report": ("write_report",),
         "bowen.series": ("Scaler", "Series", "to_dataset"),
+        "bowen.step": ("ImplicitStep",),
         "bowen.solve": ("simulate", "spin_up"),
         "bowen.training": ("train",),
         "bowen.variables": ("Forcing", "Parameters", "State"),

@@ -13,10 +13,10 @@ from jax.flatten_util import ravel_pytree
 
 from bowen.budgets import booked
 from bowen.constants import FUSION, MELTING_POINT
-from bowen.land import AbstractStep, ImplicitStep, exposure, surface_fluxes, told
 from bowen.physics import soil, water
 from bowen.physics.snow import degree_melt
 from bowen.quantities import Scalar
+from bowen.step import AbstractStep, ImplicitStep, exposure, surface_fluxes, told
 from bowen.variables import Fluxes, Forcing, Parameters, State
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt

@@ -10,8 +10,9 @@ from bowen.adaptive import AdaptiveStep
 from bowen.classes import parameters_for
 from bowen.config import Config
 from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
-from bowen.land import AbstractLand, AbstractStep, ImplicitStep, Process, balanced_radiation, prescribed_radiation
+from bowen.land import AbstractLand, Process
 from bowen.series import TARGETS, Scaler
+from bowen.step import AbstractStep, ImplicitStep, balanced_radiation, prescribed_radiation
 from bowen.variables import Parameters
 
 FEEDBACK = {"none": None, "fed": fed, "stopped": stopped}

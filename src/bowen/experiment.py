@@ -13,18 +13,17 @@ import xarray as xr
 
 from bowen import config as configs
 from bowen import data, runs
-from bowen.assembly import base_parameters, build, static_of
+from bowen.assembly import base_parameters, build
 from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
-from bowen.hybrid import Hybrid, Network
-from bowen.land import AbstractLand, initial_state
-from bowen.quantities import Role, learnable, ready_to_learn
+from bowen.land import AbstractLand, Site, initial_state
+from bowen.quantities import Role, learnable
 from bowen.series import Scaler, Series, radiation_name, to_dataset
 from bowen.solve import roll, spin_up
-from bowen.training import Progress, Row, begin, train
+from bowen.streams import Streams, Tower
+from bowen.training import Progress, Row, outline, train
 from bowen.variables import Parameters
-from bowen.windows import lay_out
 
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
@@ -124,14 +123,17 @@ def train_run(
         DataError: The record cannot be used.
     """
     set_up(config)
+    settings = config.training
     dataset = read_tower(config) if dataset is None else dataset
     chosen = split(config, dataset)
     prescribed = config.tower.radiation == "prescribed"
-    scaler = Scaler.fit(dataset, chosen == "train", prescribed)
-    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=config.training.weights == "uncertainty")
+    scaler = Scaler.fit([(dataset, chosen == "train")], [radiation_name(prescribed)])
+    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=settings.weights == "uncertainty")
     base = base_parameters(config, dataset.attrs)
     model = build(config, scaler, base)
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
+    tower = Tower(dataset.attrs["site"], series, Site(base), state, chosen)
+    streams = Streams([tower], columns=settings.columns, window=settings.window_days, seed=settings.seed)
     meta = {
         "fingerprint": data.fingerprint(dataset),
         "site": {name: dataset.attrs[name] for name in SITE},
@@ -143,9 +145,7 @@ def train_run(
         runs.write_meta(folder, configs.dumps(config), meta)
     checkpoint, progress, history = folder / "checkpoint.npz", None, ()
     if checkpoint.exists():
-        layout = lay_out(series, config.training)
-        like = eqx.filter_eval_shape(begin, model, state, series, layout, config.training)
-        progress, rows = runs.load_arrays(checkpoint, like)
+        progress, rows = runs.load_arrays(checkpoint, outline(model, streams, settings))
         history = tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
 
     def publish(progress: Progress, history: tuple[Row, ...]) -> None:
@@ -158,8 +158,7 @@ def train_run(
         watch(config, history)
 
     watch(config, history)
-    settings = config.training
-    progress, history = train(model, series, chosen, state, settings, progress=progress, history=history, watch=keep)
+    progress, history = train(model, streams, settings, progress=progress, history=history, watch=keep)
     publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
     return Run(config, scaler, progress.best, meta, folder)
 
@@ -218,9 +217,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
     model, prescribed = run.model, run.config.tower.radiation == "prescribed"
     series = Series.of(dataset, run.scaler, prescribed=prescribed)
     base = base_parameters(run.config, dataset.attrs)
-    if not isinstance(model, Network):
-        names = (*static_of(run.config), *(model.dynamic if isinstance(model, Hybrid) else ()))
-        model = eqx.tree_at(lambda m: m.base, model, ready_to_learn(base, names))
+    model = model.at(Site(base))
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
     carry = spin_up(model, state, series.inputs.window(0, year), max(1, run.config.training.spin_up_years))

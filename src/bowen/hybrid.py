@@ -9,10 +9,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
-from bowen.land import AbstractLand, AbstractStep, ImplicitStep, Record
+from bowen.land import AbstractLand, Record, settled
 from bowen.lstm import Cell
 from bowen.physics.radiation import snow_masking
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
+from bowen.step import AbstractStep, ImplicitStep
 from bowen.variables import Forcing, Parameters, State
 
 STATE_FEATURES = 6
@@ -55,6 +56,7 @@ class Hybrid(AbstractLand):
     base: Parameters
     offsets: dict[str, Scalar]
     step: AbstractStep
+    regional: Any | None
     dynamic: tuple[str, ...] = eqx.field(static=True)
     feedback: Callable | None = eqx.field(static=True)
 
@@ -69,6 +71,7 @@ class Hybrid(AbstractLand):
         static: tuple[str, ...] = (),
         feedback: Callable | None = fed,
         step: AbstractStep | None = None,
+        regional: Any | None = None,
     ):
         """Set the head to zero, so that the parameters begin at those of `base`.
 
@@ -86,7 +89,13 @@ class Hybrid(AbstractLand):
         self.base = ready_to_learn(base, (*dynamic, *static))
         self.offsets = {name: jnp.zeros_like(getattr(base, name)) for name in static}
         self.step = ImplicitStep() if step is None else step
-        self.dynamic, self.feedback = tuple(dynamic), feedback
+        self.dynamic, self.feedback, self.regional = tuple(dynamic), feedback, regional
+
+    def at(self, site):
+        return settled(self, site, (*self.dynamic, *self.offsets))
+
+    def particulars(self):
+        return self.base, self.offsets
 
     def start(self, state):
         return self.cell.at_rest(), state

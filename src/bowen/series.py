@@ -1,7 +1,7 @@
 """The door between the wings: a Dataset becomes the arrays a model runs on, and what a model tells a Dataset again."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -12,8 +12,8 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from bowen.constants import LAYER_DEPTH, MELTING_POINT
+from bowen.data import RADIATION, measured
 from bowen.data import TURBULENT as TARGETS
-from bowen.data import measured
 from bowen.errors import DataError, ModelError
 from bowen.land import AbstractLand, Record
 from bowen.quantities import declared, shift
@@ -31,19 +31,19 @@ def radiation_name(prescribed: bool) -> str:
     return "net_radiation" if prescribed else "longwave_down"
 
 
-def features(dataset: xr.Dataset, prescribed: bool) -> dict[str, np.ndarray]:
+def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndarray]:
     """What a network sees of the weather and the site: nothing knows the hour or the day of the year.
 
     Args:
         dataset: Canonical dataset with forcing without gaps. [1]
-        prescribed: Whether net radiation drives the model in the place of longwave. [1]
+        radiation: What it sees of radiation besides shortwave: "longwave_down", "net_radiation", or both. [1]
     """
-    frame = dataset[[*FORCING, "vapor_pressure_deficit", radiation_name(prescribed)]].to_dataframe()
+    frame = dataset[[*FORCING, "vapor_pressure_deficit", *radiation]].to_dataframe()
     dryness, light = frame["vapor_pressure_deficit"].clip(lower=0.0), frame["shortwave_down"].clip(lower=0.0)
     now = {
         "shortwave_down": light,
         "light_saturation": light / (light + 200.0),
-        radiation_name(prescribed): frame[radiation_name(prescribed)],
+        **{name: frame[name] for name in radiation},
         "air_temperature": frame["air_temperature"],
         "vapor_pressure_deficit": dryness,
         "dryness_root": np.sqrt(dryness),
@@ -71,23 +71,36 @@ class Scaler:
     spread: Mapping[str, float]
 
     @classmethod
-    def fit(cls, dataset: xr.Dataset, train: np.ndarray, prescribed: bool) -> "Scaler":
-        """Fit to the steps where `train` is true; targets only where they were measured.
+    def fit(cls, records: Sequence[tuple[xr.Dataset, np.ndarray]], radiation: Sequence[str]) -> "Scaler":
+        """Fit to the features that all records have; each record counts the same, however long it is.
+
+        Args:
+            records: Of each a canonical dataset, and whether a step is for training; targets count where measured. [1]
+            radiation: See `features`. [1]
 
         Raises:
-            DataError: A target has fewer than 48 measured training steps.
+            DataError: A target has fewer than 48 measured training steps in a record.
         """
-        columns = {name: values[train] for name, values in features(dataset, prescribed).items()}
-        for name in TARGETS:
-            columns[name] = dataset[name].values[train & measured(dataset, name)]
-            if len(columns[name]) < 48:
-                raise DataError(
-                    f"{dataset.attrs.get('site')}: only {len(columns[name])} measured steps of {name} to train on.\n"
-                    "  to go on: choose another split, or run `bowen inspect` to see what was measured when."
-                )
-        mean = {name: float(values.mean()) if name not in ATTRIBUTES else 0.0 for name, values in columns.items()}
-        spread = {name: float(values.std()) if name not in ATTRIBUTES else 1.0 for name, values in columns.items()}
-        return cls(mean, {name: value if value > 1e-8 else 1.0 for name, value in spread.items()})
+        tables = []
+        for dataset, train in records:
+            columns = {name: values[train] for name, values in features(dataset, radiation).items()}
+            for name in TARGETS:
+                columns[name] = dataset[name].values[train & measured(dataset, name)]
+                if len(columns[name]) < 48:
+                    raise DataError(
+                        f"{dataset.attrs.get('site')}: only {len(columns[name])} measured steps of {name} to train "
+                        "on.\n  to go on: choose another split, or run `bowen inspect` to see what was measured when."
+                    )
+            tables.append(columns)
+        mean, spread = {}, {}
+        for name in tables[0]:
+            if name in ATTRIBUTES:
+                mean[name], spread[name] = 0.0, 1.0
+            elif all(name in table for table in tables):
+                mean[name] = float(np.mean([table[name].mean() for table in tables]))
+                deviation = float(np.sqrt(np.mean([((table[name] - mean[name]) ** 2).mean() for table in tables])))
+                spread[name] = deviation if deviation > 1e-8 else 1.0
+        return cls(mean, spread)
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -149,7 +162,8 @@ class Series(eqx.Module):
 
         weather = {name: array(dataset[name].values) for name in FORCING}
         forcing = Forcing(**weather, radiation=array(dataset[radiation_name(prescribed)].values))
-        inputs = Inputs(forcing, array(scaler.apply(features(dataset, prescribed))), array(dataset.attrs["timestep_s"]))
+        shown = features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
+        inputs = Inputs(forcing, array(scaler.apply(shown)), array(dataset.attrs["timestep_s"]))
         none = np.full(dataset.sizes["time"], np.nan)
         seen = [measured(dataset, name) if name in dataset else np.isfinite(none) for name in TARGETS]
         values = [

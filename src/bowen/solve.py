@@ -1,5 +1,6 @@
 """Models in time: the scan over a series, and spin-up."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bowen.land import AbstractLand, Record
+from bowen.land import AbstractLand, Record, Site
 from bowen.quantities import Scalar, quantity
 from bowen.variables import Forcing, State
 
@@ -75,36 +76,40 @@ def roll(
     return carry, jax.tree.map(lambda x: x.reshape(count * segment, *x.shape[2:]), kept)
 
 
-def roll_columns(model: AbstractLand, carry: Any, inputs: Inputs, select: Callable[[Record], Any]) -> tuple[Any, Any]:
+def roll_columns(
+    model: AbstractLand, carry: Any, inputs: Inputs, select: Callable[[Record], Any], sites: Site | None = None
+) -> tuple[Any, Any]:
     """Advance many columns side by side: what is carried leads with columns, series with time and then columns.
 
     The gradient of a network's weights is one product over all steps and columns after the last step of the backward
     pass, in the place of a small one at each step: a nudge of the gates, which is zero, has the gates' cotangent.
 
     Args:
-        model: Any land model, the same for all columns. [1]
+        model: Any land model, the same for all columns but for what it makes of their sites. [1]
         carry: What each column carries. [1]
         inputs: Series, time leading, columns second. [1]
         select: Which part of the records to keep. [1]
+        sites: Of each column; None leaves all where the model is. [1]
 
     Returns:
         What each column carries in the end, and the selected records, time leading, columns second.
     """
     arrays, rest = eqx.partition(model, eqx.is_inexact_array)
 
-    def run(weight, arrays, carry, inputs, nudges):
+    def run(weight, arrays, particulars, carry, inputs, nudges):
         network = eqx.combine(arrays, rest)
 
-        def one(carry, now):
+        def one(particulars, carry, now):
             forcing, features, nudge = now
-            nudged = network
+            here = eqx.tree_at(lambda m: m.particulars(), network, particulars)
             if weight is not None:
                 parts = (weight, network.memory().bias + nudge)
-                nudged = eqx.tree_at(lambda m: (m.memory().weight, m.memory().bias), network, parts)
-            carry, record = nudged.advance(carry, forcing, features, inputs.dt)
+                here = eqx.tree_at(lambda m: (m.memory().weight, m.memory().bias), here, parts)
+            carry, record = here.advance(carry, forcing, features, inputs.dt)
             return carry, (select(record), record.known)
 
-        carry, (kept, known) = jax.lax.scan(jax.vmap(one), carry, (inputs.forcing, inputs.features, nudges))
+        columns = functools.partial(jax.vmap(one, in_axes=(None if sites is None else 0, 0, 0)), particulars)
+        carry, (kept, known) = jax.lax.scan(columns, carry, (inputs.forcing, inputs.features, nudges))
         return (carry, kept), known
 
     @jax.custom_vjp
@@ -121,10 +126,12 @@ def roll_columns(model: AbstractLand, carry: Any, inputs: Inputs, select: Callab
         return jnp.einsum("...g,...k->gk", others[-1], known), *others
 
     deferred.defvjp(forward, backward)
+    particulars = model.particulars() if sites is None else jax.vmap(lambda site: model.at(site).particulars())(sites)
     cell, place = model.memory(), inputs.features.shape[:2]
     if cell is None:
-        return run(None, arrays, carry, inputs, jnp.zeros(place))[0]
-    return deferred(cell.weight, arrays, carry, inputs, jnp.zeros((*place, *cell.bias.shape), cell.bias.dtype))
+        return run(None, arrays, particulars, carry, inputs, jnp.zeros(place))[0]
+    nudges = jnp.zeros((*place, *cell.bias.shape), cell.bias.dtype)
+    return deferred(cell.weight, arrays, particulars, carry, inputs, nudges)
 
 
 @eqx.filter_jit

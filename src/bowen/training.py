@@ -1,7 +1,7 @@
-"""Training: one gradient from the measured fluxes through the physics into the network, over many windows at once.
+"""Training: one gradient from the measured fluxes through the physics and the solver into the network.
 
-A record is cut into windows that run side by side. Each begins some days early, from the state that the window before
-it has just reached: states are carried, with the weights of one update ago, and never reset to a guess.
+Many windows run side by side, of one tower or of many, and each begins with what the window before it has carried
+there at the last update: states are handed on, never reset to a guess.
 """
 
 import functools
@@ -18,21 +18,22 @@ from jaxtyping import Array
 
 from bowen.config import Training
 from bowen.errors import ModelError
-from bowen.land import AbstractLand, Record
-from bowen.series import Series
+from bowen.land import AbstractLand, Record, Site
 from bowen.solve import Inputs, roll_columns
-from bowen.variables import State
-from bowen.windows import Layout, Windows, cut, lay_out
+from bowen.streams import Batch, Streams
 
 LEAST_GAIN = 1e-4  # of the efficiency; less does not make training wait any longer
+WORST = -1.0  # efficiency of a tower; what is below says no more
 
 
 class Progress(NamedTuple):
     """All that training carries from update to update: what a checkpoint holds."""
 
     model: AbstractLand
+    average: AbstractLand  # of the models of the last updates
     optimizer: Any
-    bank: Any  # what the model carries at the start of each window
+    carry: Any  # of each column
+    tally: Array  # of each column and target: validation errors, squared and weighted, and the weights
     best: AbstractLand
     best_score: Array
     waited: Array  # validations without gain
@@ -44,13 +45,15 @@ class Row(NamedTuple):
 
     step: int
     loss: float
-    validation: float  # mean Nash-Sutcliffe efficiency over the targets
-    validation_latent_heat: float
+    validation: float  # mean Nash-Sutcliffe efficiency over towers and targets
+    validation_latent_heat: float  # median over the towers
     validation_sensible_heat: float
     seconds: float
 
 
-def predict(model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int) -> tuple[Any, Any]:
+def predict(
+    model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int, sites: Site | None = None
+) -> tuple[Any, Any]:
     """Run all windows side by side; returns what each carries after every day, and predictions with offsets.
 
     The gradient runs each day again, from what was carried into it, in the place of keeping what each step computed.
@@ -63,7 +66,7 @@ def predict(model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int) 
     @functools.partial(jax.checkpoint, prevent_cse=False)
     def day(carry, part):
         forcing, features = part
-        carry, kept = roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select)
+        carry, kept = roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select, sites)
         return carry, (carry, kept)
 
     series = (inputs.forcing, inputs.features)
@@ -72,49 +75,14 @@ def predict(model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int) 
     return carries, jax.tree.map(lambda x: x.reshape(x.shape[0] * steps_per_day, *x.shape[2:]), kept)
 
 
-def hand_on(carries: Any, layout: Layout) -> Any:
-    """What each window begins with next: what the one before it carried there, the first what ends the cycled year."""
-    window = min(layout.year // layout.length, layout.count - 1)
-    day = layout.year - window * layout.length
-
-    def next_start(x):
-        first = x[day - 1, window] if day else x[layout.length - 1, window - 1]
-        return jnp.concatenate([first[None], x[layout.length - 1, :-1]])
-
-    return jax.tree.map(next_start, carries)
-
-
-def first_bank(model: AbstractLand, state: State, series: Series, layout: Layout, cycles: int) -> Any:
-    """What each window begins with before training: spin up over the first year, then run through the record."""
-    single, steps = series.inputs.each(lambda x: x[:, None]), layout.steps_per_day
-
-    @eqx.filter_jit
-    def day(model, carry, number):
-        carries, _ = predict(model, carry, single.window(number * steps, steps), steps)
-        return jax.tree.map(lambda x: x[0], carries)
-
-    def through(carry, days):
-        """What is carried before the first of the days, and after each."""
-        carries = [carry]
-        for number in range(days):
-            carries.append(day(model, carries[-1], jnp.asarray(number)))
-        return carries
-
-    carry = jax.tree.map(lambda x: x[None], model.start(state))
-    for _ in range(cycles):
-        carry = through(carry, layout.year)[-1]
-    by_day = through(carry, layout.days)
-    return jax.tree.map(lambda *x: jnp.concatenate(x), *(by_day[start] for start in layout.start_days()))
-
-
-def loss(model: AbstractLand, bank: Any, windows: Windows, steps_per_day: int, prior: float) -> tuple[Array, Any]:
-    """Squared error over the spread of each target, and a pull of the learned parameters toward their defaults."""
-    carries, (predicted, offsets) = predict(model, bank, windows.inputs, steps_per_day)
-    squared = (predicted - windows.targets) ** 2
-    error = (windows.train * squared).sum(axis=(0, 1)) / windows.spread**2
-    pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error[0])
-    efficiency = 1.0 - (windows.validation * squared).sum(axis=(0, 1)) / windows.validation_spread**2
-    return error.mean() + prior * pull, (jax.lax.stop_gradient(carries), efficiency)
+def loss(model: AbstractLand, carry: Any, batch: Batch, streams: Streams, prior: float) -> tuple[Array, Any]:
+    """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
+    carries, (predicted, offsets) = predict(model, carry, batch.inputs, streams.per_day, streams.sites)
+    squared = (predicted - batch.targets) ** 2
+    error = (batch.train * squared).mean()
+    pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
+    tally = jnp.stack([(batch.validation * squared).sum(axis=0), batch.validation.sum(axis=0)])
+    return error + prior * pull, jax.lax.stop_gradient((jax.tree.map(lambda x: x[-1], carries), tally))
 
 
 def learned(model: AbstractLand) -> Any:
@@ -137,13 +105,39 @@ def optimizer(training: Training) -> optax.GradientTransformation:
     )
 
 
-def begin(model: AbstractLand, state: State, series: Series, layout: Layout, training: Training) -> Progress:
+def fresh(model: AbstractLand, carry: Any, training: Training) -> Progress:
     """Progress before the first update; the caller's model is left alone, for updates overwrite what they are given."""
     model = copied(model)
-    bank = first_bank(model, state, series, layout, training.spin_up_years)
     moments = optimizer(training).init(eqx.filter(model, learned(model)))
-    none = jnp.asarray(0)
-    return Progress(model, moments, bank, copied(model), jnp.asarray(-jnp.inf), none, none)
+    return Progress(
+        model=model,
+        average=copied(model),
+        optimizer=moments,
+        carry=carry,
+        tally=jnp.zeros((2, len(jax.tree.leaves(carry)[0]), 2)),
+        best=copied(model),
+        best_score=jnp.asarray(-jnp.inf),
+        waited=jnp.asarray(0),
+        step=jnp.asarray(0),
+    )
+
+
+def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress:
+    """Progress before the first update, where each column has run through the years before its first day."""
+
+    @eqx.filter_jit
+    def day(carry, inputs):
+        return jax.tree.map(lambda x: x[-1], predict(model, carry, inputs, streams.per_day, streams.sites)[0])
+
+    carry = jax.vmap(model.start)(streams.states)
+    for number in range(-training.spin_up_years * streams.year, 0):
+        carry = day(carry, streams.inputs(number, 1))
+    return fresh(model, carry, training)
+
+
+def outline(model: AbstractLand, streams: Streams, training: Training) -> Progress:
+    """The structure, shapes and types of progress, to read a checkpoint into."""
+    return eqx.filter_eval_shape(lambda states: fresh(model, jax.vmap(model.start)(states), training), streams.states)
 
 
 def copied(tree: Any) -> Any:
@@ -153,22 +147,18 @@ def copied(tree: Any) -> Any:
 
 def train(
     model: AbstractLand,
-    series: Series,
-    labels: np.ndarray,
-    state: State,
+    streams: Streams,
     training: Training,
     *,
     progress: Progress | None = None,
     history: tuple[Row, ...] = (),
     watch: Callable[[Progress, tuple[Row, ...]], None] = lambda progress, history: None,
 ) -> tuple[Progress, tuple[Row, ...]]:
-    """Train a model until validation no longer gains; the same inputs give the same bits.
+    """Train a model on one tower or many until validation no longer gains; the same inputs give the same bits.
 
     Args:
         model: Any land model. [1]
-        series: The whole record; targets outside of training and validation are not looked at. [1]
-        labels: "train", "validation" or something else for each step. [1]
-        state: A physical state to spin up from. [SI]
+        streams: The records. [1]
         training: Settings. [1]
         progress: Where an interrupted training goes on; None begins. [1]
         history: Of the interrupted training. [1]
@@ -178,50 +168,63 @@ def train(
         The last progress, whose `best` is the model with the best validation, and the history.
 
     Raises:
-        DataError: The record is too short, or nothing was measured in a part of it.
         ModelError: The loss is no longer finite; the message names the update.
     """
-    layout = lay_out(series, training)
-    windows = cut(series, labels, layout)
     descend = optimizer(training)
 
     @eqx.filter_jit(donate="all-except-first")
-    def update(windows, model, moments, bank):
-        moving, still = eqx.partition(model, learned(model))
+    def update(batch: Batch, now: Progress) -> tuple[Progress, Array]:
+        moving, still = eqx.partition(now.model, learned(now.model))
 
         def objective(moving):
-            return loss(eqx.combine(moving, still), bank, windows, layout.steps_per_day, training.prior_weight)
+            return loss(eqx.combine(moving, still), now.carry, batch, streams, training.prior_weight)
 
-        (value, (carries, efficiency)), gradient = jax.value_and_grad(objective, has_aux=True)(moving)
-        change, moments = descend.update(gradient, moments, moving)
-        after = eqx.combine(optax.apply_updates(moving, change), still)
-        return after, moments, hand_on(carries, layout), value, efficiency
+        (value, (carry, errors)), gradient = jax.value_and_grad(objective, has_aux=True)(moving)
+        change, moments = descend.update(gradient, now.optimizer, moving)
+        moving = eqx.apply_updates(moving, change)
+        slow = optax.incremental_update(moving, eqx.filter(now.average, learned(now.average)), 1.0 - training.averaging)
+        after = now._replace(
+            model=eqx.combine(moving, still),
+            average=eqx.combine(slow, still),
+            optimizer=moments,
+            carry=carry,
+            tally=now.tally + errors,
+            step=now.step + 1,
+        )
+        return after, value
 
-    progress = begin(model, state, series, layout, training) if progress is None else progress
+    progress = begin(model, streams, training) if progress is None else progress
     began = time.monotonic() - (history[-1].seconds if history else 0.0)
     for step in range(int(progress.step), training.steps):
-        validating = step % training.validate_every == 0 or step == training.steps - 1
         if int(progress.waited) >= training.patience:
             break
-        before = copied(progress.model) if validating else None
-        after, moments, bank, value, efficiency = update(windows, progress.model, progress.optimizer, progress.bank)
-        progress = progress._replace(model=after, optimizer=moments, bank=bank, step=jnp.asarray(step + 1))
-        if not validating:
+        progress, value = update(streams.batch(step), progress)
+        if (step + 1) % training.validate_every and step != training.steps - 1:
             continue
-        latent, sensible = map(float, efficiency)
-        row = Row(step, float(value), (latent + sensible) / 2.0, latent, sensible, time.monotonic() - began)
+        efficiency = efficiencies(np.asarray(progress.tally), streams)
+        score = float(np.nanmean(np.maximum(efficiency, WORST)))
+        latent, sensible = map(float, np.nanmedian(efficiency, axis=0))
+        row = Row(step, float(value), score, latent, sensible, time.monotonic() - began)
         if not np.isfinite(row.loss):
             raise ModelError(
                 f"the loss is {row.loss} at update {step}.\n"
                 '  to go on: lower `learning_rate`, or train with precision = "float64"; '
                 "the last checkpoint is sound, and training goes on from it."
             )
-        gain = row.validation - float(progress.best_score)
+        gain = score - float(progress.best_score)
         progress = progress._replace(
-            best=before if gain > 0.0 else progress.best,
-            best_score=jnp.asarray(max(row.validation, float(progress.best_score))),
+            tally=jnp.zeros_like(progress.tally),
+            best=copied(progress.average) if gain > 0.0 else progress.best,
+            best_score=jnp.asarray(max(score, float(progress.best_score))),
             waited=jnp.asarray(0) if gain > LEAST_GAIN else progress.waited + 1,
         )
         history = (*history, row)
         watch(progress, history)
     return progress, history
+
+
+def efficiencies(tally: np.ndarray, streams: Streams) -> np.ndarray:
+    """Nash-Sutcliffe efficiency of each tower and target over the validation steps since the last; NaN without any."""
+    sums = tally.reshape(2, len(streams.towers), -1, tally.shape[-1]).sum(axis=2)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return 1.0 - sums[0] / (sums[1] * streams.variance["validation"])

@@ -11,8 +11,8 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default. The observed fraction is no part of the physics: it stands between the
-    fluxes of the land and those its tower reports.
+    booked in every budget and off by default, as are the responses of stomata to light and dry air. The observed
+    fraction is no part of the physics: it stands between the fluxes of the land and those its tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -22,6 +22,22 @@ class Parameters(eqx.Module):
         bounds=(10.0, 5000.0),
         log=True,
         role="dynamic",
+    )
+    half_light: Scalar = quantity(
+        "W m-2",
+        "Shortwave radiation at which half of the conductance is reached; 0: stomata do not close in the dark",
+        default=0.0,
+        bounds=(0.0, 600.0),
+        role="dynamic",
+        start=100.0,
+    )
+    dryness_response: Scalar = quantity(
+        "1",
+        "Gain of the resistance with the saturation deficit of the air [kg kg-1]; 0: stomata do not close in dry air",
+        default=0.0,
+        bounds=(0.0, 400.0),
+        role="dynamic",
+        start=40.0,
     )
     roughness_length: Scalar = quantity(
         "m", "Roughness length of momentum", default=0.07, bounds=(1e-3, 3.0), log=True, role="dynamic"
@@ -105,6 +121,9 @@ class Parameters(eqx.Module):
     critical_richardson: Scalar = quantity("1", "Richardson number at which turbulence ceases", default=2.0)
     reference_height: Scalar = quantity("m", "Height of the measurements of wind and air above ground", default=10.0)
     displacement_height: Scalar = quantity("m", "Zero-plane displacement", default=0.0)
+    prescribed_radiation: Scalar = quantity(
+        "1", "Whether the radiation that drives the site is net (1) or longwave (0)", default=0.0
+    )
 
 
 class State(eqx.Module):

@@ -36,7 +36,6 @@ precision = "float32"
 steps = 16
 learning_rate = 0.02
 window_days = 4
-warmup_days = 1
 validate_every = 4
 spin_up_years = 4
 """

@@ -26,7 +26,7 @@ SETTINGS = {
         "precision": "float64",
         "substeps": 1,
     },
-    "training": {"steps": 80, "learning_rate": 0.05, "window_days": 10, "prior_weight": 0.0, "spin_up_years": 3},
+    "training": {"steps": 200, "learning_rate": 0.05, "window_days": 10, "prior_weight": 0.0, "spin_up_years": 3},
 }
 
 
@@ -43,7 +43,7 @@ def record():
         dataset[f"{name}_qc"] = "time", np.zeros(dataset.sizes["time"], np.int8)
     for name in TARGETS:
         dataset[name] = dataset["shortwave_down"].copy()  # something to fit a scaler to
-    scaler = Scaler.fit(dataset, np.ones(dataset.sizes["time"], bool), prescribed=False)
+    scaler = Scaler.fit([(dataset, np.ones(dataset.sizes["time"], bool))], ["longwave_down"])
     inputs = Series.of(dataset, scaler).inputs
     model = Process(base)
     carry = spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3)
@@ -86,7 +86,7 @@ def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
 def test_uncertain_steps_count_less(record):
     uncertainty = np.where(np.arange(record.sizes["time"]) % 2, 10.0, 30.0)
     weighted = record.assign({f"{name}_uncertainty": ("time", uncertainty) for name in TARGETS})
-    scaler = Scaler.fit(weighted, np.ones(record.sizes["time"], bool), prescribed=False)
+    scaler = Scaler.fit([(weighted, np.ones(record.sizes["time"], bool))], ["longwave_down"])
     weight = np.asarray(Series.of(weighted, scaler, weighted=True).weight)
     np.testing.assert_allclose(weight[:2, 0], [400.0 / 1300.0, 400.0 / 500.0])  # the median is 20
     with pytest.raises(Exception, match=r"no random uncertainty of latent_heat.*\n.*weights = \"uniform\""):

@@ -1,5 +1,7 @@
 """Many columns side by side, with the gradient of the weights taken in one product: the same as one by one."""
 
+import dataclasses
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -7,9 +9,13 @@ import numpy as np
 import pytest
 
 from bowen.hybrid import Hybrid, Network, Scale
-from bowen.land import ImplicitStep, Process
+from bowen.land import Process, Site
 from bowen.lstm import Cell
+from bowen.regional import Regional
+from bowen.runs import places
 from bowen.solve import Inputs, roll, roll_columns
+from bowen.step import ImplicitStep, given_radiation
+from bowen.streams import stacked
 from bowen.training import learned, predict
 from tests import helpers
 
@@ -27,18 +33,31 @@ def inputs(key):
 def models(inputs, key):
     base = helpers.Parameters()
     size = inputs.features.shape[-1]
-    step = ImplicitStep(substeps=1, iterations=2)  # quick to compile
-    hybrid = Hybrid(base, ("surface_resistance", "ground_albedo"), features=size, hidden=4, key=key, step=step)
+    step = ImplicitStep(substeps=1, iterations=2, net_radiation=given_radiation)  # quick to compile
+    regional = Regional(("root_capacity",), attributes=1, owned=("observed_fraction",), towers=2)
+    regional = eqx.tree_at(
+        lambda r: (r.slopes, r.departures), regional, (jnp.full((1, 1), 0.3), jnp.array([[0.2], [0.4]]))
+    )
+    learned = ("root_capacity", "observed_fraction")
+    dynamic = ("surface_resistance", "ground_albedo")
+    hybrid = Hybrid(base, dynamic, static=learned, features=size, hidden=4, key=key, step=step, regional=regional)
     return {
-        "process": Process(base, ("surface_resistance", "root_capacity"), step),
+        "process": Process(base, learned, step, regional),
         "hybrid": helpers.restless(hybrid, key),
         "network": Network(features=size, hidden=4, key=key, scale=Scale(jnp.full(2, 50.0), jnp.full(2, 100.0))),
     }
 
 
+def different_sites():
+    base = helpers.Parameters()
+    resistant = dataclasses.replace(base, surface_resistance=200.0, prescribed_radiation=1.0)
+    return stacked([Site(base, [0.5], 0), Site(resistant, [-0.5], 1), Site(base, [1.0])])
+
+
 @pytest.mark.parametrize("name", ["process", "hybrid", "network"])
-def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name):
-    model = models(inputs, key)[name]
+@pytest.mark.parametrize("many", [False, True], ids=["one site", "many sites"])
+def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
+    model, sites = models(inputs, key)[name], different_sites() if many else None
     state = helpers.beginning(helpers.Parameters(), helpers.days(helpers.weather(6), 1, 2))
     start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.start(state))
     moving, still = eqx.partition(model, learned(model))
@@ -47,18 +66,21 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name):
         return record.observed()
 
     def together(moving, start):
-        carry, told = roll_columns(eqx.combine(moving, still), start, inputs, squares)
+        carry, told = roll_columns(eqx.combine(moving, still), start, inputs, squares, sites)
         return (told**2).mean(), (carry, told)
 
     def apart(moving, start):
-        def one(carry, forcing, features):
-            return roll(eqx.combine(moving, still), carry, Inputs(forcing, features, inputs.dt), squares)
+        def one(site, carry, forcing, features):
+            model = eqx.combine(moving, still)
+            here = model if site is None else model.at(site)
+            return roll(here, carry, Inputs(forcing, features, inputs.dt), squares)
 
-        carry, told = jax.vmap(one, in_axes=(0, 1, 1), out_axes=(0, 1))(start, inputs.forcing, inputs.features)
+        columns = jax.vmap(one, in_axes=(0, 0, 1, 1), out_axes=(0, 1))
+        carry, told = columns(sites, start, inputs.forcing, inputs.features)
         return (told**2).mean(), (carry, told)
 
     def by_days(moving, start):
-        carries, (told, _) = predict(eqx.combine(moving, still), start, inputs, STEPS)
+        carries, (told, _) = predict(eqx.combine(moving, still), start, inputs, STEPS, sites)
         return (told**2).mean(), (jax.tree.map(lambda x: x[-1], carries), told)
 
     def answer(function):
@@ -68,8 +90,8 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name):
     for other in (answers[0], answers[2]):
         for mine, theirs in zip(jax.tree.leaves(other), jax.tree.leaves(answers[1]), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * (1.0 + np.abs(theirs).max()))
-    gradient = jax.tree.leaves(answers[0][1][0])
-    assert gradient and all(np.abs(leaf).max() > 0.0 for leaf in gradient)
+    gradient = {place: leaf for place, leaf in places(answers[0][1][0]).items() if many or "regional" not in place}
+    assert gradient and all(np.abs(leaf).max() > 0.0 for leaf in gradient.values())
 
 
 def test_the_memory_is_that_of_equinox(key):

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bowen.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
-from bowen.land import ImplicitStep
 from bowen.physics import thermo
+from bowen.step import ImplicitStep
 from bowen.variables import Forcing, Parameters, State
 from tests import helpers
 

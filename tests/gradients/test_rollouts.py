@@ -10,8 +10,9 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 from bowen.hybrid import Hybrid
-from bowen.land import ImplicitStep, Process
+from bowen.land import Process
 from bowen.solve import roll
+from bowen.step import ImplicitStep
 from tests import helpers
 
 pytestmark = pytest.mark.physics

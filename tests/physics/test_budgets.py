@@ -9,7 +9,8 @@ import pytest
 
 from bowen.constants import FUSION, LAYER_THICKNESS, VAPORIZATION
 from bowen.hybrid import Hybrid
-from bowen.land import ImplicitStep, Process, balanced_radiation, prescribed_radiation
+from bowen.land import Process
+from bowen.step import ImplicitStep, balanced_radiation, prescribed_radiation
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bowen.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
-from bowen.land import ImplicitStep, prescribed_radiation
 from bowen.physics import thermo
+from bowen.step import ImplicitStep, prescribed_radiation
 from bowen.variables import Forcing, Parameters, State
 
 DT = jnp.asarray(1800.0)

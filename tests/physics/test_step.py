@@ -7,9 +7,10 @@ import pytest
 
 from bowen.adaptive import AdaptiveStep
 from bowen.constants import LAYER_THICKNESS, VAPORIZATION
-from bowen.land import ImplicitStep, Process, exposure, surface_fluxes
+from bowen.land import Process
 from bowen.physics import soil
 from bowen.solve import Inputs
+from bowen.step import ImplicitStep, exposure, surface_fluxes
 from bowen.variables import Parameters
 from tests import helpers
 

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from bowen.hybrid import STATE_FEATURES, Hybrid, Network, Scale, fed, stopped
-from bowen.land import ImplicitStep, Process
+from bowen.land import Process
 from bowen.physics.turbulence import neutral
 from bowen.quantities import shift
+from bowen.step import ImplicitStep
 from bowen.variables import Parameters
 from tests import helpers
 

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.land import ImplicitStep, Process
+from bowen.land import Process
 from bowen.physics.turbulence import neutral
 from bowen.solve import roll, simulate, spin_up
+from bowen.step import ImplicitStep
 from bowen.variables import Parameters
 from tests import helpers
 

@@ -1,0 +1,57 @@
+"""Regionalization: static parameters from what is known of a site, so that they hold where nobody has trained."""
+
+from collections.abc import Mapping
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from bowen.land import Site
+from bowen.quantities import Scalar, ready_to_learn
+from bowen.variables import Parameters
+
+
+class Regional(eqx.Module):
+    """How the offsets of static parameters differ between sites; untrained, they do not.
+
+    All sites share a slope on each attribute. Towers that are trained on have, for the parameters in `owned`, a
+    departure of their own besides, which no other site inherits. Of these, `corrections` are of a tower's record: at
+    sites that were not trained on they are as they come, so that what is wrong with a tower stays there.
+    """
+
+    slopes: Float[Array, "name attribute"]
+    departures: Float[Array, "tower owned"]
+    names: tuple[str, ...] = eqx.field(static=True)
+    owned: tuple[str, ...] = eqx.field(static=True)
+    corrections: tuple[str, ...] = eqx.field(static=True)
+
+    def __init__(
+        self,
+        names: tuple[str, ...] = (),
+        *,
+        attributes: int = 0,
+        owned: tuple[str, ...] = (),
+        corrections: tuple[str, ...] = (),
+        towers: int = 1,
+    ):
+        self.slopes = jnp.zeros((len(names), attributes))
+        self.departures = jnp.zeros((towers, len(owned)))
+        self.names, self.owned, self.corrections = tuple(names), tuple(owned), tuple(corrections)
+
+    def __call__(self, offsets: Mapping[str, Scalar], site: Site) -> dict[str, Scalar]:
+        """The offsets at a site, from those all sites share. [1]."""
+        here, trained = dict(offsets), site.number >= 0
+        for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
+            here[name] = here[name] + shared
+        for name, own in zip(self.owned, self.departures[site.number], strict=True):
+            here[name] = here[name] + jnp.where(trained, own, 0.0)
+        for name in self.corrections:
+            here[name] = jnp.where(trained, here[name], 0.0)
+        return here
+
+    def ready(self, base: Parameters, learned: tuple[str, ...], site: Site) -> Parameters:
+        """The parameters of a site, ready to learn those named; but corrections only where they were learned."""
+        inherited = ready_to_learn(base, tuple(name for name in learned if name not in self.corrections))
+        trained = ready_to_learn(inherited, self.corrections)
+        return jax.tree.map(lambda there, here: jnp.where(site.number >= 0, there, here), trained, inherited)

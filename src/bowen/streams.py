@@ -1,0 +1,152 @@
+"""Many records at once: columns that each read through a record of their own, side by side, around its end and on.
+
+A column stays with its tower for the whole training and carries its state from one window into the next, so that no
+state is ever reset to a guess. Every tower has the same number of columns, however long its record is: towers count
+the same, and a batch has no padding.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from bowen.errors import DataError
+from bowen.land import Site
+from bowen.series import TARGETS, Series
+from bowen.solve import Inputs
+from bowen.variables import State
+
+DAY, YEAR = 86400.0, 365  # s, d
+LABELS = ("train", "validation")
+LEAST_MEASURED = 0.1  # share of steps; a tower where less was measured counts less than the others
+
+
+class Tower(NamedTuple):
+    """A record to train on, with all that a model needs to know of its site."""
+
+    name: str
+    series: Series
+    site: Site
+    state: State  # to spin up from
+    labels: np.ndarray  # "train", "validation" or something else for each step
+
+
+class Batch(NamedTuple):
+    """One window of each column, time leading."""
+
+    inputs: Inputs
+    targets: Float[Array, "time column target"]  # W m-2
+    train: Float[Array, "time column target"]  # (W m-2)-2, so that the mean over steps is error over variance
+    validation: Float[Array, "time column target"]  # likewise
+
+
+class Streams:
+    """The windows of many towers, in an order that is known beforehand."""
+
+    def __init__(self, towers: Sequence[Tower], *, columns: int, window: int, seed: int):
+        """Deal the columns out.
+
+        Args:
+            towers: The records, all with the same step.
+            columns: Of each tower; 0: as many as cover the longest record.
+            window: Length of a window. [d]
+            seed: Of the days the columns begin at.
+
+        Raises:
+            DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
+        """
+        self.towers, self.window = tuple(towers), window
+        self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
+        self.per_day = round(DAY / float(towers[0].series.inputs.dt))
+        self.days = np.array([self._days(tower) for tower in towers])
+        columns = columns or -(-int(self.days.max()) // window)
+        first = np.random.default_rng(seed).random(len(towers))
+        place = np.add.outer(first, np.arange(columns) / columns)  # of a tower's columns in its record
+        self.start = (place * self.days[:, None]).astype(int).ravel()
+        self.owner = np.repeat(np.arange(len(towers)), columns)
+        self.sites = stacked([tower.site for tower in towers for _ in range(columns)])
+        self.states = stacked([tower.state for tower in towers for _ in range(columns)])
+        self.variance = {label: np.stack([variance(tower, label) for tower in towers]) for label in LABELS}
+        self._counts = [[weights(tower, label) for tower in towers] for label in LABELS]
+
+    @property
+    def year(self) -> int:
+        """Days that are run through to spin up."""
+        return min(YEAR, int(self.days.max()))
+
+    def inputs(self, day: int, length: int) -> Inputs:
+        """What drives each column for a number of days, from so many days after its first."""
+
+        def pick(tower: int, steps: np.ndarray) -> Inputs:
+            return jax.tree.map(lambda x: x[steps] if x.ndim else x, self._series[tower].inputs)
+
+        return self._gathered(pick, day, length)
+
+    def batch(self, number: int) -> Batch:
+        """The windows of an update; they begin where those of the update before end."""
+        day = number * self.window
+
+        def pick(tower: int, steps: np.ndarray) -> tuple[np.ndarray, ...]:
+            return self._series[tower].targets[steps], *(of[tower][steps] for of in self._counts)
+
+        return Batch(self.inputs(day, self.window), *self._gathered(pick, day, self.window))
+
+    def _gathered(self, pick: Callable[[int, np.ndarray], Any], day: int, length: int) -> Any:
+        """What `pick` takes of the record of each column at its steps, columns second."""
+        days = np.add.outer(self.start + day, np.arange(length)) % self.days[self.owner, None]
+        steps = np.add.outer(days * self.per_day, np.arange(self.per_day)).reshape(len(days), -1)
+        each = [pick(int(tower), here) for tower, here in zip(self.owner, steps, strict=True)]
+        return jax.tree.map(lambda *x: jnp.asarray(np.stack(x, axis=1) if x[0].ndim else x[0]), *each)
+
+    def _days(self, tower: Tower) -> int:
+        """Whole days of a record."""
+        per_day = round(DAY / float(tower.series.inputs.dt))
+        days = tower.series.targets.shape[0] // per_day
+        if per_day != self.per_day:
+            raise DataError(
+                f"{tower.name}: has {per_day} steps a day where {self.towers[0].name} has {self.per_day}.\n"
+                "  to go on: train on records of one step at a time."
+            )
+        if days < self.window:
+            raise DataError(
+                f"{tower.name}: the record has {days} whole days, less than a window of {self.window}.\n"
+                "  to go on: lower `window_days`, or give a longer record."
+            )
+        return days
+
+
+def counting(tower: Tower, label: str) -> np.ndarray:
+    """What each step of each target counts, before towers are balanced with each other.
+
+    Raises:
+        DataError: Nothing was measured in this part of the record.
+    """
+    chosen = np.asarray(tower.series.measured) & (tower.labels == label)[:, None]
+    if (few := chosen.sum(axis=0) < 2).any():
+        raise DataError(
+            f"{tower.name}: no measured {TARGETS[int(np.argmax(few))]} in the {label} part of the record.\n"
+            "  to go on: choose another split, or see `bowen inspect` for when it was measured."
+        )
+    return chosen * np.asarray(tower.series.weight)
+
+
+def variance(tower: Tower, label: str) -> np.ndarray:
+    """Of each target over the steps that count. [W2 m-4]."""
+    count, values = counting(tower, label), np.asarray(tower.series.targets)
+    mean = np.average(values, axis=0, weights=count)
+    return np.average((values - mean) ** 2, axis=0, weights=count)
+
+
+def weights(tower: Tower, label: str) -> np.ndarray:
+    """Weights by which the mean over all steps is the mean over those that count, over the variance. [W-2 m4]."""
+    count = counting(tower, label)
+    share = np.maximum(count.mean(axis=0), LEAST_MEASURED * (tower.labels == label).mean())
+    return (count / (variance(tower, label) * share)).astype(tower.series.targets.dtype)
+
+
+def stacked(trees: Sequence[Any]) -> Any:
+    """One tree of many, with a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
