@@ -163,7 +163,7 @@ def _joined(parts: list[Part], step: int, headers: list[Header]) -> dict[str, np
                 f"{header.source.name}: has no stamp in common with {headers[0].source.name}. "
                 "Pass the two files of one tower and period."
             )
-        for name in more.keys() - joined.keys():
+        for name in [name for name in more if name not in joined]:
             joined[name] = np.full(len(stamps), np.nan)
             joined[name][here] = more[name][there]
     return joined
@@ -195,7 +195,7 @@ def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.nda
     if "*" in meanings or flags not in delivered:
         return given
     codes = np.nan_to_num(delivered[flags], nan=QC.FILLED_POOR)
-    for code in pd.unique(codes):
+    for code in np.unique(codes):
         given[codes == code] = meanings.get(f"{code:g}", _own(code))
     return given
 
