@@ -151,6 +151,8 @@ def _origin(series: Mapping[str, Flagged]) -> list[str]:
 
 
 def _spread(values: np.ndarray, place: np.ndarray, size: int, blank: float) -> np.ndarray:
+    if len(values) == size:  # no row was inserted
+        return values
     spread = np.full(size, blank, dtype=values.dtype)
     spread[place] = values
     return spread
@@ -166,7 +168,7 @@ def _flagged(name: str, values: np.ndarray, qc: np.ndarray) -> dict[str, tuple[s
 
 def _complete_pressure(dataset: xr.Dataset) -> list[str]:
     """Pressure and elevation stand in for each other, through the standard atmosphere, where one is unknown."""
-    has_pressure = "air_pressure" in dataset and bool(dataset.air_pressure.notnull().any())
+    has_pressure = "air_pressure" in dataset and not np.isnan(dataset.air_pressure.values).all()
     if has_pressure and "elevation" not in dataset.attrs:
         mean = float(dataset.air_pressure.mean())
         dataset.attrs["elevation"] = float(round(44331.0 * (1.0 - (mean / 101325.0) ** 0.1903)))
@@ -211,8 +213,8 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
             notes.append(f"Vapor pressure deficit {how}{saturation}.")
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
-        dataset.update(_flagged("vapor_pressure_deficit", deficit, qc))
-        dataset.update(_flagged("specific_humidity", specific_humidity(saturated - deficit, pressure), qc))
+        specific = specific_humidity(saturated - deficit, pressure)
+        dataset.update(_flagged("vapor_pressure_deficit", deficit, qc) | _flagged("specific_humidity", specific, qc))
     return notes
 
 

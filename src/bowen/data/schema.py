@@ -271,9 +271,9 @@ def attributes(name: str) -> dict[str, Any]:
 def describe(dataset: xr.Dataset) -> xr.Dataset:
     """The same dataset with the catalogue's attributes on each variable it knows; what was said already stays."""
     described = dataset.copy()
-    for name in described.data_vars:
-        if str(name) in SCHEMA or str(name).removesuffix("_qc") in SCHEMA:
-            described[name].attrs = {**attributes(str(name)), **described[name].attrs}
+    for name, variable in described.variables.items():
+        if str(name).removesuffix("_qc") in SCHEMA:
+            variable.attrs = {**attributes(str(name)), **variable.attrs}
     return described
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+_DAYS = np.arange(367)  # of the year, from 1 on
 _SAMPLES = 6  # within a step, whose mean is not its middle where the sun rises or sets
 
 
@@ -28,8 +29,9 @@ def sun_height(stamps: np.ndarray, site: Mapping[str, Any], utc_offset_hours: fl
     universal = pd.DatetimeIndex(stamps) - pd.Timedelta(hours=utc_offset_hours)
     day = universal.day_of_year.to_numpy()
     minutes = np.asarray(universal.hour * 60 + universal.minute)
-    hour_angle = np.radians((minutes + solarposition.equation_of_time_spencer71(day)) / 4.0 + site["longitude"] - 180.0)
-    declination, latitude = solarposition.declination_spencer71(day), np.radians(site["latitude"])
+    equation = solarposition.equation_of_time_spencer71(_DAYS)[day]
+    declination, latitude = solarposition.declination_spencer71(_DAYS)[day], np.radians(site["latitude"])
+    hour_angle = np.radians((minutes + equation) / 4.0 + site["longitude"] - 180.0)
     return np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
 
 

@@ -18,6 +18,8 @@ from bowen.data.text import Header, Source, read_columns, read_header
 from bowen.data.units import to_si
 from bowen.errors import ConfigError, DataError
 
+Part = tuple[np.ndarray, dict[str, np.ndarray]]  # the stamps of a file, and its columns
+
 _NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # the rest can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
 _PER_INTERVAL = "mm"
@@ -58,12 +60,12 @@ def read_table(
     table = format_of(kind, present, source.name)
     chosen = _chosen(table, present, dict(columns or {}), source)
     parts = [_part(header, table, chosen) for header in headers]
-    stamps = parts[0].index.to_numpy()
+    stamps = parts[0][0]
     step = step_of(stamps, source.name)
-    frame = _joined(parts, step, headers)
+    delivered = _joined(parts, step, headers)
     if not _first(table.time.start, headers[0]):
         stamps = stamps - np.timedelta64(step, "s")
-    series = {name: _first_valid(name, names, table, frame, step, source) for name, names in chosen.items()}
+    series = {name: _first_valid(name, names, table, delivered, step, source) for name, names in chosen.items()}
     return build(
         series,
         stamps,
@@ -99,7 +101,7 @@ def _first(columns: tuple[str, ...], header: Header) -> bool:
     return bool(columns) and set(columns) <= set(header.columns)
 
 
-def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> pd.DataFrame:
+def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> Part:
     """The useful columns of one file and their flags, over the stamps as they are written."""
     names = dict.fromkeys(name for choice in chosen.values() for name in choice)
     columns = {column: name for name in names for column in table.sensors(name, header.columns)}
@@ -111,32 +113,27 @@ def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) 
             f"{header.source.name}: no column for time, as {table.title} has it: {due}. "
             f"{nearest([*table.time.start, *table.time.end], header.columns)}"
         )
-    frame = read_columns(header, [*columns, *sorted(flags - set(columns))], stamped, table.units_lines)
+    delivered = read_columns(header, [*columns, *sorted(flags - set(columns))], stamped, table.units_lines)
+    written = {name: delivered.pop(name) for name in stamped}
     first_row = header.lines + table.units_lines + 1
-    index = _stamps(frame, stamped, table.time.format, header.source, first_row)
-    return frame.drop(columns=list(stamped)).set_index(index)
+    return _stamps(written, table.time.format, header.source, first_row), delivered
 
 
-def _stamps(frame: pd.DataFrame, stamped: tuple[str, ...], form: str, source: Source, row_1: int) -> pd.DatetimeIndex:
-    if (
-        form == _TO_THE_MINUTE
-        and len(stamped) == 1
-        and (quick := _whole_minutes(frame[stamped[0]].to_numpy())) is not None
-    ):
-        return pd.DatetimeIndex(quick)
-    joined = np.array(
-        [" ".join(map(str, parts)).strip() for parts in zip(*(frame[name] for name in stamped), strict=True)]
-    )
+def _stamps(written: Mapping[str, np.ndarray], form: str, source: Source, row_1: int) -> np.ndarray:
+    first, *others = written.values()
+    if form == _TO_THE_MINUTE and not others and (quick := _whole_minutes(first)) is not None:
+        return quick
+    joined = np.array([" ".join(map(str, parts)).strip() for parts in zip(first, *others, strict=True)])
     parsed = pd.to_datetime(joined, format=form, errors="coerce")
     if (wrong := np.asarray(parsed.isna())).any():
         row = int(np.argmax(wrong))
-        names = " and ".join(stamped)
+        names = " and ".join(written)
         example = pd.Timestamp("2014-01-01 00:30").strftime(form)
         raise DataError(
             f"{source.name}: row {row + row_1} has the {names} `{joined[row]}`, which is no stamp like {example}. "
             "Correct it; if it is the last row, the file was cut: get it again."
         )
-    return pd.DatetimeIndex(parsed.astype("datetime64[s]"))
+    return parsed.to_numpy().astype("datetime64[s]")
 
 
 def _whole_minutes(stamps: np.ndarray) -> np.ndarray | None:
@@ -154,51 +151,52 @@ def _whole_minutes(stamps: np.ndarray) -> np.ndarray | None:
     return begin.astype("datetime64[s]") + minutes.astype("timedelta64[m]")
 
 
-def _joined(parts: list[pd.DataFrame], step: int, headers: list[Header]) -> pd.DataFrame:
+def _joined(parts: list[Part], step: int, headers: list[Header]) -> dict[str, np.ndarray]:
     """The columns of all files over the stamps of the first."""
-    frame = parts[0]
-    for part, header in zip(parts[1:], headers[1:], strict=True):
-        if step_of(part.index.to_numpy(), header.source.name) != step:
+    stamps, joined = parts[0]
+    for (others, more), header in zip(parts[1:], headers[1:], strict=True):
+        if step_of(others, header.source.name) != step:
             raise DataError(f"{header.source.name}: has another step than {headers[0].source.name}, {step} s.")
-        other = part[[name for name in part.columns if name not in frame]]
-        if not frame.index.isin(other.index).any():
+        _, here, there = np.intersect1d(stamps, others, assume_unique=True, return_indices=True)
+        if not len(here):
             raise DataError(
                 f"{header.source.name}: has no stamp in common with {headers[0].source.name}. "
                 "Pass the two files of one tower and period."
             )
-        frame = frame.join(other)
-    return frame
+        for name in [name for name in more if name not in joined]:
+            joined[name] = np.full(len(stamps), np.nan)
+            joined[name][here] = more[name][there]
+    return joined
 
 
 def _first_valid(
-    name: str, choice: tuple[str, ...], table: Format, frame: pd.DataFrame, step: int, source: Source
+    name: str, choice: tuple[str, ...], table: Format, delivered: Mapping[str, np.ndarray], step: int, source: Source
 ) -> Flagged:
     """Values in SI and flags, each step from the first column that has a value there."""
-    values = np.full(len(frame), np.nan)
-    qc = np.full(values.shape, QC.MISSING, dtype=np.int8)
+    values, qc = np.array(np.nan), np.array(QC.MISSING, np.int8)
     for stem in choice:
-        sensors = table.sensors(stem, map(str, frame.columns))
-        column = next((sensor for sensor in sensors if np.isfinite(frame[sensor]).any()), sensors[0])
-        flags = _flags(stem, column, table, frame)
-        delivered = np.asarray(frame[column], dtype=float)
-        use = np.isnan(values) & np.isfinite(delivered) & (flags != QC.MISSING)
-        values, qc = np.where(use, delivered, values), np.where(use, flags, qc)
+        if not (blank := np.isnan(values)).any():
+            break
+        sensors = table.sensors(stem, delivered)
+        column = next((sensor for sensor in sensors if np.isfinite(delivered[sensor]).any()), sensors[0])
+        flags = _flags(stem, column, table, delivered)
+        use = blank & np.isfinite(delivered[column]) & (flags != QC.MISSING)
+        values, qc = np.where(use, delivered[column], values), np.where(use, flags, qc)
     units = table.units.get(name, SCHEMA[name].units)
     if name == "precipitation" and units == _PER_INTERVAL:
         return values / step, qc
     return to_si(values, units, name, source.name), qc
 
 
-def _flags(stem: str, column: str, table: Format, frame: pd.DataFrame) -> np.ndarray:
+def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> np.ndarray:
     """Our flags for a column; without a column of flags every value counts as measured."""
-    meanings = table.meanings(stem)
-    given = np.full(len(frame), meanings.get("*", QC.MEASURED), dtype=np.int8)
-    flags = table.flag_column(stem, column)
-    if "*" in meanings or flags not in frame:
+    meanings, flags = table.meanings(stem), table.flag_column(stem, column)
+    given = np.full(delivered[column].shape, meanings.get("*", QC.MEASURED), dtype=np.int8)
+    if "*" in meanings or flags not in delivered:
         return given
-    delivered = frame[flags].fillna(QC.FILLED_POOR).to_numpy()
-    for code in pd.unique(delivered):
-        given[delivered == code] = meanings.get(f"{code:g}", _own(code))
+    codes = np.nan_to_num(delivered[flags], nan=QC.FILLED_POOR)
+    for code in np.unique(codes):
+        given[codes == code] = meanings.get(f"{code:g}", _own(code))
     return given
 
 

@@ -79,7 +79,9 @@ def read_header(source: Source) -> Header:
     return Header(source, names, separator, lines, f"{separator} " in line)
 
 
-def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], units_lines: int = 0) -> pd.DataFrame:
+def read_columns(
+    header: Header, numbers: Sequence[str], texts: Sequence[str], units_lines: int = 0
+) -> dict[str, np.ndarray]:
     """Some columns of a table.
 
     Args:
@@ -116,7 +118,7 @@ def read_columns(header: Header, numbers: Sequence[str], texts: Sequence[str], u
             f"{source.name}: was cut in the middle of its last row, {len(frame) + first_row - 1}. Get the file again."
         )
     read = {name: _numbers(frame, name, first_row, source) for name in numbers}
-    return pd.DataFrame({**read, **{name: frame[name] for name in texts}})
+    return read | {name: frame[name].to_numpy() for name in texts}
 
 
 class _Led:
@@ -167,8 +169,7 @@ def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: Source) -> 
     """A column as numbers, with NaN for what is missing."""
     written = frame[name].to_numpy()
     if written.dtype.kind in "fi":
-        numbers = written.astype(float)
-        odd = np.isinf(numbers)
+        numbers, odd = written, np.isinf(written)
     else:
         numbers = np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=float)
         odd = (np.isnan(numbers) & ~np.asarray(pd.isna(written))) | np.isinf(numbers)
@@ -178,8 +179,7 @@ def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: Source) -> 
             f"{source.name}: row {row + first_row} has `{written[row]}` in the column {name}, where a number is due "
             "(-9999 for none). Correct it."
         )
-    numbers[numbers <= _MISSING] = np.nan
-    return numbers
+    return np.where(numbers <= _MISSING, np.nan, numbers)
 
 
 def _decoded(raw: bytes, source: Source) -> str:
