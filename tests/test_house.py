@@ -155,7 +155,7 @@ def test_the_model_wing_draws_no_figures():
 def test_the_field_wing_never_starts_jax():
     seen = in_a_new_python("""
         import json, sys
-        import bowen.data, bowen.evaluate, bowen.report
+        import bowen.data, bowen.empirical, bowen.evaluate, bowen.report, bowen.standings
         bowen.read, bowen.score, bowen.write_report
         print(json.dumps({"jax": "jax" in sys.modules}))
     """)

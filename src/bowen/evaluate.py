@@ -3,8 +3,7 @@
 It works on datasets and knows nothing of the models, so anybody's output can be scored.
 """
 
-import warnings
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,15 @@ from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
 from bowen.errors import DataError, RunError
 from bowen.files import replacing
+from bowen.metrics import skill
+from bowen.regimes import ALL
 
-COLUMNS = ("tower", "model", "split", "variable", "resolution", "metric", "value")
-METRICS = ("nse", "kge", "rmse", "bias", "bias_percent", "correlation", "n")
+COLUMNS = ("tower", "model", "split", "regime", "variable", "resolution", "metric", "value")
 FRACTION = "parameter_observed_fraction"  # of the turbulent fluxes, where a model has learned it
 STORES = ("snow_water", "root_water", "groundwater")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
 RESIDUALS = ("energy_residual", "water_residual")
-FEWEST_PAIRS = 10
-MEASURED_SHARE_OF_DAY = 0.5
+MEASURED_SHARE = {"daily": 0.5, "monthly": 0.25}  # of a period that has a mean; nights and rain are often not measured
 
 
 def score(
@@ -36,13 +35,17 @@ def score(
     model: str,
     targets: Iterable[str] = TARGETS,
     warmup_days: float = 0,
+    regimes: Mapping[str, np.ndarray] | None = None,
+    resolutions: Sequence[str] = ("native", "daily"),
+    metrics: Callable[[xr.Dataset], Mapping[str, float]] = skill,
 ) -> pd.DataFrame:
     """Score one simulation against the measured steps (qc 0) of a record, split by split.
 
     Where a model has learned which fraction of its turbulent fluxes the tower observes, that fraction is scored.
 
     Daily scores compare means over the measured steps of a day, the same steps in both, for days with at least
-    half of their steps measured.
+    half of their steps measured; monthly scores those of months with at least a quarter. In a regime, days and months
+    consist of its steps.
 
     Args:
         simulation: What the model gave; holds every target on the time axis of `observed`.
@@ -51,6 +54,9 @@ def score(
         model: The name the scores are filed under.
         targets: The variables to score.
         warmup_days: How much of the record's beginning is left out. [d]
+        regimes: The steps of each regime to score by itself, such as those of `regimes_of`; None scores all together.
+        resolutions: Any of "native", "daily" and "monthly".
+        metrics: What makes numbers of pairs: `skill`, or `seven`.
 
     Returns:
         One row a number, columns `COLUMNS`. `rmse` and `bias` are in the unit of the target, `bias_percent` in
@@ -68,10 +74,12 @@ def score(
         _check_target(observed, target)
         scorable = measured(observed, target) & after_warmup
         for label in (label for label in SPLITS if (labels == label).any()):
-            native = pairs(simulation, observed, target, scorable & (labels == label), model=model)
-            for resolution, sample in {"native": native, "daily": daily(native, step_seconds(observed))}.items():
-                filed = (observed.attrs.get("site", ""), model, label, target, resolution)
-                rows += [(*filed, metric, value) for metric, value in skill(sample).items()]
+            for regime, inside in (regimes or {ALL: np.full(labels.shape, True)}).items():
+                native = pairs(simulation, observed, target, scorable & (labels == label) & inside, model=model)
+                for resolution in resolutions:
+                    filed = (observed.attrs.get("site", ""), model, label, regime, target, resolution)
+                    sample = averaged(native, resolution, step_seconds(observed), observed.time.values[~inside])
+                    rows += [(*filed, metric, value) for metric, value in metrics(sample).items()]
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
 
@@ -103,52 +111,42 @@ def as_measured(simulation: xr.Dataset, target: str) -> np.ndarray:
     return simulation[target].values
 
 
-def daily(native: xr.Dataset, step: float) -> xr.Dataset:
-    """Average pairs over the days of which at least half was measured.
+def averaged(native: xr.Dataset, resolution: str, step: float, elsewhere: Sequence | np.ndarray = ()) -> xr.Dataset:
+    """Average pairs over the days or months of which enough was measured.
 
     Args:
         native: Pairs at measured steps.
+        resolution: "daily" or "monthly"; "native" leaves them as they are.
         step: Length of a step. [s]
+        elsewhere: Stamps of the steps of other regimes, which nobody expects in the means.
+
+    Raises:
+        DataError: There is no such resolution.
     """
-    days, place, counts = np.unique(native.time.values.astype("datetime64[D]"), return_inverse=True, return_counts=True)
-    enough = counts >= MEASURED_SHARE_OF_DAY * 86400 / step
+    if resolution == "native":
+        return native
+    if resolution not in MEASURED_SHARE:
+        raise DataError(f"No resolution `{resolution}`. To go on: use native, {', '.join(MEASURED_SHARE)}.")
+    unit = {"daily": "datetime64[D]", "monthly": "datetime64[M]"}[resolution]
+    periods, place, counts = np.unique(native.time.values.astype(unit), return_inverse=True, return_counts=True)
+    others = np.sort(np.asarray(elsewhere, "datetime64[ns]").astype(unit))
+    outside = np.searchsorted(others, periods, side="right") - np.searchsorted(others, periods)
+    expected = (periods + 1 - periods.astype("datetime64[s]")) / np.timedelta64(1, "s") / step - outside
+    enough = counts >= MEASURED_SHARE[resolution] * expected
     means = {name: (np.bincount(place, native[name].values) / counts)[enough] for name in ("simulated", "observed")}
     return xr.Dataset(
-        {name: ("time", values) for name, values in means.items()}, {"time": days[enough].astype("datetime64[ns]")}
+        {name: ("time", values) for name, values in means.items()}, {"time": periods[enough].astype("datetime64[ns]")}
     )
 
 
-def skill(sample: xr.Dataset) -> dict[str, float]:
-    """Compute every metric of a set of pairs; NaN where one is undefined (too few pairs, or a constant record).
-
-    NSE and KGE (2009 form) are 1 for a perfect simulation; NSE is 0 for the observed mean.
-
-    Source:
-        Nash and Sutcliffe (1970), J. Hydrol. 10, 282-290; Gupta et al. (2009), J. Hydrol. 377, 80-91.
-    """
-    count = {"n": float(sample.sizes["time"])}
-    if count["n"] < FEWEST_PAIRS:
-        return dict.fromkeys(METRICS[:-1], np.nan) | count
-    # Imported here because it brings scipy: a second that only scoring should cost.
-    from scores import continuous
-    from scores.continuous.correlation import pearsonr
-
-    functions = (continuous.nse, continuous.kge, continuous.rmse, continuous.additive_bias, continuous.pbias, pearsonr)
-    with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
-        # A constant record has no variance to explain: that is a NaN in the table, not a warning.
-        warnings.filterwarnings("ignore", category=UserWarning)
-        values = [float(np.asarray(function(sample.simulated, sample.observed))) for function in functions]
-    finite = (value if np.isfinite(value) else np.nan for value in values)
-    return dict(zip(METRICS[:-1], finite, strict=True)) | count
-
-
-def table(frame: pd.DataFrame, *, split: str = "test", resolution: str = "native") -> pd.DataFrame:
+def table(frame: pd.DataFrame, *, split: str = "test", regime: str = ALL, resolution: str = "native") -> pd.DataFrame:
     """Lay one split at one resolution out for reading.
 
     Args:
         frame: Scores in the long format.
         split: The split to show.
-        resolution: "native" or "daily".
+        regime: The regime to show.
+        resolution: "native", "daily" or "monthly".
 
     Returns:
         A row per tower and model, a column per variable and metric, in the order of `frame`.
@@ -156,10 +154,13 @@ def table(frame: pd.DataFrame, *, split: str = "test", resolution: str = "native
     Raises:
         DataError: There are no such scores.
     """
-    chosen = frame[(frame["split"] == split) & (frame["resolution"] == resolution)]
+    where = frame["split"] + "/" + frame["regime"] + "/" + frame["resolution"]
+    chosen = frame[where == f"{split}/{regime}/{resolution}"]
     if chosen.empty:
-        known = sorted(set(frame["split"] + "/" + frame["resolution"]))
-        raise DataError(f"No scores for {split}/{resolution}. To go on: choose among {', '.join(known) or 'none'}.")
+        known = sorted(set(where))
+        raise DataError(
+            f"No scores for {split}/{regime}/{resolution}. To go on: choose among {', '.join(known) or 'none'}."
+        )
     wide = chosen.pivot(index=["tower", "model"], columns=["variable", "metric"], values="value")
     rows = pd.MultiIndex.from_arrays([chosen["tower"], chosen["model"]]).unique()
     columns = pd.MultiIndex.from_arrays([chosen["variable"], chosen["metric"]]).unique()
@@ -223,7 +224,7 @@ def write_scores(frame: pd.DataFrame, path: Path | str) -> Path:
 
 
 def read_scores(path: Path | str) -> pd.DataFrame:
-    """Read scores written by `write_scores`, or by anybody in the same columns.
+    """Read scores written by `write_scores`, or by anybody in the same columns; without a regime they are of all steps.
 
     Raises:
         RunError: There is no such file.
@@ -236,6 +237,8 @@ def read_scores(path: Path | str) -> pd.DataFrame:
         raise RunError(f"{path}: no such file. To go on: write it with `bowen evaluate`.") from error
     except ValueError as error:
         raise DataError(f"{path}: not a table of scores ({error}). To go on: run `bowen evaluate` again.") from error
+    if set(COLUMNS) - set(frame.columns) == {"regime"}:
+        frame.insert(COLUMNS.index("regime"), "regime", ALL)
     check_columns(frame, str(path))
     return frame
 

@@ -10,16 +10,15 @@ import xarray as xr
 from bowen.errors import DataError, RunError
 from bowen.evaluate import (
     COLUMNS,
-    METRICS,
     audit,
-    daily,
+    averaged,
     pairs,
     read_scores,
     score,
-    skill,
     table,
     write_scores,
 )
+from bowen.metrics import METRICS, SEVEN, seven, skill
 
 OBSERVED = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
 SIMULATED = np.array([2.0, 2.0, 4.0, 4.0, 6.0, 6.0, 8.0, 8.0, 10.0, 10.0])
@@ -133,7 +132,7 @@ def test_a_day_counts_when_half_of_it_was_measured():
 def test_daily_means_are_those_of_local_days():
     values = np.arange(48.0)
     keep = np.ones(48, bool)
-    means = daily(pairs(simulation(values), record(values), "latent_heat", keep, model="hybrid"), 3600.0)
+    means = averaged(pairs(simulation(values), record(values), "latent_heat", keep, model="hybrid"), "daily", 3600.0)
     np.testing.assert_array_equal(means.observed, [11.5, 35.5])
     np.testing.assert_array_equal(means.time, np.array(["2020-06-01", "2020-06-02"], "datetime64[ns]"))
 
@@ -184,7 +183,7 @@ def test_scores_survive_the_disk(tmp_path):
     [
         ("tower,model,value\nXX-Tst,hybrid,1\n", "columns are tower,model,value and should be tower,model,split"),
         ("", "not a table of scores"),
-        (f"{','.join(COLUMNS)}\nXX-Tst,hybrid,test,latent_heat,native,nse,good\n", "not a table of scores .*good"),
+        (f"{','.join(COLUMNS)}\nXX-Tst,hybrid,test,all,latent_heat,native,nse,good\n", "not a table of scores .*good"),
     ],
     ids=["columns", "empty", "not a number"],
 )
@@ -193,6 +192,56 @@ def test_a_spoiled_score_file_is_named(tmp_path, content, message):
     path.write_text(content)
     with pytest.raises(DataError, match=rf"scores\.csv.*{message}.*To go on"):
         read_scores(path)
+
+
+def test_scores_without_a_regime_are_of_all_steps(tmp_path):
+    truth = record(np.arange(20.0))
+    frame = score(truth, truth, np.full(20, "test"), model="hybrid", targets=["latent_heat"])
+    frame.drop(columns="regime").to_csv(tmp_path / "old.csv", index=False)
+    pd.testing.assert_frame_equal(read_scores(tmp_path / "old.csv"), frame, check_dtype=False)
+
+
+def test_regimes_are_scored_apart():
+    """The error is 1 by day and 3 by night."""
+    day = np.arange(480) % 24 < 12
+    truth = np.sin(np.arange(480.0))
+    regimes = {"day": day, "night": ~day, "all": np.full(480, True)}
+    frame = score(
+        simulation(truth + np.where(day, 1.0, 3.0)), record(truth), np.full(480, "test"), model="hybrid",
+        targets=["latent_heat"], regimes=regimes, resolutions=["native", "daily"], metrics=seven,
+    )  # fmt: skip
+    bias = frame.query("metric == 'bias'").set_index(["regime", "resolution"])["value"]
+    assert bias.to_dict() == pytest.approx(
+        {("day", "native"): 1, ("day", "daily"): 1, ("night", "native"): 3, ("night", "daily"): 3}
+        | {("all", "native"): 2, ("all", "daily"): 2}
+    )
+    assert set(frame.metric) == {*SEVEN, "bias", "n"}
+    assert set(table(frame, regime="night").columns.get_level_values("metric")) == {*SEVEN, "bias", "n"}
+
+
+def test_a_day_of_a_regime_has_a_mean_when_half_of_it_was_measured():
+    """Twelve hours of each day are light; on day k, k of them are measured and all of the night."""
+    hour, day = np.arange(480) % 24, np.arange(480) // 24
+    light = hour < 12
+    observed = record(np.ones(480), qc=np.where(light & (hour >= day), 1, 0))
+    frame = score(
+        simulation(np.ones(480)), observed, np.full(480, "test"), model="hybrid", targets=["latent_heat"],
+        regimes={"day": light}, resolutions=["daily"],
+    )  # fmt: skip
+    assert frame.query("metric == 'n'")["value"].tolist() == [14]  # the days with six hours and more
+
+
+def test_a_month_has_a_mean_when_a_quarter_of_it_was_measured():
+    """Of January 8 of 31 days are there, of February 7 of 29, of March 7 of 31."""
+    time = pd.date_range("2020-01-01", "2020-03-31T23", freq="h")
+    keep = time.day <= np.where(time.month == 1, 8, 7)
+    values = time.month.to_numpy() * 100.0 + time.day.to_numpy()
+    means = averaged(sample(values[keep], values[keep]).assign_coords(time=time[keep]), "monthly", 3600.0)
+    np.testing.assert_allclose(means.observed, [104.5])
+    wider = averaged(sample(values, values).assign_coords(time=time), "monthly", 3600.0)
+    np.testing.assert_array_equal(wider.time, np.array(["2020-01", "2020-02", "2020-03"], "datetime64[ns]"))
+    with pytest.raises(DataError, match=r"No resolution `weekly`.*native, daily, monthly"):
+        averaged(wider, "weekly", 3600.0)
 
 
 def test_a_missing_score_file_says_how_to_make_it(tmp_path):
@@ -228,7 +277,7 @@ def test_the_table_keeps_models_and_metrics_in_order():
     assert list(wide.index) == [("XX-Tst", "z"), ("XX-Tst", "a")]
     assert list(wide.columns) == [("latent_heat", metric) for metric in METRICS]
     assert wide.loc[("XX-Tst", "a"), ("latent_heat", "nse")] == pytest.approx(1)
-    with pytest.raises(DataError, match=r"No scores for train/native.*test/daily, test/native"):
+    with pytest.raises(DataError, match=r"No scores for train/all/native.*test/all/daily, test/all/native"):
         table(pd.concat(models), split="train")
 
 

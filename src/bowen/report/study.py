@@ -23,6 +23,7 @@ from bowen.evaluate import (
     pairs,
     step_seconds,
 )
+from bowen.regimes import ALL
 
 STATES = ("soil_temperature", *STORES)
 KNOWN_MODELS = ("calibrated LaD", "hybrid", "LSTM")
@@ -137,9 +138,10 @@ class Study:
 
     @functools.cached_property
     def values(self) -> dict[tuple[str, ...], float]:
-        """The scores by model, split, variable, resolution and metric."""
+        """The scores of all steps by model, split, variable, resolution and metric."""
         names = ["model", "split", "variable", "resolution", "metric"]
-        return dict(zip(self.scores[names].itertuples(index=False, name=None), self.scores["value"], strict=True))
+        scores = self.scores.loc[self.scores["regime"] == ALL]
+        return dict(zip(scores[names].itertuples(index=False, name=None), scores["value"], strict=True))
 
     def score(self, model: str, target: str, metric: str, split: str = "test", resolution: str = "native") -> float:
         """Return a score, NaN where there is none."""

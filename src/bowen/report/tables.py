@@ -9,7 +9,8 @@ import xarray as xr
 
 from bowen.data.quality import measured
 from bowen.data.splits import SPLITS
-from bowen.evaluate import METRICS, TARGETS, step_seconds
+from bowen.evaluate import TARGETS, step_seconds
+from bowen.metrics import METRICS
 from bowen.report.land import simulation_of
 from bowen.report.markup import Markup, element, fold, grid, join, table
 from bowen.report.study import Study, parameter_names
