@@ -1,8 +1,8 @@
 """Is this checkout faster or slower than an earlier one: `make bench-compare BASE=main`, or any revision git knows.
 
 The base is checked out beside, and removed again in the end. Both run the cases of this checkout's `speed.py`, in turn,
-each in a process of its own and without compiling; the ratios of neighboring turns are printed, above 1 where this
-checkout is faster.
+each in a process of its own and without compiling. Printed are rates and the ratios of neighboring turns, above 1 where
+this checkout is faster: medians, quartiles in parentheses.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from speed import Case
-from turns import Failed, Worker, machine, table, with_range
+from turns import Failed, Worker, machine, middle, table
 
 ROOT = Path(__file__).resolve().parents[1]
-CASES = [Case("process", 1), Case("process", 4096, days=5), Case("hybrid", 64), Case("network", 64)]
+CASES = [Case("process", 1), Case("process", 4096, days=2), Case("hybrid", 64), Case("network", 64)]
 
 
 def git(*words: str) -> str:
@@ -49,7 +49,8 @@ def checked_out(commit: str) -> Iterator[Path]:
             git("worktree", "add", "--detach", str(path), commit)
             yield path
         finally:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not stop the cleaning
+            for stop in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not stop the cleaning
+                signal.signal(stop, signal.SIG_IGN)
             with contextlib.suppress(LookupError):
                 git("worktree", "remove", "--force", str(path))
 
@@ -77,10 +78,10 @@ def compared(case: Case, folders: dict[str, Path], rounds: int) -> list[dict[str
             for _ in range(rounds):
                 for name, worker in workers.items():
                     times[name].append(worker.turn(kind))
-            rates = {name: f"{about['steps'] / sorted(taken)[rounds // 2]:,.0f}" for name, taken in times.items()}
+            rates = {name: middle([about["steps"] / t for t in taken], ",.0f") for name, taken in times.items()}
             ratios = [before / now for before, now in zip(*times.values(), strict=True)]
             label = f"{case.model}, {case.columns} columns, hidden {case.hidden}"
-            rows.append({"case": label, "what": kind, **rates, "faster by (range)": with_range(ratios)})
+            rows.append({"case": label, "what": kind, **rates, "times as fast": middle(ratios)})
         return rows
 
 
@@ -88,7 +89,7 @@ def main() -> None:
     """Compare the cases, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="revision to compare with")
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each")
+    parser.add_argument("--rounds", type=int, default=15, help="turns of each")
     chosen = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     commit = resolve(chosen.base)

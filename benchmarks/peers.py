@@ -17,14 +17,13 @@ import argparse
 import contextlib
 import json
 import os
-import statistics
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
 from speed import FEATURES, Case, make, synthetic
-from turns import Failed, Worker, machine, serve, table, with_range
+from turns import Failed, Worker, machine, middle, serve, table
 
 THREADS, COLUMNS, HIDDEN, DAYS, BASIN_DAYS = 2, 64, 64, 30, 365
 SITE = Path("data/fluxtower/US-Me2/US-Me2-forcings-test.csv")
@@ -206,9 +205,8 @@ def beside(rows: list[dict]) -> list[dict[str, str]]:
     for row in rows:
         ratios = [[a / b for a, b in zip(one["rates"], row["rates"], strict=True)] for one in ours]
         told.append(
-            {"model": row["name"], "a step is a": row["unit"], "steps/s": f"{statistics.median(row['rates']):,.0f}"}
-            | {"range": f"{min(row['rates']):,.0f} to {max(row['rates']):,.0f}"}
-            | {f"{one['name']}, times": with_range(ratio) for one, ratio in zip(ours, ratios, strict=True)}
+            {"model": row["name"], "a step is a": row["unit"], "steps/s": middle(row["rates"], ",.0f")}
+            | {f"{one['name']}, times as fast": middle(ratio) for one, ratio in zip(ours, ratios, strict=True)}
         )
     return told
 
@@ -227,18 +225,18 @@ def main() -> None:
     if hasattr(os, "sched_setaffinity"):  # what is started from here has as many threads as it may use cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     content, found = {}, {}
-    print(f"{machine()}; {THREADS} threads; medians of {chosen.rounds} turns, ranges in parentheses\n")
+    print(f"{machine()}; {THREADS} threads; medians of {chosen.rounds} turns, quartiles in parentheses\n")
     for group, names in GROUPS.items():
         if not chosen.canveg and "US-Me2" in group:
             print("JAX-CanVeg is left out: `--canveg FOLDER` names no checkout of it.\n")
             continue
         rows, untold = measured(names, chosen.canveg, chosen.rounds)
-        print(f"{group}\n", *untold, sep="\n", flush=True)
+        print(group, "", *untold, sep="\n", end="\n\n" if untold else "\n", flush=True)
         if not rows:
             continue
         content[group] = rows
         found |= {name: number for row in rows for name, number in row["versions"].items()}
-        print(f"\n{table(beside(rows))}\n", flush=True)
+        print(f"{table(beside(rows))}\n", flush=True)
     print(", ".join(f"{name} {number}" for name, number in found.items()))
     chosen.out.mkdir(exist_ok=True)
     told = {"machine": machine(), "threads": THREADS, "versions": found, "groups": content}

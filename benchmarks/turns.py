@@ -93,9 +93,10 @@ def spread(times: Sequence[float]) -> float:
     return (max(times) - min(times)) / statistics.median(times)
 
 
-def with_range(values: Sequence[float]) -> str:
-    """A median, with the least and the greatest."""
-    return f"{statistics.median(values):.3g} ({min(values):.3g} to {max(values):.3g})"
+def middle(values: Sequence[float], form: str = ".3g") -> str:
+    """A median, with the quartiles."""
+    low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
+    return f"{median:{form}} ({low:{form}} to {high:{form}})"
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
