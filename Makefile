@@ -21,7 +21,7 @@ lint: .venv/installed-dev
 bench: .venv/installed
 	$(BIN)/python benchmarks/speed.py
 
-bench-compare: .venv/installed
+bench-compare: $(if $(BASE),.venv/installed)
 	@$(if $(BASE),,echo "name the revision to compare with, as in  make bench-compare BASE=HEAD~1" >&2; exit 2)
 	$(BIN)/python benchmarks/compare.py $(BASE)
 
