@@ -1,9 +1,9 @@
-# make demo | test | lint | bench | clean      (another Python: make demo PYTHON=python3.12)
+# make demo | test | lint | bench | bench-compare BASE=revision | clean      (another Python: make demo PYTHON=python3.12)
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements/constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-compare clean
 
 demo: .venv/installed
 	$(BIN)/bowen demo --out runs/demo
@@ -20,6 +20,10 @@ lint: .venv/installed-dev
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/speed.py
+
+bench-compare: $(if $(BASE),.venv/installed)
+	@$(if $(BASE),,echo "name the revision to compare with, as in  make bench-compare BASE=HEAD~1" >&2; exit 2)
+	$(BIN)/python benchmarks/compare.py $(BASE)
 
 clean:
 	rm -rf .venv build dist .pytest_cache .ruff_cache .import_linter_cache .hypothesis

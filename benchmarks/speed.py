@@ -1,23 +1,27 @@
 """How fast a model runs, forward and with its gradient: `make bench` prints the table and writes build/bench.{json,md}.
 
 Each case runs in a process of its own, so that compile time and peak memory are its own, as training runs it: many
-columns side by side, day by day. Times are medians of the compiled function, float32, over 10 days of half-hours. The
-rates of the machine, a large matrix product and a stream through memory, are measured in the same run.
+columns side by side, day by day, float32. Times are medians of the compiled function.
+
+How fast it could be: a step takes at least the time of its operations at the rate of a large matrix product and of its
+transcendental functions at the rate of those, or that of a stream of its inputs and results through memory, if that is
+longer. XLA counts the operations of a step, the bytes are counted here, and the rates are measured in the same run.
 """
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-DAYS, REPEATS, FEATURES = 10, 7, 24
+from turns import machine, repeated, serve, spread, table
+
+FEATURES = 24
 
 
 class Case(NamedTuple):
@@ -27,20 +31,41 @@ class Case(NamedTuple):
     columns: int
     hidden: int = 64
     states: str = "fed"
+    days: int = 10
+
+    @classmethod
+    def of(cls, words: list[str]) -> "Case":
+        """The case that was written as words."""
+        model, columns, hidden, states, days = words
+        return cls(model, int(columns), int(hidden), states, int(days))
 
 
 CASES = [
-    *(Case("process", columns) for columns in (1, 64, 256, 4096)),
+    *(Case("process", columns) for columns in (1, 16, 256, 4096)),
     *(Case("hybrid", columns) for columns in (1, 16, 64, 256)),
+    Case("hybrid", 4096, days=2),
     Case("hybrid", 64, hidden=32),
     Case("hybrid", 64, hidden=256),
     Case("hybrid", 64, states="none"),
-    *(Case("network", columns) for columns in (1, 64, 256)),
+    *(Case("network", columns) for columns in (1, 16, 64, 256)),
+    Case("network", 4096, days=2),
+    Case("network", 64, hidden=32),
+    Case("network", 64, hidden=256),
+    Case("hybrid", 1, days=8 * 365),  # eight years in one gradient: what does it take of memory?
 ]
 
 
-def run(case: Case) -> dict:
-    """Compile and time one case in this process."""
+class Made(NamedTuple):
+    """A case ready to run; `squares(*arguments)` is a loss, and training takes its gradient by the first of them."""
+
+    squares: Callable
+    arguments: tuple
+    model: Any
+    steps: int  # of all columns
+
+
+def make(case: Case, forcing: Any = None) -> Made:
+    """Set a case up, under synthetic weather or a given forcing."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -49,17 +74,13 @@ def run(case: Case) -> dict:
     from bowen.hybrid import Hybrid, Network, Scale, fed
     from bowen.land import Process, initial_state
     from bowen.solve import Inputs
-    from bowen.synthetic import weather
     from bowen.training import learned, predict
-    from bowen.variables import Forcing
 
-    record = weather(DAYS, 0)
-    names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
-    arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in names}
-    forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
-    features = jax.random.normal(jax.random.key(1), (record.sizes["time"], FEATURES))
+    forcing = synthetic(case.days) if forcing is None else forcing
+    length = len(forcing.air_temperature)
+    features = jax.random.normal(jax.random.key(1), (length, FEATURES))
     inputs = Inputs(forcing, features, jnp.asarray(1800.0)).each(
-        lambda x: jnp.broadcast_to(x[:, None], (x.shape[0], case.columns, *x.shape[1:]))
+        lambda x: jnp.broadcast_to(x[:, None], (length, case.columns, *x.shape[1:]))
     )
     base = parameters_for("ENF", reference_height=30.0, canopy_height=18.0)
     dynamic, key = ("surface_resistance", "roughness_ratio_log", "ground_albedo"), jax.random.key(0)
@@ -78,103 +99,185 @@ def run(case: Case) -> dict:
     def squares(moving, carry, inputs):
         return (predict(eqx.combine(moving, still), carry, inputs, 48)[1][0] ** 2).mean()
 
-    told = case._asdict()
-    for name, function in {"forward": squares, "gradient": jax.value_and_grad(squares)}.items():
+    return Made(squares, (moving, carry, inputs), model, length * case.columns)
+
+
+def synthetic(days: int) -> Any:
+    """Forcing of one column by made weather."""
+    import jax.numpy as jnp
+
+    from bowen.synthetic import weather
+    from bowen.variables import Forcing
+
+    record = weather(days, 0)
+    names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
+    arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in names}
+    return Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
+
+
+def functions(made: Made) -> dict[str, Callable]:
+    """What is timed: the loss, and the loss with its gradient."""
+    import jax
+
+    return {"forward": jax.jit(made.squares), "gradient": jax.jit(jax.value_and_grad(made.squares))}
+
+
+def one_step(case: Case) -> dict[str, dict[str, float]]:
+    """Operations and least bytes of a step of one column, as XLA counts them: what is in a loop, once."""
+    import equinox as eqx
+    import jax
+    import jax.numpy as jnp
+
+    columns, made = 8, make(case._replace(columns=8, days=1))
+    _, carry, inputs = made.arguments
+    now = jax.tree.map(lambda x: x[0], (inputs.forcing, inputs.features))
+    arrays, rest = eqx.partition(made.model, eqx.is_inexact_array)
+
+    def step(arrays, carry):
+        def one(carry, now):
+            carry, record = eqx.combine(arrays, rest).advance(carry, *now, inputs.dt)
+            return carry, record.observed()
+
+        return jax.vmap(one)(carry, now)
+
+    def back(arrays, carry):
+        told, pull = jax.vjp(step, arrays, carry)
+        return pull(jax.tree.map(jnp.ones_like, told))
+
+    used = {"process": now[0], "hybrid": now, "network": now[1]}[case.model]
+    bytes_once = sum(x[0].nbytes for x in jax.tree.leaves(used)) + 2 * 4  # the inputs, and two results
+    told = {}
+    for name, function, passes in (("forward", step, 1), ("gradient", back, 2)):
+        cost = jax.jit(function).lower(arrays, carry).cost_analysis()
+        told[name] = {kind: cost[kind] / columns for kind in ("flops", "transcendentals")}
+        told[name]["bytes"] = passes * bytes_once
+    return told
+
+
+def operations(case: Case) -> dict[str, dict[str, float]]:
+    """The same with the physics counted as often as it runs in its loop of sub-steps."""
+    from bowen.land import ImplicitStep
+
+    told, physics = one_step(case), one_step(Case("process", 1))
+    if case.model != "network":
+        for name in told:
+            for kind in ("flops", "transcendentals"):
+                told[name][kind] += (ImplicitStep().substeps - 1) * physics[name][kind]
+    return told
+
+
+def run(case: Case) -> dict:
+    """Compile and time one case in this process."""
+    import jax
+
+    made = make(case)
+    told = case._asdict() | {"operations": operations(case)}
+    for name, function in functions(made).items():
         began = time.perf_counter()
-        compiled = jax.jit(function).lower(moving, carry, inputs).compile()
+        ready = function.lower(*made.arguments).compile()
         told[f"{name}_compile_s"] = round(time.perf_counter() - began, 1)
-        jax.block_until_ready(compiled(moving, carry, inputs))
-        times = []
-        for _ in range(REPEATS):
-            began = time.perf_counter()
-            jax.block_until_ready(compiled(moving, carry, inputs))
-            times.append(time.perf_counter() - began)
-        told[f"{name}_per_s"] = round(record.sizes["time"] * case.columns / statistics.median(times))
-        told[f"{name}_spread"] = round((max(times) - min(times)) / statistics.median(times), 2)
+        jax.block_until_ready(ready(*made.arguments))
+        times = repeated(lambda ready=ready: jax.block_until_ready(ready(*made.arguments)))
+        told[f"{name}_per_s"] = round(made.steps / statistics.median(times))
+        told[f"{name}_spread"] = round(spread(times), 2)
     told["gradient_over_forward"] = round(told["forward_per_s"] / told["gradient_per_s"], 2)
     told["peak_memory_MB"] = round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
-    return told | {"device": str(jax.devices()[0].device_kind)}
+    return told
 
 
-def rates() -> dict:
-    """What this machine can do: a matrix product [GFLOP s-1], and a stream through memory [GB s-1], float32."""
+def turns(case: Case) -> None:
+    """Run one case when asked, as `turns.Worker` does."""
+    import jax
+
+    import bowen
+
+    made = make(case)
+    serve(
+        {
+            name: lambda function=function: jax.block_until_ready(function(*made.arguments))
+            for name, function in functions(made).items()
+        },
+        bowen=bowen.__file__,
+        steps=made.steps,
+    )
+
+
+def rates() -> dict[str, float]:
+    """What this machine can do, float32: matrix product, transcendental functions in cache, a stream through memory."""
     import jax
     import jax.numpy as jnp
 
     def best(function, argument) -> float:
-        compiled = jax.jit(function)
-        jax.block_until_ready(compiled(argument))
-        times = []
-        for _ in range(REPEATS):
-            began = time.perf_counter()
-            jax.block_until_ready(compiled(argument))
-            times.append(time.perf_counter() - began)
-        return min(times)
+        ready = jax.jit(function)
+        jax.block_until_ready(ready(argument))
+        return min(repeated(lambda: jax.block_until_ready(ready(argument)), least=7))
 
-    square, long = jnp.ones((2048, 2048)), jnp.ones(1 << 25)
+    def bend(x):
+        for _ in range(8):
+            x = jnp.tanh(jnp.exp(-x))
+        return x
+
+    square, long, short = jnp.ones((2048, 2048)), jnp.ones(1 << 25), jnp.ones(1 << 18)
     return {
-        "product_GFLOP_per_s": round(2 * 2048**3 / best(lambda x: x @ x, square) / 1e9),
-        "stream_GB_per_s": round(8 * long.size / best(lambda x: 2.0 * x + 1.0, long) / 1e9, 1),
+        "product_GFLOP_per_s": 2 * 2048**3 / best(lambda x: x @ x, square) / 1e9,
+        "transcendentals_G_per_s": 16 * short.size / best(bend, short) / 1e9,
+        "stream_GB_per_s": 8 * long.size / best(lambda x: 2.0 * x + 1.0, long) / 1e9,
     }
+
+
+def fraction(counted: dict[str, float], per_second: float, rate: dict[str, float]) -> float:
+    """Which part of the attainable speed was reached. [1]."""
+    computing = counted["flops"] / rate["product_GFLOP_per_s"]
+    computing += counted["transcendentals"] / rate["transcendentals_G_per_s"]
+    return per_second * max(computing, counted["bytes"] / rate["stream_GB_per_s"]) / 1e9
 
 
 def seconds(code: str) -> float:
     """Median time of a Python process that runs `code`."""
-    times = []
-    for _ in range(REPEATS):
-        began = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
-        times.append(time.perf_counter() - began)
+    command = [sys.executable, "-c", code]
+    times = repeated(lambda: subprocess.run(command, check=True, capture_output=True), least=7)
     return round(statistics.median(times), 2)
-
-
-def processor() -> str:
-    """Name of the processor, as the system tells it."""
-    listing = Path("/proc/cpuinfo")
-    names = [line.split(":")[1].strip() for line in listing.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def alone(*arguments: str) -> dict:
     """What this script prints in a process of its own."""
     command = [sys.executable, __file__, *arguments]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main() -> None:
     """Run every case, one process each, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--case", nargs=4, metavar=("MODEL", "COLUMNS", "HIDDEN", "STATES"), help="run one, print JSON")
+    words = Case._fields
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--case", nargs=len(words), metavar=words, help="run one, print JSON")
+    parser.add_argument("--serve", nargs=len(words), metavar=words, help="run one each time a line asks for it")
     parser.add_argument("--rates", action="store_true", help="measure the machine, print JSON")
     parser.add_argument("--out", type=Path, default=Path("build"))
     chosen = parser.parse_args()
-    if chosen.rates:
-        print(json.dumps(rates()))
-        return
-    if chosen.case:
-        model, columns, hidden, states = chosen.case
-        print(json.dumps(run(Case(model, int(columns), int(hidden), states))))
-        return
-    rows = []
+    if chosen.serve:
+        return turns(Case.of(chosen.serve))
+    if chosen.rates or chosen.case:
+        print(json.dumps(rates() if chosen.rates else run(Case.of(chosen.case))))
+        return None
+    measured, rows = alone("--rates"), []
     for case in CASES:
         rows.append(alone("--case", *map(str, case)))
         print(rows[-1], file=sys.stderr, flush=True)
-    measured = alone("--rates")
+    measured = {name: round(max(rate, measured[name]), 2) for name, rate in alone("--rates").items()}
+    for row in rows:
+        for name, counted in row.pop("operations").items():
+            row[f"{name}_of_limit"] = round(fraction(counted, row[f"{name}_per_s"], measured), 3)
     starts = {
         "import jax, equinox, optax": seconds("import jax, equinox, optax"),
         "import bowen": seconds("import bowen"),
         "import bowen; bowen.Hybrid, bowen.train": seconds("import bowen; bowen.Hybrid, bowen.train"),
         "bowen --help": seconds("import sys; sys.argv = ['bowen', '--help']; from bowen.cli import main; main()"),
     }
-    machine = f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    header = list(rows[0])
-    lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
-    lines += [f"| {' | '.join(str(row[name]) for name in header)} |" for row in rows]
     notes = [f"{name}: {value}" for name, value in (measured | {f"`{k}` [s]": v for k, v in starts.items()}).items()]
-    text = "\n".join([machine, "", *lines, "", *notes, ""])
+    text = "\n".join([machine(), "", table(rows), "", *notes, ""])
     chosen.out.mkdir(exist_ok=True)
     (chosen.out / "bench.md").write_text(text)
-    content = {"machine": machine, "rates": measured, "rows": rows, "starts_s": starts}
+    content = {"machine": machine(), "rates": measured, "rows": rows, "starts_s": starts}
     (chosen.out / "bench.json").write_text(json.dumps(content, indent=1))
     print(text)
 
