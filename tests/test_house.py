@@ -39,7 +39,8 @@ MODEL_WING = (
     "step",
     "variables",
 )
-MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "the rest": 2500}  # lines without docstrings
+ARENA = ("arena", "empirical", "metrics", "regimes", "standings")
+MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "the rest": 2300}  # lines without docstrings
 
 
 def public_functions(package: ModuleType) -> list[Callable]:
@@ -209,7 +210,8 @@ def test_files_and_package_stay_small():
     code = dict.fromkeys(MOST_CODE, 0)
     for path in SOURCES:
         part = path.relative_to(ROOT / "src" / "bowen").parts[0].removesuffix(".py")
-        wing = "model wing" if part in MODEL_WING else part if part in MOST_CODE else "the rest"
+        wing = "model wing" if part in MODEL_WING else "arena" if part in ARENA else part
+        wing = wing if wing in MOST_CODE else "the rest"
         code[wing] += code_lines(path)
     assert {wing: lines for wing, lines in code.items() if lines > MOST_CODE[wing]} == {}
 

@@ -1,32 +1,51 @@
 """The model that a configuration describes, untrained."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from bowen.adaptive import AdaptiveStep
 from bowen.classes import parameters_for
 from bowen.config import Config
 from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
-from bowen.land import AbstractLand, Process
-from bowen.series import TARGETS, Scaler
-from bowen.step import AbstractStep, ImplicitStep, balanced_radiation, prescribed_radiation
+from bowen.land import AbstractLand, Process, Site
+from bowen.regional import Regional
+from bowen.series import ATTRIBUTES, TARGETS, Scaler
+from bowen.step import AbstractStep, ImplicitStep, balanced_radiation, given_radiation, prescribed_radiation
 from bowen.variables import Parameters
 
 FEEDBACK = {"none": None, "fed": fed, "stopped": stopped}
-RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation}
+RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation, "either": given_radiation}
 
 
 def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
     """Parameters of the Land Dynamics model for a site, in the precision of the run."""
-    return parameters_for(
+    base = parameters_for(
         site["igbp"],
         config.tower.soil,
         reference_height=site["reference_height"],
         canopy_height=site["canopy_height"],
     )
+    return dataclasses.replace(base, prescribed_radiation=float(site.get("prescribed_radiation", 0)))
+
+
+def site_of(config: Config, site: Mapping[str, Any], number: int = -1) -> Site:
+    """What tells a site from others; `number` is its place among the towers that are trained on."""
+    center, spread = ATTRIBUTES["canopy_height"]
+    height = site["canopy_height"] if np.isfinite(site["canopy_height"]) else center
+    return Site(base_parameters(config, site), [(height - center) / spread], number)
+
+
+def regional_of(config: Config, towers: int) -> Regional | None:
+    """What makes static parameters differ between sites, if anything is to."""
+    model = config.model
+    if not (model.regional or model.owned):
+        return None
+    return Regional(model.regional, attributes=1, owned=model.owned, corrections=model.corrections, towers=towers)
 
 
 def step_of(config: Config) -> AbstractStep:
@@ -47,12 +66,12 @@ def static_of(config: Config) -> tuple[str, ...]:
     return (*listed, "observed_fraction") if through else listed
 
 
-def build(config: Config, scaler: Scaler, base: Parameters) -> AbstractLand:
-    """The untrained model a configuration describes."""
+def build(config: Config, scaler: Scaler, base: Parameters, towers: int = 1) -> AbstractLand:
+    """The untrained model a configuration describes, for a number of towers to train on."""
     model, key = config.model, jax.random.key(config.training.seed)
     size = len(scaler.features)
     if model.kind == "process":
-        return Process(base, static_of(config), step_of(config))
+        return Process(base, static_of(config), step_of(config), regional_of(config, towers))
     if model.kind == "network":
         scale = Scale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
         return Network(features=size, hidden=model.hidden, key=key, scale=scale)
@@ -65,4 +84,5 @@ def build(config: Config, scaler: Scaler, base: Parameters) -> AbstractLand:
         static=static_of(config),
         feedback=FEEDBACK[model.states],
         step=step_of(config),
+        regional=regional_of(config, towers),
     )

@@ -1,23 +1,21 @@
 """What can be set: typed models for a TOML file, in which a setting we do not know is an error."""
 
-import datetime
 import difflib
-import itertools
 import json
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
 from bowen.errors import ConfigError
 from bowen.settings import Table, lines, setting, toml_value
+from bowen.split import Blocks, Periods, Split
 
 DYNAMIC = ("surface_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
 STATIC = ("root_capacity", "critical_saturation", "vegetation_heat_capacity")
 
 Precision = Literal["float32", "float64"]
-Label = Literal["train", "validation", "test"]
 SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
 VegetationClass = Literal[
     "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT"
@@ -50,11 +48,15 @@ Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 class Tower(Table):
     """Where the record of a tower lies, and what its files do not say about the site."""
 
-    met: File = setting(..., "Weather, or all there is: a file, a network's .zip, or a folder with one tower's files")
+    met: File = setting(
+        ...,
+        "Weather, or all there is: a file, a network's .zip, a folder with one tower's files, or an archive of many",
+    )
+    leave_out: Names = setting((), "Records of an archive that are left out, by site or with their years")
     flux: File | None = setting(None, "Fluxes, where they have a file of their own; found if it is named as usual")
     format: Kind | None = setting(None, "Kind of text table, by name or as a TOML file; recognized if it is not given")
-    radiation: Literal["balance", "prescribed"] = setting(
-        "balance", "Net radiation by balance of both streams, or as measured"
+    radiation: Literal["balance", "prescribed", "either"] = setting(
+        "balance", "Net radiation by balance of both streams, as measured, or as measured wherever a tower has it"
     )
     closure: Literal["raw", "corrected", "observed-through"] = setting(
         "raw",
@@ -71,58 +73,6 @@ class Tower(Table):
     canopy_height: float | None = setting(None, "Height of the vegetation [m]", ge=0, le=120)
 
 
-class Blocks(Table):
-    """Whole blocks of days, dealt to training, validation and test by a repeated pattern."""
-
-    kind: Literal["blocks"] = setting("blocks", "How the record is split: blocks | periods")
-    days: int = setting(20, "Length of a block [d]", ge=1)
-    pattern: tuple[Label, ...] = setting(
-        ("train", "train", "train", "validation", "test"), "What the blocks are for, in turn"
-    )
-
-    @pydantic.model_validator(mode="after")
-    def _complete(self) -> Self:
-        if missing := [label for label in get_args(Label) if label not in self.pattern]:
-            raise ValueError(f"`pattern` gives no block to {', '.join(missing)}")
-        return self
-
-
-Period = tuple[datetime.date, datetime.date]
-
-
-class Periods(Table):
-    """One period each for training, validation and test; first and last day are part of it."""
-
-    kind: Literal["periods"] = setting("periods", "How the record is split: blocks | periods")
-    train: Period = setting(..., "First and last day of training")
-    validation: Period = setting(..., "First and last day of validation")
-    test: Period = setting(..., "First and last day of the test")
-
-    @pydantic.model_validator(mode="after")
-    def _ordered(self) -> Self:
-        periods = sorted((*getattr(self, label), label) for label in get_args(Label))
-        for first, last, label in periods:
-            if first > last:
-                raise ValueError(f"`{label}` ends ({last}) before it begins ({first})")
-        for (_, last, before), (first, _, after) in itertools.pairwise(periods):
-            if first <= last:
-                raise ValueError(f"`{before}` and `{after}` overlap: {after} begins {first}, {before} ends {last}")
-        return self
-
-
-def _split_kind(table: Any) -> str | None:
-    kind = table.get("kind", "blocks") if isinstance(table, dict) else getattr(table, "kind", None)
-    return kind if isinstance(kind, str) else None
-
-
-Split = Annotated[
-    Annotated[Blocks, pydantic.Tag("blocks")] | Annotated[Periods, pydantic.Tag("periods")],
-    pydantic.Discriminator(
-        _split_kind, custom_error_type="split_kind", custom_error_message="`kind` should be 'blocks' or 'periods'"
-    ),
-]
-
-
 class Model(Table):
     """What computes the fluxes, and how it is stepped through time."""
 
@@ -132,6 +82,10 @@ class Model(Table):
     hidden: int = setting(64, "Width of the LSTM", ge=1, le=4096)
     dynamic: Names = setting(DYNAMIC, "Parameters the LSTM sets at every step")
     static: Names = setting(STATIC, "Parameters learned as one number for the site")
+    attributes: Names = setting((), "What a network sees of the site: latitude, elevation, canopy_height")
+    regional: Names = setting((), "Static parameters that follow the height of the canopy from site to site")
+    owned: Names = setting((), "Static parameters in which each tower that is trained on departs from the others")
+    corrections: Names = setting((), "Those of `owned` that are as they come at towers that are not trained on")
     states: Literal["none", "fed", "stopped"] = setting(
         "fed", "Model states the LSTM sees: none, all, or all but without their gradient"
     )
@@ -142,6 +96,14 @@ class Model(Table):
 
     @pydantic.model_validator(mode="after")
     def _learned_once(self) -> Self:
+        lists = {"static": self.static, "owned": self.owned}
+        for learned, names, among in (
+            ("regional", self.regional, "static"),
+            ("owned", self.owned, "static"),
+            ("corrections", self.corrections, "owned"),
+        ):
+            if odd := [name for name in names if name not in lists[among]]:
+                raise ValueError(f"`{learned}` names {', '.join(odd)}, which `{among}` does not")
         if both := [name for name in self.dynamic if name in self.static]:
             raise ValueError(f"{', '.join(both)} cannot be both `dynamic` and `static`")
         return self
@@ -152,6 +114,8 @@ class Training(Table):
 
     steps: int = setting(200, "Most updates of the weights", ge=0)
     learning_rate: float = setting(5e-3, "Step of the optimizer", gt=0, le=1)
+    head_rate: float = setting(3.0, "Rate of what reads an LSTM out, over `learning_rate`", gt=0, le=100)
+    static_rate: float = setting(6.0, "Rate of static parameters, over `learning_rate`", gt=0, le=100)
     window_days: int = setting(20, "Length of the windows the loss is taken over [d]", ge=1)
     columns: int = setting(0, "Windows of a tower that run side by side; 0: as many as cover its record", ge=0)
     averaging: float = setting(0.9, "Share of the averaged weights, which are kept, that an update leaves", ge=0, lt=1)
@@ -175,7 +139,17 @@ class Contest(Table):
          "thermal_conductivity", "heat_capacity", "root_capacity", "critical_saturation", "vegetation_heat_capacity"),
         "Parameters that calibrated LaD learns, once each",
     )  # fmt: skip
-    calibration_rate: float = setting(0.03, "Its `learning_rate`; the LSTM's is that of the hybrid", gt=0, le=1)
+
+
+class Benchmark(Table):
+    """The arena: who meets on which of the standard splits of an archive."""
+
+    split: Literal["site", "time"] = setting("site", "Towers that are left out, or years")
+    contestants: Names = setting(
+        ("1lin", "3km27", "boosting", "LaD", "calibrated LaD", "hybrid", "LSTM"), "Who takes part"
+    )
+    folds: Names = setting((), "Folds of the split to run, by name; none: all")
+    seeds: tuple[int, ...] = setting((0,), "Seeds of those that have any")
 
 
 class Config(Table):
@@ -186,6 +160,7 @@ class Config(Table):
     model: Model = Model()
     training: Training = Training()
     contest: Contest = Contest()
+    benchmark: Benchmark = Benchmark()
 
     @staticmethod
     def defaults() -> str:
@@ -241,7 +216,13 @@ def _written(config: Config, *, explained: bool) -> str:
     return "\n".join(written) + "\n"
 
 
-_TABLES: dict[Any, type[Table]] = {"tower": Tower, "model": Model, "training": Training, "contest": Contest}
+_TABLES: dict[Any, type[Table]] = {
+    "tower": Tower,
+    "model": Model,
+    "training": Training,
+    "contest": Contest,
+    "benchmark": Benchmark,
+}
 _SPLITS: dict[Any, type[Table]] = {"blocks": Blocks, "periods": Periods}
 _WORDING = {"Value error, ": "", "Input should": "should", "an object": "a table", "Field required": "is missing"}
 

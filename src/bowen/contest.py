@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,8 +17,10 @@ from bowen.config import Config, Contest
 from bowen.errors import RunError
 from bowen.evaluate import write_scores
 from bowen.experiment import (
+    Record,
     Run,
     Watch,
+    fitted,
     labels,
     load_config,
     load_run,
@@ -26,6 +28,7 @@ from bowen.experiment import (
     score_run,
     set_up,
     simulate_run,
+    split,
     train_run,
 )
 from bowen.report import write_report
@@ -45,9 +48,8 @@ class Comparison(NamedTuple):
 
 def contestants(config: Config) -> dict[str, Config]:
     """Configurations of calibrated LaD, the hybrid and the LSTM, by the name of their folder."""
-    calibration = {"learning_rate": config.contest.calibration_rate}
     return {
-        "calibrated-lad": varied(config, {"kind": "process", "static": config.contest.calibrated}, calibration),
+        "calibrated-lad": varied(config, {"kind": "process", "static": config.contest.calibrated}),
         "hybrid": varied(config, {"kind": "hybrid"}),
         "lstm": varied(config, {"kind": "network"}),
     }
@@ -96,7 +98,8 @@ def contest(
         name: train_run(chosen, folder / name, dataset=dataset, watch=watch)
         for name, chosen in contestants(config).items()
     }
-    comparison = compare([as_it_comes(trained["calibrated-lad"]), *trained.values()], dataset)
+    lad = dataclasses.replace(as_it_comes(config, [(dataset, split(config, dataset))]), meta=trained[PRINCIPAL].meta)
+    comparison = compare([lad, *trained.values()], dataset)
     write_scores(comparison.scores, folder / "scores.csv")
     simulation = comparison.simulations[trained[PRINCIPAL].title]
     data.write_netcdf(data.to_alma(simulation), folder / "simulation.nc")
@@ -104,11 +107,11 @@ def contest(
     return comparison.scores
 
 
-def as_it_comes(run: Run) -> Run:
-    """The Land Dynamics model with the parameters of the site's classes, which nobody has trained."""
-    config = varied(run.config, {"kind": "process", "static": ()})
-    model = build(config, run.scaler, base_parameters(config, run.meta["site"]))
-    return dataclasses.replace(run, config=config, model=model, folder=None)
+def as_it_comes(config: Config, records: Sequence[Record]) -> Run:
+    """The Land Dynamics model with the parameters of each site's classes, which nobody has trained."""
+    config = varied(config, {"kind": "process", "static": (), "regional": (), "owned": (), "corrections": ()})
+    scaler = fitted(config, records)
+    return Run(config, scaler, build(config, scaler, base_parameters(config, records[0][0].attrs)), {})
 
 
 def named(models: Iterable[Run]) -> dict[str, Run]:

@@ -1,7 +1,7 @@
 """From a configuration to a trained model on disk, and from there to simulations, scores and a report."""
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,11 @@ import xarray as xr
 
 from bowen import config as configs
 from bowen import data, runs
-from bowen.assembly import base_parameters, build
+from bowen.assembly import base_parameters, build, site_of
 from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
-from bowen.land import AbstractLand, Site, initial_state
+from bowen.land import AbstractLand, initial_state
 from bowen.quantities import Role, learnable
 from bowen.series import Scaler, Series, radiation_name, to_dataset
 from bowen.solve import roll, spin_up
@@ -28,6 +28,9 @@ from bowen.variables import Parameters
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
+LEAST_NET = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
+
+Record = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
 Watch = Callable[[Config, tuple[Row, ...]], None]
 
 
@@ -93,8 +96,14 @@ def read_tower(config: Config) -> xr.Dataset:
 
 def filled(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     """The record with the gaps in what drives the model filled and flagged, and its fluxes as they are to be met."""
-    need = (*data.FORCING, radiation_name(config.tower.radiation == "prescribed"))
-    complete = data.fill_forcing(dataset, need=[name for name in need if name in dataset])
+    either = config.tower.radiation == "either"
+    radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)
+    if either and "net_radiation" in dataset and data.measured(dataset, "net_radiation").mean() < LEAST_NET:
+        dataset = dataset.drop_vars("net_radiation")
+    need = [name for name in (*data.FORCING, *radiation) if name in dataset]
+    complete = data.fill_forcing(dataset, need=need).assign_attrs(prescribed_radiation=int("net_radiation" in need))
+    if either and "net_radiation" not in dataset:
+        complete = data.with_net_radiation(complete)
     return data.with_closed_balance(complete) if config.tower.closure == "corrected" else complete
 
 
@@ -110,7 +119,7 @@ def split(config: Config, dataset: xr.Dataset) -> np.ndarray:
 def train_run(
     config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: Watch = lambda *_: None
 ) -> Run:
-    """Train what a configuration describes, or go on where an earlier call was interrupted.
+    """Train what a configuration describes on its record, or go on where an earlier call was interrupted.
 
     Args:
         config: What to train, on what.
@@ -122,21 +131,29 @@ def train_run(
         RunError: The directory holds another configuration or was trained on another record.
         DataError: The record cannot be used.
     """
-    set_up(config)
-    settings = config.training
     dataset = read_tower(config) if dataset is None else dataset
-    chosen = split(config, dataset)
-    prescribed = config.tower.radiation == "prescribed"
-    scaler = Scaler.fit([(dataset, chosen == "train")], [radiation_name(prescribed)])
-    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=settings.weights == "uncertainty")
-    base = base_parameters(config, dataset.attrs)
-    model = build(config, scaler, base)
-    state = initial_state(base, series.inputs.forcing.air_temperature.mean())
-    tower = Tower(dataset.attrs["site"], series, Site(base), state, chosen)
-    streams = Streams([tower], columns=settings.columns, window=settings.window_days, seed=settings.seed)
+    return train_on([(dataset, split(config, dataset))], config, folder, watch=watch)
+
+
+def train_on(records: Sequence[Record], config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
+    """Train one model on records of many towers, or go on; see `train_run`.
+
+    Args:
+        records: Of each a canonical dataset, filled, and what its steps are for.
+        config: What to train; which record it names does not matter.
+        folder: Run directory; made if need be.
+        watch: See `train_run`.
+    """
+    set_up(config)
+    settings, datasets = config.training, [dataset for dataset, _ in records]
+    scaler = fitted(config, records)
+    weighted = settings.weights == "uncertainty"
+    towers = [tower_of(config, scaler, *record, place, weighted=weighted) for place, record in enumerate(records)]
+    model = build(config, scaler, towers[0].site.base, len(towers))
+    streams = Streams(towers, columns=settings.columns, window=settings.window_days, seed=settings.seed)
     meta = {
-        "fingerprint": data.fingerprint(dataset),
-        "site": {name: dataset.attrs[name] for name in SITE},
+        "fingerprints": [data.fingerprint(dataset) for dataset in datasets],
+        "site": {name: datasets[0].attrs[name] for name in SITE},
         "scaler": dataclasses.asdict(scaler),
     }
     if (folder / "run.json").exists():
@@ -163,6 +180,25 @@ def train_run(
     return Run(config, scaler, progress.best, meta, folder)
 
 
+def fitted(config: Config, records: Sequence[Record]) -> Scaler:
+    """The scaler of the features that a configuration shows a network."""
+    either = config.tower.radiation == "either"
+    radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)
+    seen = [(dataset, labels == "train") for dataset, labels in records]
+    return Scaler.fit(seen, radiation, config.model.attributes)
+
+
+def tower_of(
+    config: Config, scaler: Scaler, dataset: xr.Dataset, labels: np.ndarray, number: int, *, weighted: bool = False
+) -> Tower:
+    """A record as a model sees it; `number` is its place among those trained on, -1 for another."""
+    prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
+    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted)
+    site = site_of(config, dataset.attrs | {"prescribed_radiation": prescribed}, number)
+    state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
+    return Tower(dataset.attrs["site"], series, site, state, labels)
+
+
 def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     """Check that a run directory was made by the same configuration from the same record.
 
@@ -175,7 +211,7 @@ def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
             f"{folder}: holds a run of another configuration.\n"
             "  to go on: choose another directory with --out, or remove this one."
         )
-    if there["fingerprint"] != meta["fingerprint"]:
+    if there["fingerprints"] != meta["fingerprints"]:
         raise RunError(
             f"{folder}: was trained on a record that has changed since.\n"
             "  to go on: choose another directory with --out, or bring back the record as it was."
@@ -199,7 +235,8 @@ def load_run(folder: Path, precision: Precision | None = None) -> Run:
         config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
     set_up(config)
     scaler = Scaler(**meta["scaler"])
-    model, _ = runs.load_arrays(folder / "weights.npz", build(config, scaler, base_parameters(config, meta["site"])))
+    untrained = build(config, scaler, base_parameters(config, meta["site"]), len(meta["fingerprints"]))
+    model, _ = runs.load_arrays(folder / "weights.npz", untrained)
     return Run(config, scaler, model, meta, folder)
 
 
@@ -214,21 +251,24 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         ModelError: The model gave a value that is not finite.
     """
     set_up(run.config)
-    model, prescribed = run.model, run.config.tower.radiation == "prescribed"
-    series = Series.of(dataset, run.scaler, prescribed=prescribed)
-    base = base_parameters(run.config, dataset.attrs)
-    model = model.at(Site(base))
-    state = initial_state(base, series.inputs.forcing.air_temperature.mean())
+    known = run.meta.get("fingerprints", [])
+    number = known.index(mark) if (mark := data.fingerprint(dataset)) in known else -1
+    tower = tower_of(run.config, run.scaler, dataset, np.empty(0), number)
+    model, inputs = run.model.at(tower.site), tower.series.inputs
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
-    carry = spin_up(model, state, series.inputs.window(0, year), max(1, run.config.training.spin_up_years))
-    _, record = eqx.filter_jit(roll)(model, carry, series.inputs)
+    carry = spin_up(model, tower.state, inputs.window(0, year), max(1, run.config.training.spin_up_years))
+    _, record = eqx.filter_jit(roll)(model, carry, inputs)
     return to_dataset(model, record, dataset, run.title)
 
 
 def labels(run: Run, dataset: xr.Dataset) -> np.ndarray:
-    """What each step is to a run: by its split at its own record, "test" at any other, but for 15 days to settle."""
-    if data.fingerprint(dataset) == run.meta["fingerprint"]:
-        return split(run.config, dataset)
+    """What each step is to a run: by its split at its own record, "train" at one of many it was trained on.
+
+    At any other it is "test", but for 15 days to settle.
+    """
+    known = run.meta["fingerprints"]
+    if data.fingerprint(dataset) in known:
+        return split(run.config, dataset) if len(known) == 1 else np.full(dataset.sizes["time"], "train")
     settled = np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= 15 * 86400
     return np.where(settled, "test", "")
 

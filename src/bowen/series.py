@@ -71,12 +71,15 @@ class Scaler:
     spread: Mapping[str, float]
 
     @classmethod
-    def fit(cls, records: Sequence[tuple[xr.Dataset, np.ndarray]], radiation: Sequence[str]) -> "Scaler":
+    def fit(
+        cls, records: Sequence[tuple[xr.Dataset, np.ndarray]], radiation: Sequence[str], attributes: Sequence[str] = ()
+    ) -> "Scaler":
         """Fit to the features that all records have; each record counts the same, however long it is.
 
         Args:
             records: Of each a canonical dataset, and whether a step is for training; targets count where measured. [1]
             radiation: See `features`. [1]
+            attributes: Of the site, among `ATTRIBUTES`. [1]
 
         Raises:
             DataError: A target has fewer than 48 measured training steps in a record.
@@ -95,7 +98,8 @@ class Scaler:
         mean, spread = {}, {}
         for name in tables[0]:
             if name in ATTRIBUTES:
-                mean[name], spread[name] = 0.0, 1.0
+                if name in attributes:
+                    mean[name], spread[name] = 0.0, 1.0
             elif all(name in table for table in tables):
                 mean[name] = float(np.mean([table[name].mean() for table in tables]))
                 deviation = float(np.sqrt(np.mean([((table[name] - mean[name]) ** 2).mean() for table in tables])))

@@ -50,6 +50,16 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
+def show_standings(standings: "pd.DataFrame", path: Any) -> None:
+    """Print how contestants stand, a row for each."""
+    rows = [
+        [str(name), *(f"{value:.2f}" for value in values)]
+        for name, values in zip(standings.index, standings.to_numpy(), strict=True)
+    ]
+    show_table(["model", *(head.replace(" ", "\n") for head in standings.columns)], rows)
+    say(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
+
+
 def show_scores(scores: "pd.DataFrame") -> None:
     """Print the scores of the test steps."""
     from bowen.evaluate import table

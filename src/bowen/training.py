@@ -92,7 +92,16 @@ def learned(model: AbstractLand) -> Any:
 
 
 def optimizer(training: Training) -> optax.GradientTransformation:
-    """Adam with clipped gradients, a warm-up and a cosine decay; weight decay on matrices only."""
+    """Adam with clipped gradients, a warm-up and a cosine decay; weight decay on matrices only.
+
+    What reads the memory of a network out, and what is learned of sites, move at rates of their own: zero at first,
+    they have far to go.
+    """
+    multiples = {"head": training.head_rate, "offsets": training.static_rate, "regional": training.static_rate}
+
+    def paced(change, _):
+        return jax.tree_util.tree_map_with_path(lambda path, x: multiples.get(path[0].name, 1.0) * x, change)
+
     rate = optax.warmup_cosine_decay_schedule(
         0.1 * training.learning_rate, training.learning_rate, min(20, training.steps), max(training.steps, 21),
         0.02 * training.learning_rate,
@@ -102,6 +111,7 @@ def optimizer(training: Training) -> optax.GradientTransformation:
         optax.adamw(
             rate, weight_decay=training.weight_decay, mask=lambda tree: jax.tree.map(lambda x: x.ndim > 1, tree)
         ),
+        optax.stateless(paced),
     )
 
 
@@ -168,7 +178,7 @@ def train(
         The last progress, whose `best` is the model with the best validation, and the history.
 
     Raises:
-        ModelError: The loss is no longer finite; the message names the update.
+        ModelError: The loss is no longer finite, or nothing was validated; the message names the update.
     """
     descend = optimizer(training)
 
@@ -202,15 +212,20 @@ def train(
         if (step + 1) % training.validate_every and step != training.steps - 1:
             continue
         efficiency = efficiencies(np.asarray(progress.tally), streams)
-        score = float(np.nanmean(np.maximum(efficiency, WORST)))
-        latent, sensible = map(float, np.nanmedian(efficiency, axis=0))
-        row = Row(step, float(value), score, latent, sensible, time.monotonic() - began)
-        if not np.isfinite(row.loss):
+        if not np.isfinite(float(value)):
             raise ModelError(
-                f"the loss is {row.loss} at update {step}.\n"
+                f"the loss is {float(value)} at update {step}.\n"
                 '  to go on: lower `learning_rate`, or train with precision = "float64"; '
                 "the last checkpoint is sound, and training goes on from it."
             )
+        if np.isnan(efficiency).all(axis=0).any():
+            raise ModelError(
+                f"no step of validation was met in the {training.validate_every} updates to update {step}.\n"
+                "  to go on: raise `validate_every`, `columns` or `window_days`, so that they reach around the records."
+            )
+        score = float(np.nanmean(np.maximum(efficiency, WORST)))
+        latent, sensible = map(float, np.nanmedian(efficiency, axis=0))
+        row = Row(step, float(value), score, latent, sensible, time.monotonic() - began)
         gain = score - float(progress.best_score)
         progress = progress._replace(
             tally=jnp.zeros_like(progress.tally),

@@ -275,7 +275,6 @@ def test_a_contest_differs_only_in_what_it_compares():
     config = Config(tower=Tower(met=Path("Met.nc")), model=Model(hidden=8), training=Training(learning_rate=0.01))
     process, hybrid, network = contest.contestants(config).values()
     assert process.model.static == config.contest.calibrated
-    assert process.training.learning_rate == config.contest.calibration_rate
     assert hybrid == config
     assert network == contest.varied(config, {"kind": "network"})
 

@@ -68,7 +68,7 @@ def train(
             "train what, and where to? Name both, as in `bowen train us-me2.toml --out runs/us-me2`.\n"
             "  to begin: `bowen train --defaults` prints a configuration to edit."
         )
-    from bowen import contest, experiment
+    from bowen import arena, contest, data, experiment
 
     chosen = experiment.load_config(config)
     if met:
@@ -79,12 +79,27 @@ def train(
             scores = contest.contest(chosen, out, watch=watch)
         else:
             scores = None
-            experiment.train_run(chosen, out, watch=watch)
+            train_what = arena.train_all if data.is_archive(chosen.tower.met) else experiment.train_run
+            train_what(chosen, out, watch=watch)
     if scores is None:
         terminal.say(f"Trained. To go on: bowen evaluate {out}")
         typer.echo(out)
     else:
         show_contest(scores, out)
+
+
+@command
+def benchmark(
+    config: Annotated[Path, typer.Argument(help="Configuration whose record is an archive of many towers.")],
+    out: Annotated[Path, typer.Option(help="Folder for the runs and the scores; one that was interrupted goes on.")],
+) -> None:
+    """Let models meet on the standard splits of many towers, and tell how they stand."""
+    from bowen import arena, experiment
+
+    chosen = experiment.load_config(config)
+    with terminal.showing() as watch:
+        scores = arena.benchmark(chosen, out, watch=watch, say=terminal.say)
+    terminal.show_standings(arena.standings(scores), out / "scores.csv")
 
 
 @command

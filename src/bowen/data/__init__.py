@@ -2,6 +2,7 @@
 
 from bowen.data.alma import from_alma as from_alma
 from bowen.data.alma import to_alma as to_alma
+from bowen.data.archive import is_archive as is_archive
 from bowen.data.archive import open_tower as open_tower
 from bowen.data.archive import pair as pair
 from bowen.data.archive import towers_in as towers_in
@@ -24,6 +25,7 @@ from bowen.data.inspection import fingerprint as fingerprint
 from bowen.data.inspection import summary as summary
 from bowen.data.longwave import cloud_fraction as cloud_fraction
 from bowen.data.longwave import longwave_from_sky as longwave_from_sky
+from bowen.data.longwave import with_net_radiation as with_net_radiation
 from bowen.data.plumber2 import read_plumber2 as read_plumber2
 from bowen.data.quality import check as check
 from bowen.data.quality import check_daily as check_daily

@@ -84,6 +84,11 @@ def towers_in(archive: Path | str) -> list[str]:
     return sorted(_records(Path(archive)))
 
 
+def is_archive(path: Path) -> bool:
+    """Whether a path leads to an archive of records."""
+    return (path / _GROUP).is_file() and not is_kept(path)
+
+
 def is_kept(path: Path) -> bool:
     """Whether a path leads to a record in an archive: `towers.zarr/US-Me2`, or with its years."""
     return (path.parent / _GROUP).is_file() and not path.is_file()

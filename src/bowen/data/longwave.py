@@ -1,8 +1,10 @@
 """Incoming longwave radiation where nobody measured it: from the air, and from the clouds that the light tells of."""
 
 import numpy as np
+import xarray as xr
 
 from bowen.constants import STEFAN_BOLTZMANN
+from bowen.data.schema import QC, attributes
 
 _WINDOW = 43200  # s around each step, so that the high sun, which tells clouds best, has the most weight
 _ENOUGH_SUN = 25.0  # W m-2 under a clear sky, on average over the window; below, light says little about clouds
@@ -56,3 +58,21 @@ def longwave_from_sky(
     """
     clear = 1.24 * (vapor_pressure / 100.0 / air_temperature) ** (1.0 / 7.0)
     return (cloud_fraction + (1.0 - cloud_fraction) * clear) * STEFAN_BOLTZMANN * air_temperature**4
+
+
+def with_net_radiation(dataset: xr.Dataset) -> xr.Dataset:
+    """The record with net radiation, estimated and flagged as such, for towers that did not measure it.
+
+    It is what a surface of albedo 0.18, emissivity 0.97 and the temperature of the air would keep.
+
+    Args:
+        dataset: A canonical dataset with shortwave and longwave radiation and air temperature without gaps.
+    """
+    emitted = STEFAN_BOLTZMANN * dataset.air_temperature.values**4
+    net = 0.82 * dataset.shortwave_down.values + 0.97 * (dataset.longwave_down.values - emitted)
+    flags = np.full(net.shape, QC.ESTIMATED, np.int8)
+    columns = {"net_radiation": net, "net_radiation_qc": flags}
+    note = "Net radiation is estimated from incoming radiation, with an albedo of 0.18 and the temperature of the air."
+    notes = "\n".join(line for line in (dataset.attrs.get("assumptions", ""), note) if line)
+    variables = {name: ("time", values, attributes(name)) for name, values in columns.items()}
+    return dataset.assign(variables).assign_attrs(assumptions=notes)

@@ -1,0 +1,218 @@
+"""The arena: contestants on the standard splits of many towers, on the same records, masks and metrics."""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen import data, empirical
+from bowen.config import Config
+from bowen.contest import as_it_comes, varied
+from bowen.errors import ConfigError
+from bowen.evaluate import COLUMNS, read_scores, score, write_scores
+from bowen.experiment import Run, Watch, filled, set_up, simulate_run, train_on
+from bowen.metrics import seven
+from bowen.standings import BENCHMARKS, inmv, over_towers
+
+SETTLING = 15 * 86400  # s, at the beginning of a record that is not scored
+CHOOSING = 10  # every so many blocks of four days of a training tower, one chooses the weights
+SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
+UNTRAINED, HYBRID, NETWORK = "LaD", "hybrid", "LSTM"
+# What a contestant does otherwise than the configuration's hybrid.
+LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
+    "calibrated LaD": lambda config: {"kind": "process", "static": calibrated(config)},
+    HYBRID: lambda config: {},
+    "hybrid without states": lambda config: {"states": "none"},
+    "hybrid without gradient of states": lambda config: {"states": "stopped"},
+    NETWORK: lambda config: {"kind": "network"},
+}
+
+
+class Fold(NamedTuple):
+    """Records to train on and records to be judged at, each with what its steps are for."""
+
+    name: str
+    train: Mapping[str, np.ndarray]
+    test: Mapping[str, np.ndarray]
+
+
+def calibrated(config: Config) -> tuple[str, ...]:
+    """The static parameters of calibrated LaD: those of the contest, and those the hybrid has for its sites."""
+    return tuple(dict.fromkeys((*config.contest.calibrated, *config.model.static)))
+
+
+def read_towers(config: Config) -> dict[str, xr.Dataset]:
+    """The records of an archive with their forcing filled, by key.
+
+    Raises:
+        ConfigError: The configuration names no archive, or leaves out a record that is not there.
+        DataError: A record cannot drive a model.
+    """
+    archive, left_out = config.tower.met, config.tower.leave_out
+    keys = data.towers_in(archive)
+    if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
+        raise ConfigError(f"[tower]: `leave_out` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
+    kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
+    return {key: filled(data.open_tower(archive, key).load(), config) for key in kept}
+
+
+def site_in(key: str) -> str:
+    """The site of a record's key: "US-Hn1" of "US-Hn1_2016-2017"."""
+    return key.split("_", maxsplit=1)[0]
+
+
+def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
+    """The folds of a standard split that the records allow and the configuration asks for.
+
+    Raises:
+        ConfigError: A fold is unknown, or none has a tower in the archive.
+    """
+    standard = tomllib.loads(resources.files("bowen").joinpath("standard.toml").read_text(encoding="utf-8"))
+    chosen = standard[config.benchmark.split]
+    known = list(chosen) if config.benchmark.split == "site" else ["years"]
+    if unknown := [name for name in config.benchmark.folds if name not in known]:
+        raise ConfigError(f"[benchmark]: `folds` names {unknown[0]}; there are {', '.join(known)}.")
+    found = []
+    if config.benchmark.split == "time":
+        labels = {
+            key: data.period_split(dataset.time.values, chosen[site_in(key)])
+            for key, dataset in records.items()
+            if site_in(key) in chosen and spans(dataset, chosen[site_in(key)])
+        }
+        found = [Fold("years", labels, labels)] if labels else []
+    else:
+        for name in config.benchmark.folds or known:
+            test = {key: settled(dataset) for key, dataset in records.items() if site_in(key) in chosen[name]}
+            train = {key: choosing(dataset) for key, dataset in records.items() if site_in(key) not in chosen[name]}
+            found += [Fold(name, train, test)] if train and test else []
+    if not found:
+        raise ConfigError(f"{config.tower.met.name}: holds no tower of the split `{config.benchmark.split}`.")
+    return iter(found)
+
+
+def spans(dataset: xr.Dataset, periods: Mapping[str, list[str]]) -> bool:
+    """Whether a record has steps in all periods."""
+    first, last = str(dataset.time.values[0]), str(dataset.time.values[-1])
+    return all(first <= end + "~" and last >= begin for begin, end in periods.values())
+
+
+def settled(dataset: xr.Dataset) -> np.ndarray:
+    """All steps of a record to be judged at, but for 15 days to settle."""
+    return np.where(np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= SETTLING, "test", "")
+
+
+def choosing(dataset: xr.Dataset) -> np.ndarray:
+    """A tenth of the days of a record to train on chooses the weights: every tenth block of four."""
+    pattern = ["train"] * (CHOOSING // 2) + ["validation"] + ["train"] * (CHOOSING - CHOOSING // 2 - 1)
+    return data.block_split(dataset.time.values, 4, pattern)
+
+
+def train_all(config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
+    """Train one model on all records of an archive, or go on; see `train_run`."""
+    records = read_towers(config)
+    return train_on([(dataset, choosing(dataset)) for dataset in records.values()], config, folder, watch=watch)
+
+
+def benchmark(
+    config: Config, folder: Path, *, watch: Watch = lambda *_: None, say: Callable[[str], None] = print
+) -> pd.DataFrame:
+    """Let all contestants meet in all folds; what was finished in an earlier call is not done again.
+
+    Args:
+        config: The hybrid, the archive and the arena.
+        folder: Where to: `FOLD/CONTESTANT/SEED` has a run directory and its `scores.csv`, `scores.csv` has them all.
+        watch: See `train_run`.
+        say: Takes lines for people.
+
+    Returns:
+        The scores of the steps to be judged, in the long format.
+
+    Raises:
+        ConfigError: A contestant or a fold is unknown, or there is no archive.
+        DataError: A record cannot be used.
+        RunError: The folder holds other runs, or cannot be written.
+    """
+    names = config.benchmark.contestants
+    if unknown := [name for name in names if name not in (UNTRAINED, *LEARNED, *empirical.MODELS)]:
+        known = ", ".join((*empirical.MODELS, UNTRAINED, *LEARNED))
+        raise ConfigError(f"[benchmark]: `contestants` names {unknown[0]!r}; there are {known}.")
+    set_up(config)
+    records, tables = read_towers(config), []
+    for fold in folds(config, records):
+        for name in names:
+            for seed in config.benchmark.seeds if name in LEARNED else (0,):
+                place = folder / f"{config.benchmark.split}-{fold.name}" / slug(name) / str(seed)
+                if not (place / "scores.csv").exists():
+                    say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
+                    simulations = meet(name, seed, config, place, fold, records, watch)
+                    title = f"{name} {seed}" if name in LEARNED and len(config.benchmark.seeds) > 1 else name
+                    place.mkdir(parents=True, exist_ok=True)
+                    write_scores(judged(simulations, records, fold, title), place / "scores.csv")
+                tables.append(read_scores(place / "scores.csv"))
+                write_scores(pd.concat(tables, ignore_index=True), folder / "scores.csv")
+    return pd.concat(tables, ignore_index=True)
+
+
+def meet(
+    name: str, seed: int, config: Config, place: Path, fold: Fold, records: Mapping[str, xr.Dataset], watch: Watch
+) -> dict[str, xr.Dataset]:
+    """What a contestant makes of the records of a fold that it is judged at, by key."""
+    train = [(records[key], labels) for key, labels in fold.train.items()]
+    if name in empirical.MODELS:
+        model = empirical.fit(name, [dataset for dataset, _ in train], [labels == "train" for _, labels in train])
+        return {key: model.predict(records[key]) for key in fold.test}
+    if name == UNTRAINED:
+        run = as_it_comes(config, train)
+    else:
+        run = train_on(train, varied(config, LEARNED[name](config), {"seed": seed}), place, watch=watch)
+    return {key: simulate_run(run, records[key]) for key in fold.test}
+
+
+def judged(
+    simulations: Mapping[str, xr.Dataset], records: Mapping[str, xr.Dataset], fold: Fold, title: str
+) -> pd.DataFrame:
+    """Scores at the steps to be judged: those of every day, and PLUMBER2's seven at half-hours."""
+    tables = []
+    for key, simulation in simulations.items():
+        labels = np.where(fold.test[key] == "test", "test", "")
+        scores = [
+            score(simulation, records[key], labels, model=title, resolutions=("native", "daily", "monthly")),
+            score(simulation, records[key], labels, model=title, resolutions=("native",), metrics=seven),
+        ]
+        tables += [table.assign(tower=key) for table in scores]
+    found = pd.concat(tables, ignore_index=True)
+    return found.drop_duplicates([name for name in COLUMNS if name != "value"])
+
+
+def standings(scores: pd.DataFrame) -> pd.DataFrame:
+    """How the contestants stand: median and worst quarter over records, and the mean place among the benchmarks.
+
+    Args:
+        scores: What `benchmark` gives.
+
+    Returns:
+        A row for each contestant, seeds apart, and a column for each number.
+    """
+    found = over_towers(scores).xs(("test", "all"), level=("split", "regime"))
+    columns = {}
+    for target, symbol in SYMBOLS.items():
+        for resolution, metric in (("native", "nse"), ("native", "kge"), ("native", "rmse"), ("daily", "nse")):
+            case = found.xs((target, resolution, metric), level=("variable", "resolution", "metric"))
+            head = f"{symbol} {metric.upper()}" if resolution == "native" else f"{symbol} {resolution} {metric.upper()}"
+            columns[f"{head} median"], columns[f"{head} worst quarter"] = case["median"], case["worst_quarter"]
+        if set(BENCHMARKS) <= set(scores["model"]):
+            native = scores.loc[(scores["resolution"] == "native") & (scores["variable"] == target)]
+            columns[f"{symbol} iNMV"] = inmv(native)["mean"].groupby("model").first()
+    order = scores["model"].unique()
+    return pd.DataFrame(columns).reindex(order)
+
+
+def slug(name: str) -> str:
+    """A name as a folder."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())

@@ -1,0 +1,129 @@
+"""The arena on an archive of made towers with the names of real ones: all contestants, interrupted and gone on with."""
+
+import json
+
+import jax
+import pandas as pd
+import pytest
+
+from bowen import arena, data
+from bowen.config import dumps, parse
+from bowen.errors import ConfigError
+from bowen.evaluate import COLUMNS
+from bowen.experiment import filled
+from bowen.synthetic import twin
+
+pytest.importorskip("zarr")
+SITES = ("US-Me2", "SE-Svb", "BE-Vie")
+SETTINGS = {
+    "tower": {"met": "", "soil": "CMF", "radiation": "either"},
+    "model": {
+        "dynamic": ["surface_resistance"],
+        "static": ["root_capacity", "observed_fraction"],
+        "owned": ["observed_fraction"],
+        "attributes": ["canopy_height"],
+        "hidden": 4,
+        "substeps": 1,
+        "newton": 3,
+    },
+    "training": {"steps": 4, "window_days": 10, "columns": 3, "validate_every": 2, "spin_up_years": 1},
+    "contest": {"calibrated": ["surface_resistance"]},
+    "benchmark": {"folds": ["A"], "contestants": ["1lin", "LaD", "calibrated LaD", "hybrid", "LSTM"]},
+}
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("arena") / "towers.zarr"
+    record, _ = twin(45)
+    for site in SITES:
+        data.write_tower(folder, record.assign_attrs(site=site))
+    return folder
+
+
+def config(archive, **changes):
+    tables = {name: dict(table) for name, table in SETTINGS.items()}
+    tables["tower"]["met"] = str(archive)
+    for table, values in changes.items():
+        tables[table] |= values
+    return parse(tables, where="test")
+
+
+@pytest.fixture
+def optax_counts_in_integers():
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_counts_in_integers")
+def test_all_meet_and_nothing_is_done_twice(archive, tmp_path):
+    said = []
+    scores = arena.benchmark(config(archive), tmp_path, say=said.append)
+    assert list(scores) == list(COLUMNS)
+    assert set(scores["model"]) == set(SETTINGS["benchmark"]["contestants"])
+    assert set(scores["tower"].str[:6]) == {"US-Me2"} and set(scores["split"]) == {"test"}
+    assert len(said) == 5 and all("2 records train, 1 judge" in line for line in said)
+
+    (tmp_path / "site-A" / "lstm" / "0" / "scores.csv").unlink()
+    again, said_again = [], []
+    watch = lambda config, history: again.append((config.model.kind, len(history)))  # noqa: E731
+    repeated = arena.benchmark(config(archive), tmp_path, watch=watch, say=said_again.append)
+    assert [line.split(":")[0] for line in said_again] == ["site-A/lstm/0"]
+    assert again == [("network", 2)]  # its training was finished
+    pd.testing.assert_frame_equal(repeated, scores)
+
+    standings = arena.standings(scores)
+    assert list(standings.index) == SETTINGS["benchmark"]["contestants"]
+    assert {"LE NSE median", "H NSE worst quarter", "LE KGE median", "H daily NSE median"} <= set(standings)
+    nse = scores.query("metric == 'nse' and resolution == 'native' and variable == 'latent_heat' and model == 'LaD'")
+    assert standings.loc["LaD", "LE NSE median"] == pytest.approx(nse["value"].item())
+
+
+@pytest.mark.slow
+def test_one_model_of_all_towers_by_command(archive, tmp_path, bowen):
+    path = tmp_path / "all.toml"
+    path.write_text(dumps(config(archive)))
+    bowen("train", path, "--out", tmp_path / "run")
+    table = bowen("evaluate", tmp_path / "run", "--met", archive / "US-Me2", "--json").stdout
+    assert {row["split"] for row in json.loads(table)} == {"train"}
+
+
+def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
+    record = data.open_tower(archive, "US-Me2").load()
+    without = config(archive)
+    estimated = filled(record.drop_vars(["net_radiation", "net_radiation_qc"], errors="ignore"), without)
+    assert estimated.attrs["prescribed_radiation"] == 0 and "net_radiation" in estimated
+    assert "Net radiation is estimated" in estimated.attrs["assumptions"]
+    measured = filled(estimated.assign(net_radiation_qc=0 * estimated.net_radiation_qc), without)
+    assert measured.attrs["prescribed_radiation"] == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"benchmark": {"contestants": ["Noah"]}},
+            r"\[benchmark\]: `contestants` names 'Noah'; there are 1lin, .*LSTM",
+        ),
+        ({"benchmark": {"folds": ["E"]}}, r"\[benchmark\]: `folds` names E; there are A, B, C, D"),
+        ({"benchmark": {"split": "time", "folds": []}}, "towers.zarr: holds no tower of the split `time`"),
+        ({"tower": {"leave_out": ["XX-Yyy"]}}, r"\[tower\]: `leave_out` names XX-Yyy, and towers.zarr holds BE-Vie"),
+    ],
+)
+def test_what_is_refused(archive, tmp_path, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        arena.benchmark(config(archive, **changes), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"owned": ["root_capacity", "emissivity"]}, "`owned` names emissivity, which `static` does not"),
+        ({"corrections": ["root_capacity"]}, "`corrections` names root_capacity, which `owned` does not"),
+        ({"regional": ["snow_albedo"]}, "`regional` names snow_albedo, which `static` does not"),
+    ],
+)
+def test_sites_differ_only_in_what_is_learned(archive, setting, message):
+    with pytest.raises(ConfigError, match=message):
+        config(archive, model=setting)

@@ -1,0 +1,51 @@
+"""Static parameters that differ between sites: untrained they do not, and corrections stay at their tower."""
+
+import dataclasses
+
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.land import Process, Site
+from bowen.quantities import shift
+from bowen.regional import Regional
+from bowen.variables import Parameters
+
+LEARNED = ("root_capacity", "observed_fraction", "external_supply")
+
+
+@pytest.fixture
+def model():
+    regional = Regional(("root_capacity",), attributes=1, owned=LEARNED[1:], corrections=("external_supply",), towers=2)
+    return Process(Parameters(), LEARNED, regional=regional)
+
+
+def parameters(model, site):
+    here = model.at(site)
+    return shift(here.base, here.offsets)
+
+
+def test_untrained_every_site_has_the_parameters_of_its_classes(model):
+    base = dataclasses.replace(Parameters(), root_capacity=50.0, reference_height=30.0)
+    here = parameters(model, Site(base, [2.0], 1))
+    assert float(here.root_capacity) == 50.0 and float(here.reference_height) == 30.0
+    assert float(here.observed_fraction) == 1.0
+
+
+def test_attributes_move_all_sites_and_departures_only_their_own(model):
+    known = jnp.array([[1.0]]), jnp.array([[-1.0, 2.0], [1.0, 0.0]])
+    model = eqx.tree_at(lambda m: (m.regional.slopes, m.regional.departures), model, known)
+    sites = [Site(Parameters(), [attribute], number) for attribute, number in ((0.0, 0), (0.5, 1), (0.5, -1))]
+    first, second, elsewhere = (parameters(model, site) for site in sites)
+    assert first.root_capacity < second.root_capacity == elsewhere.root_capacity
+    assert first.observed_fraction < elsewhere.observed_fraction == 1.0 < second.observed_fraction
+
+
+def test_a_correction_is_none_elsewhere(model):
+    offsets = {**model.offsets, "external_supply": jnp.asarray(3.0), "observed_fraction": jnp.asarray(-1.0)}
+    model = eqx.tree_at(lambda m: m.offsets, model, offsets)
+    trained, elsewhere = (parameters(model, Site(Parameters(), [0.0], number)) for number in (0, -1))
+    assert float(trained.external_supply) > 0.0 and float(elsewhere.external_supply) == 0.0
+    assert float(trained.observed_fraction) == float(elsewhere.observed_fraction) < 1.0
+    np.testing.assert_array_equal(elsewhere.root_capacity, Parameters().root_capacity)

@@ -1,0 +1,103 @@
+"""Columns that read through their records: where they are, what each step counts, and what they refuse."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen.errors import DataError
+from bowen.land import Site, initial_state
+from bowen.series import Series
+from bowen.streams import LEAST_MEASURED, Streams, Tower, weights
+from bowen.variables import Parameters
+from tests import helpers
+
+DAYS = {"short": 7, "long": 24}
+PER_DAY, WINDOW, COLUMNS = 48, 3, 2
+
+
+def tower(name, days, *, scale=1.0, share=1.0):
+    """A tower whose latent heat tells the step, so that what was cut can be recognized."""
+    steps = days * PER_DAY
+    targets = np.stack([np.arange(steps), scale * np.sin(np.arange(steps))], axis=-1)
+    measured = np.random.default_rng(0).random((steps, 2)) < share
+    series = Series(helpers.weather(days), jnp.asarray(targets), jnp.asarray(measured), jnp.ones((steps, 2)))
+    labels = np.where(np.arange(steps) // PER_DAY % 3 == 0, "validation", "train")
+    return Tower(name, series, Site(Parameters()), initial_state(Parameters(), jnp.asarray(280.0)), labels)
+
+
+@pytest.fixture
+def streams():
+    return Streams([tower(*item) for item in DAYS.items()], columns=COLUMNS, window=WINDOW, seed=0)
+
+
+def steps_of(streams, number):
+    return np.asarray(streams.batch(number).targets[..., 0])
+
+
+def test_a_window_goes_on_where_the_one_before_ended_and_around_the_end(streams):
+    days = np.repeat(list(DAYS.values()), COLUMNS)
+    for number in range(12):
+        now, after = steps_of(streams, number), steps_of(streams, number + 1)
+        assert now.shape == (WINDOW * PER_DAY, len(days))
+        assert ((np.diff(now, axis=0) % (days * PER_DAY)) == 1).all()
+        assert ((now[-1] + 1) % (days * PER_DAY) == after[0]).all()
+
+
+def test_every_step_of_every_record_has_its_turn(streams):
+    seen = np.concatenate([steps_of(streams, number) for number in range(DAYS["long"] // WINDOW)])
+    for number, days in enumerate(DAYS.values()):
+        assert set(seen[:, number * COLUMNS :][:, :COLUMNS].ravel()) == set(range(days * PER_DAY))
+
+
+def test_what_drives_a_column_is_of_the_same_steps(streams):
+    batch = streams.batch(5)
+    steps = np.asarray(batch.targets[..., 0]).astype(int)
+    for column, owner in enumerate(streams.owner):
+        expected = streams.towers[owner].series.inputs
+        np.testing.assert_array_equal(
+            batch.inputs.forcing.air_temperature[:, column], expected.forcing.air_temperature[steps[:, column]]
+        )
+        np.testing.assert_array_equal(batch.inputs.features[:, column], expected.features[steps[:, column]])
+
+
+@pytest.mark.parametrize("label", ["train", "validation"])
+@pytest.mark.parametrize("share", [1.0, 0.3])
+def test_weights_make_a_mean_of_all_steps_an_error_over_the_variance(label, share):
+    here = tower("x", 24, scale=7.0, share=share)
+    counts = np.asarray(here.series.measured) & (here.labels == label)[:, None]
+    weight = weights(here, label)
+    error = np.random.default_rng(1).normal(size=weight.shape)
+    for target in range(2):
+        of = counts[:, target]
+        variance = np.asarray(here.series.targets)[of, target].var()
+        expected = (error[of, target] ** 2).mean() / variance
+        assert (weight[:, target] * error[:, target] ** 2).mean() == pytest.approx(expected)
+        assert not weight[~of, target].any()
+
+
+def test_a_tower_where_next_to_nothing_was_measured_counts_less():
+    here = tower("x", 24, share=0.02)
+    weight = weights(here, "train")
+    variance = [np.asarray(here.series.targets)[weight[:, k] > 0, k].var() for k in range(2)]
+    assert (weight.mean(axis=0) * variance < 0.5).all()
+    assert (weight.max(axis=0) * variance <= 1.0 / (LEAST_MEASURED * 2 / 3) + 1e-9).all()
+
+
+def test_as_many_columns_as_cover_the_longest_record():
+    streams = Streams([tower(*item) for item in DAYS.items()], columns=0, window=5, seed=0)
+    assert len(streams.owner) == 2 * 5
+    assert set(steps_of(streams, 0)[:, 5:].ravel()) == set(range(DAYS["long"] * PER_DAY))
+
+
+def test_what_is_refused():
+    here = tower("XX-Syn", 7)
+    with pytest.raises(DataError, match="XX-Syn: the record has 7 whole days, less than a window of 9"):
+        Streams([here], columns=1, window=9, seed=0)
+    hourly = dataclasses.replace(here.series.inputs, dt=jnp.asarray(3600.0))
+    series = dataclasses.replace(here.series, inputs=hourly)
+    with pytest.raises(DataError, match="XX-Hou: has 24 steps a day where XX-Syn has 48"):
+        Streams([here, here._replace(name="XX-Hou", series=series)], columns=1, window=3, seed=0)
+    with pytest.raises(DataError, match="XX-Syn: no measured latent_heat in the validation part"):
+        Streams([here._replace(labels=np.full(here.labels.shape, "train"))], columns=1, window=3, seed=0)
