@@ -33,11 +33,11 @@ def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
     return dataclasses.replace(base, prescribed_radiation=float(site.get("prescribed_radiation", 0)))
 
 
-def site_of(config: Config, site: Mapping[str, Any], number: int = -1) -> Site:
+def site_of(config: Config, site: Mapping[str, Any], number: int, corrected: bool) -> Site:
     """What tells a site from others; `number` is its place among the towers that are trained on."""
     center, spread = ATTRIBUTES["canopy_height"]
     height = site["canopy_height"] if np.isfinite(site["canopy_height"]) else center
-    return Site(base_parameters(config, site), [(height - center) / spread], number)
+    return Site(base_parameters(config, site), [(height - center) / spread], number, corrected)
 
 
 def regional_of(config: Config, towers: int) -> Regional | None:

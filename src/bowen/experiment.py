@@ -191,10 +191,14 @@ def fitted(config: Config, records: Sequence[Record]) -> Scaler:
 def tower_of(
     config: Config, scaler: Scaler, dataset: xr.Dataset, labels: np.ndarray, number: int, *, weighted: bool = False
 ) -> Tower:
-    """A record as a model sees it; `number` is its place among those trained on, -1 for another."""
+    """A record as a model sees it; `number` is its place among those trained on, -1 for another.
+
+    Corrections are allowed where it was trained on and more evaporated than fell, beyond what the soil may have given.
+    """
     prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
     series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted)
-    site = site_of(config, dataset.attrs | {"prescribed_radiation": prescribed}, number)
+    corrected = bool(number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"])
+    site = site_of(config, dataset.attrs | {"prescribed_radiation": prescribed}, number, corrected)
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
     return Tower(dataset.attrs["site"], series, site, state, labels)
 

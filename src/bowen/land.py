@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Bool, Float, Int
 
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
 from bowen.lstm import Cell
@@ -30,15 +30,20 @@ class Record(NamedTuple):
 
 
 class Site(eqx.Module):
-    """What tells one column from another: parameters of its classes, numbers that describe it, which tower it is."""
+    """What tells one column from another."""
 
-    base: Parameters
-    attributes: Float[Array, "*batch attribute"]  # of order one
+    base: Parameters  # of its classes and heights
+    attributes: Float[Array, "*batch attribute"]  # of order one, that describe it
     number: Int[Array, "*batch"]  # among the towers that were trained on; -1 is another
+    corrected: Bool[Array, "*batch"]  # whether corrections of its record are allowed
 
-    def __init__(self, base: Parameters, attributes: Sequence[float] = (), number: int = -1):
+    def __init__(
+        self, base: Parameters, attributes: Sequence[float] = (), number: int = -1, corrected: bool | None = None
+    ):
+        """Take what is known of a site; unless told otherwise, corrections are allowed where it was trained on."""
         self.base, self.number = base, jnp.asarray(number)
         self.attributes = jnp.asarray(attributes, base.root_capacity.dtype)
+        self.corrected = jnp.asarray(number >= 0 if corrected is None else corrected)
 
 
 class AbstractLand(eqx.Module):

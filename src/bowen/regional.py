@@ -16,8 +16,8 @@ class Regional(eqx.Module):
     """How the offsets of static parameters differ between sites; untrained, they do not.
 
     All sites share a slope on each attribute. Towers that are trained on have, for the parameters in `owned`, a
-    departure of their own besides, which no other site inherits. Of these, `corrections` are of a tower's record: at
-    sites that were not trained on they are as they come, so that what is wrong with a tower stays there.
+    departure of their own besides, which no other site inherits. Of these, `corrections` are of a tower's record: they
+    are as they come where none is allowed, so that what is wrong with a tower stays there.
     """
 
     slopes: Float[Array, "name attribute"]
@@ -47,11 +47,11 @@ class Regional(eqx.Module):
         for name, own in zip(self.owned, self.departures[site.number], strict=True):
             here[name] = here[name] + jnp.where(trained, own, 0.0)
         for name in self.corrections:
-            here[name] = jnp.where(trained, here[name], 0.0)
+            here[name] = jnp.where(site.corrected, here[name], 0.0)
         return here
 
     def ready(self, base: Parameters, learned: tuple[str, ...], site: Site) -> Parameters:
-        """The parameters of a site, ready to learn those named; but corrections only where they were learned."""
+        """The parameters of a site, ready to learn those named; but corrections only where they are allowed."""
         inherited = ready_to_learn(base, tuple(name for name in learned if name not in self.corrections))
-        trained = ready_to_learn(inherited, self.corrections)
-        return jax.tree.map(lambda there, here: jnp.where(site.number >= 0, there, here), trained, inherited)
+        corrected = ready_to_learn(inherited, self.corrections)
+        return jax.tree.map(lambda there, here: jnp.where(site.corrected, there, here), corrected, inherited)

@@ -26,6 +26,7 @@ class Exposure(NamedTuple):
     air_density: Scalar  # kg m-3
     conductance: Scalar  # m s-1, aerodynamic
     resistance: Scalar  # s m-1, of the surface
+    snow_resistance: Scalar  # s m-1
     bare: Scalar  # 1, share of ground without snow
     available_water: Scalar  # kg m-2, in the root zone
     critical_water: Scalar  # kg m-2
@@ -72,9 +73,12 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
             parameters.surface_resistance,
             forcing.shortwave_down,
             deficit,
+            forcing.air_temperature,
             parameters.half_light,
             parameters.dryness_response,
+            parameters.cold_response,
         ),
+        snow_resistance=parameters.snow_resistance,
         bare=parameters.snow_cover_mass / (snow_supply + parameters.snow_cover_mass),
         available_water=state.root_water + dt * (rainfall + parameters.external_supply),
         critical_water=parameters.critical_saturation * parameters.root_capacity,
@@ -103,7 +107,7 @@ def vapor_fluxes(at: Exposure, temperature: Scalar) -> tuple[Scalar, Scalar]:
     wet = thermo.specific_humidity(thermo.saturation_vapor_pressure(temperature), at.air_pressure)
     icy = thermo.specific_humidity(thermo.saturation_vapor_pressure_ice(temperature), at.air_pressure)
     ground = evaporation.potential_evaporation(wet, at.humidity, at.conductance, at.resistance, at.air_density)
-    pack = evaporation.potential_evaporation(icy, at.humidity, at.conductance, jnp.zeros_like(wet), at.air_density)
+    pack = evaporation.potential_evaporation(icy, at.humidity, at.conductance, at.snow_resistance, at.air_density)
     return ground, pack
 
 

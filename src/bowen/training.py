@@ -52,9 +52,9 @@ class Row(NamedTuple):
 
 
 def predict(
-    model: AbstractLand, bank: Any, inputs: Inputs, steps_per_day: int, sites: Site | None = None
+    model: AbstractLand, carry: Any, inputs: Inputs, steps_per_day: int, sites: Site | None = None
 ) -> tuple[Any, Any]:
-    """Run all windows side by side; returns what each carries after every day, and predictions with offsets.
+    """Run all windows side by side; returns what each carries in the end, and predictions with offsets.
 
     The gradient runs each day again, from what was carried into it, in the place of keeping what each step computed.
     """
@@ -66,23 +66,22 @@ def predict(
     @functools.partial(jax.checkpoint, prevent_cse=False)
     def day(carry, part):
         forcing, features = part
-        carry, kept = roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select, sites)
-        return carry, (carry, kept)
+        return roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select, sites)
 
     series = (inputs.forcing, inputs.features)
     by_day = jax.tree.map(lambda x: x.reshape(-1, steps_per_day, *x.shape[1:]), series)
-    _, (carries, kept) = jax.lax.scan(day, bank, by_day)
-    return carries, jax.tree.map(lambda x: x.reshape(x.shape[0] * steps_per_day, *x.shape[2:]), kept)
+    carry, kept = jax.lax.scan(day, carry, by_day)
+    return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * steps_per_day, *x.shape[2:]), kept)
 
 
 def loss(model: AbstractLand, carry: Any, batch: Batch, streams: Streams, prior: float) -> tuple[Array, Any]:
     """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
-    carries, (predicted, offsets) = predict(model, carry, batch.inputs, streams.per_day, streams.sites)
+    after, (predicted, offsets) = predict(model, carry, batch.inputs, streams.per_day, streams.sites)
     squared = (predicted - batch.targets) ** 2
     error = (batch.train * squared).mean()
     pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
     tally = jnp.stack([(batch.validation * squared).sum(axis=0), batch.validation.sum(axis=0)])
-    return error + prior * pull, jax.lax.stop_gradient((jax.tree.map(lambda x: x[-1], carries), tally))
+    return error + prior * pull, jax.lax.stop_gradient((after, tally))
 
 
 def learned(model: AbstractLand) -> Any:
@@ -137,7 +136,7 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
 
     @eqx.filter_jit
     def day(carry, inputs):
-        return jax.tree.map(lambda x: x[-1], predict(model, carry, inputs, streams.per_day, streams.sites)[0])
+        return predict(model, carry, inputs, streams.per_day, streams.sites)[0]
 
     carry = jax.vmap(model.start)(streams.states)
     for number in range(-training.spin_up_years * streams.year, 0):

@@ -11,7 +11,7 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default, as are the responses of stomata to light and dry air. The observed
+    booked in every budget and off by default, as are the responses of stomata and the resistance of snow. The observed
     fraction is no part of the physics: it stands between the fluxes of the land and those its tower reports.
     """
 
@@ -38,6 +38,22 @@ class Parameters(eqx.Module):
         bounds=(0.0, 400.0),
         role="dynamic",
         start=40.0,
+    )
+    cold_response: Scalar = quantity(
+        "K-2",
+        "Loss of conductance with the square of the cold below 298 K; 0: stomata do not close in the cold",
+        default=0.0,
+        bounds=(0.0, 0.003),
+        role="static",
+        start=0.0008,
+    )
+    snow_resistance: Scalar = quantity(
+        "s m-1",
+        "Resistance between snow and the air above the canopy",
+        default=0.0,
+        bounds=(0.0, 2000.0),
+        role="static",
+        start=50.0,
     )
     roughness_length: Scalar = quantity(
         "m", "Roughness length of momentum", default=0.07, bounds=(1e-3, 3.0), log=True, role="dynamic"

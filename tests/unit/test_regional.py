@@ -42,10 +42,13 @@ def test_attributes_move_all_sites_and_departures_only_their_own(model):
     assert first.observed_fraction < elsewhere.observed_fraction == 1.0 < second.observed_fraction
 
 
-def test_a_correction_is_none_elsewhere(model):
+def test_a_correction_is_none_where_it_is_not_allowed(model):
     offsets = {**model.offsets, "external_supply": jnp.asarray(3.0), "observed_fraction": jnp.asarray(-1.0)}
     model = eqx.tree_at(lambda m: m.offsets, model, offsets)
-    trained, elsewhere = (parameters(model, Site(Parameters(), [0.0], number)) for number in (0, -1))
-    assert float(trained.external_supply) > 0.0 and float(elsewhere.external_supply) == 0.0
-    assert float(trained.observed_fraction) == float(elsewhere.observed_fraction) < 1.0
+    sites = [Site(Parameters(), [0.0], 0), Site(Parameters(), [0.0], 1, corrected=False), Site(Parameters(), [0.0])]
+    allowed, refused, elsewhere = (parameters(model, site) for site in sites)
+    assert float(allowed.external_supply) > 0.0
+    assert float(refused.external_supply) == float(elsewhere.external_supply) == 0.0
+    fractions = {float(here.observed_fraction) for here in (allowed, refused, elsewhere)}
+    assert len(fractions) == 1 and max(fractions) < 1.0
     np.testing.assert_array_equal(elsewhere.root_capacity, Parameters().root_capacity)
