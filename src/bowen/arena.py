@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen import config as configs
 from bowen import data, empirical
 from bowen.config import Config
 from bowen.contest import as_it_comes, varied
-from bowen.errors import ConfigError
+from bowen.errors import ConfigError, RunError
 from bowen.evaluate import COLUMNS, read_scores, score, write_scores
 from bowen.experiment import Run, Watch, filled, set_up, simulate_run, train_on
+from bowen.files import replacing
 from bowen.metrics import seven
 from bowen.standings import BENCHMARKS, inmv, over_towers
 
@@ -143,6 +145,7 @@ def benchmark(
         known = ", ".join((*empirical.MODELS, UNTRAINED, *LEARNED))
         raise ConfigError(f"[benchmark]: `contestants` names {unknown[0]!r}; there are {known}.")
     set_up(config)
+    claim(folder, config)
     records, tables = read_towers(config), []
     for fold in folds(config, records):
         for name in names:
@@ -157,6 +160,24 @@ def benchmark(
                 tables.append(read_scores(place / "scores.csv"))
                 write_scores(pd.concat(tables, ignore_index=True), folder / "scores.csv")
     return pd.concat(tables, ignore_index=True)
+
+
+def claim(folder: Path, config: Config) -> None:
+    """Write down what a folder is for; who takes part, where and with which seeds may change.
+
+    Raises:
+        RunError: It is for another configuration.
+    """
+    split = configs.Benchmark(split=config.benchmark.split)
+    asked, path = configs.dumps(config.model_copy(update={"benchmark": split})), folder / "config.toml"
+    if path.exists() and path.read_text(encoding="utf-8") != asked:
+        raise RunError(
+            f"{folder}: holds the scores of another configuration.\n"
+            "  to go on: choose another directory with --out, or remove this one."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as unfinished:
+        unfinished.write_text(asked, encoding="utf-8")
 
 
 def meet(

@@ -51,12 +51,10 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def show_standings(standings: "pd.DataFrame", path: Any) -> None:
-    """Print how contestants stand, a row for each."""
-    rows = [
-        [str(name), *(f"{value:.2f}" for value in values)]
-        for name, values in zip(standings.index, standings.to_numpy(), strict=True)
-    ]
-    show_table(["model", *(head.replace(" ", "\n") for head in standings.columns)], rows)
+    """Print how contestants stand, a column for each."""
+    numbers = zip(standings.columns, standings.to_numpy().T, strict=True)
+    rows = [[head, *(f"{value:.2f}" for value in values)] for head, values in numbers]
+    show_table(["variable", *map(str, standings.index)], rows)
     say(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
 
 

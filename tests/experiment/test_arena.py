@@ -6,9 +6,9 @@ import jax
 import pandas as pd
 import pytest
 
-from bowen import arena, data
+from bowen import arena, data, terminal
 from bowen.config import dumps, parse
-from bowen.errors import ConfigError
+from bowen.errors import ConfigError, RunError
 from bowen.evaluate import COLUMNS
 from bowen.experiment import filled
 from bowen.synthetic import twin
@@ -57,7 +57,7 @@ def optax_counts_in_integers():
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("optax_counts_in_integers")
-def test_all_meet_and_nothing_is_done_twice(archive, tmp_path):
+def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     said = []
     scores = arena.benchmark(config(archive), tmp_path, say=said.append)
     assert list(scores) == list(COLUMNS)
@@ -73,9 +73,16 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path):
     assert again == [("network", 2)]  # its training was finished
     pd.testing.assert_frame_equal(repeated, scores)
 
+    with pytest.raises(RunError, match="holds the scores of another configuration"):
+        arena.benchmark(config(archive, training={"steps": 5}), tmp_path)
+
     standings = arena.standings(scores)
     assert list(standings.index) == SETTINGS["benchmark"]["contestants"]
     assert {"LE NSE median", "H NSE worst quarter", "LE KGE median", "H daily NSE median"} <= set(standings)
+    terminal.show_standings(standings, tmp_path)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].split("  ")[0] == "variable" and "calibrated LaD" in shown[0]
+    assert any(line.startswith("H daily NSE worst quarter") for line in shown)
     nse = scores.query("metric == 'nse' and resolution == 'native' and variable == 'latent_heat' and model == 'LaD'")
     assert standings.loc["LaD", "LE NSE median"] == pytest.approx(nse["value"].item())
 

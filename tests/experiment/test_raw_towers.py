@@ -12,7 +12,7 @@ RAW = ["fluxnet/FLX_BE-Vie_2014.csv.xz", "ameriflux_base/AMF_US-CRT_BASE_HH_3-5.
 
 @pytest.mark.parametrize("name", RAW)
 def test_a_file_as_shipped_trains_a_hybrid(bowen, shared_data, tmp_path, name):
-    text = SETTINGS.replace('"twin.nc"', f'"{shared_data / "raw" / name}"').replace("steps = 16", "steps = 9")
+    text = SETTINGS.replace('"twin.nc"', f'"{shared_data / "raw" / name}"')
     text = text.replace("days = 2", "days = 20").replace("window_days = 4", "window_days = 20")
     (tmp_path / "raw.toml").write_text(text.replace("spin_up_years = 4", "spin_up_years = 1"))
     bowen("train", tmp_path / "raw.toml", "--out", tmp_path / "run")

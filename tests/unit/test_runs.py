@@ -18,7 +18,7 @@ from bowen.experiment import refuse_other
 
 TREE = {"cell": {"weight": jnp.arange(12.0).reshape(3, 4)}, "step": jnp.asarray(7), "still": "not an array"}
 HISTORY = ((0, 0.5, 0.1), (10, 0.25, 0.3))
-META = {"fingerprint": "abc", "site": {"igbp": "MF"}, "scaler": {"mean": {"wind_speed": 2.5}}}
+META = {"fingerprints": ["abc"], "site": {"igbp": "MF"}, "scaler": {"mean": {"wind_speed": 2.5}}}
 
 
 @pytest.fixture
@@ -202,7 +202,7 @@ def test_a_run_goes_on_only_with_its_configuration_and_record(folder):
     with pytest.raises(RunError, match=r"another configuration(.|\n)*another directory with --out"):
         refuse_other(folder, config.model_copy(update={"model": Model(hidden=8)}), META)
     with pytest.raises(RunError, match=r"a record that has changed since(.|\n)*bring back the record"):
-        refuse_other(folder, config, {**META, "fingerprint": "xyz"})
+        refuse_other(folder, config, {**META, "fingerprints": ["xyz"]})
 
 
 def test_a_history_is_read_back(tmp_path):
