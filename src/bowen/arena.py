@@ -151,13 +151,13 @@ def benchmark(
         for name in names:
             for seed in config.benchmark.seeds if name in LEARNED else (0,):
                 place = folder / f"{config.benchmark.split}-{fold.name}" / slug(name) / str(seed)
+                title = f"{name} {seed}" if name in LEARNED and len(config.benchmark.seeds) > 1 else name
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
                     simulations = meet(name, seed, config, place, fold, records, watch)
-                    title = f"{name} {seed}" if name in LEARNED and len(config.benchmark.seeds) > 1 else name
                     place.mkdir(parents=True, exist_ok=True)
-                    write_scores(judged(simulations, records, fold, title), place / "scores.csv")
-                tables.append(read_scores(place / "scores.csv"))
+                    write_scores(judged(simulations, records, fold, name), place / "scores.csv")
+                tables.append(read_scores(place / "scores.csv").assign(model=title))
                 write_scores(pd.concat(tables, ignore_index=True), folder / "scores.csv")
     return pd.concat(tables, ignore_index=True)
 

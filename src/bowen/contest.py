@@ -17,7 +17,7 @@ from bowen.config import Config, Contest
 from bowen.errors import RunError
 from bowen.evaluate import write_scores
 from bowen.experiment import (
-    Record,
+    Example,
     Run,
     Watch,
     fitted,
@@ -107,7 +107,7 @@ def contest(
     return comparison.scores
 
 
-def as_it_comes(config: Config, records: Sequence[Record]) -> Run:
+def as_it_comes(config: Config, records: Sequence[Example]) -> Run:
     """The Land Dynamics model with the parameters of each site's classes, which nobody has trained."""
     config = varied(config, {"kind": "process", "static": (), "regional": (), "owned": (), "corrections": ()})
     scaler = fitted(config, records)

@@ -30,7 +30,7 @@ SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height"
 
 LEAST_NET = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
 
-Record = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
+Example = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
 Watch = Callable[[Config, tuple[Row, ...]], None]
 
 
@@ -135,7 +135,7 @@ def train_run(
     return train_on([(dataset, split(config, dataset))], config, folder, watch=watch)
 
 
-def train_on(records: Sequence[Record], config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
+def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
     """Train one model on records of many towers, or go on; see `train_run`.
 
     Args:
@@ -180,7 +180,7 @@ def train_on(records: Sequence[Record], config: Config, folder: Path, *, watch: 
     return Run(config, scaler, progress.best, meta, folder)
 
 
-def fitted(config: Config, records: Sequence[Record]) -> Scaler:
+def fitted(config: Config, records: Sequence[Example]) -> Scaler:
     """The scaler of the features that a configuration shows a network."""
     either = config.tower.radiation == "either"
     radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)

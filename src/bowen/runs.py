@@ -1,7 +1,7 @@
 """The run directory: a training on disk. No file is pickled, each is written whole, and each knows when it is damaged.
 
 config.toml     what was asked for
-run.json        format, versions, fingerprint and site of the record, scaler
+run.json        format, versions, fingerprints of the records, site of the first, scaler
 weights.npz     the best model so far
 checkpoint.npz  all that training carries, to go on from
 history.csv     loss and validation by update
@@ -25,7 +25,7 @@ import pandas as pd
 from bowen.errors import RunError
 from bowen.files import replacing
 
-FORMAT = 2
+FORMAT = 3
 HISTORY = "history"
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 

@@ -69,7 +69,7 @@ class Streams:
         self.owner = np.repeat(np.arange(len(towers)), columns)
         self.sites = stacked([tower.site for tower in towers for _ in range(columns)])
         self.states = stacked([tower.state for tower in towers for _ in range(columns)])
-        self.variance = {label: np.stack([variance(tower, label) for tower in towers]) for label in LABELS}
+        self.variance = np.stack([variance(tower, "validation") for tower in towers])  # W2 m-4, (tower, target)
         self._counts = [[weights(tower, label) for tower in towers] for label in LABELS]
 
     @property

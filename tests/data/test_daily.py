@@ -304,7 +304,7 @@ def test_a_step_has_to_suit_a_day(step):
 @pytest.mark.parametrize("name", ["BE-Vie_2014", "US-Wkg_2004"])
 def test_half_hours_of_real_towers(shared_data, name):
     """The bar of the whole benchmark, at two towers."""
-    benchmark = pytest.importorskip("benchmarks.disaggregation")
+    benchmark = pytest.importorskip("benchmarks.disaggregation", reason="the benchmarks are not in a source package")
     met = next((shared_data / "towers").glob(f"{name}*_Met.nc"))
     row = benchmark.compare(benchmark.of(met.parent, met.name))
     assert row["return"] < 1e-6 and row["return lean"] < 1e-6

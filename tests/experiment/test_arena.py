@@ -13,7 +13,7 @@ from bowen.evaluate import COLUMNS
 from bowen.experiment import filled
 from bowen.synthetic import twin
 
-pytest.importorskip("zarr")
+pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
 SITES = ("US-Me2", "SE-Svb", "BE-Vie")
 SETTINGS = {
     "tower": {"met": "", "soil": "CMF", "radiation": "either"},
@@ -67,11 +67,17 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
 
     (tmp_path / "site-A" / "lstm" / "0" / "scores.csv").unlink()
     again, said_again = [], []
-    watch = lambda config, history: again.append((config.model.kind, len(history)))  # noqa: E731
+
+    def watch(config, history):
+        again.append((config.model.kind, len(history)))
+
     repeated = arena.benchmark(config(archive), tmp_path, watch=watch, say=said_again.append)
     assert [line.split(":")[0] for line in said_again] == ["site-A/lstm/0"]
     assert again == [("network", 2)]  # its training was finished
     pd.testing.assert_frame_equal(repeated, scores)
+
+    seeded = arena.benchmark(config(archive, benchmark={"contestants": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append)
+    assert set(seeded["model"]) == {"LSTM 0", "LSTM 1"}  # the first was there, under another name
 
     with pytest.raises(RunError, match="holds the scores of another configuration"):
         arena.benchmark(config(archive, training={"steps": 5}), tmp_path)

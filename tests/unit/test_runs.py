@@ -166,7 +166,7 @@ def test_another_format_is_refused(folder):
     path = folder / "run.json"
     content = json.loads(path.read_text()) | {"format": 99, "versions": {"bowen": "9.1"}}
     path.write_text(json.dumps(content))
-    with pytest.raises(RunError, match=r"has format 99, written by bowen 9\.1; this version reads format 2"):
+    with pytest.raises(RunError, match=r"has format 99, written by bowen 9\.1; this version reads format 3"):
         runs.read_meta(folder)
 
 
