@@ -76,7 +76,9 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     assert again == [("network", 2)]  # its training was finished
     pd.testing.assert_frame_equal(repeated, scores)
 
-    seeded = arena.benchmark(config(archive, benchmark={"contestants": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append)
+    seeded = arena.benchmark(
+        config(archive, benchmark={"contestants": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append
+    )
     assert set(seeded["model"]) == {"LSTM 0", "LSTM 1"}  # the first was there, under another name
 
     with pytest.raises(RunError, match="holds the scores of another configuration"):
