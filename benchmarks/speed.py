@@ -97,7 +97,8 @@ def make(case: Case, forcing: Any = None) -> Made:
     moving, still = eqx.partition(model, learned(model))
 
     def squares(moving, carry, inputs):
-        return (predict(eqx.combine(moving, still), carry, inputs, 48)[1][0] ** 2).mean()
+        none = jnp.zeros((case.days, case.columns), bool)
+        return (predict(eqx.combine(moving, still), carry, inputs, none)[1][0] ** 2).mean()
 
     return Made(squares, (moving, carry, inputs), model, length * case.columns)
 

@@ -28,7 +28,7 @@ ALMA = dict(
     radiation="LWdown",
 )
 LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
-PHYSICAL = tuple(name for name in LEARNABLE if name != "observed_fraction")  # what the step sees
+PHYSICAL = tuple(name for name in LEARNABLE if name not in ("observed_fraction", "initial_saturation"))  # of the step
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
 LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)

@@ -16,7 +16,7 @@ from bowen.constants import FUSION, MELTING_POINT
 from bowen.physics import soil, water
 from bowen.physics.snow import degree_melt
 from bowen.quantities import Scalar
-from bowen.step import AbstractStep, ImplicitStep, exposure, surface_fluxes, told
+from bowen.step import AbstractStep, ImplicitStep, exposure, insulation, surface_fluxes, told
 from bowen.variables import Fluxes, Forcing, Parameters, State
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
@@ -35,7 +35,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     change = State(
         soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat),
         snow_water=at.snowfall - flux.snow_evaporation - melt,
-        root_water=at.rainfall + parameters.external_supply + melt - flux.root_evaporation - drainage,
+        root_water=at.rainfall + at.external_supply + melt - flux.root_evaporation - drainage,
         groundwater=drainage - runoff,
     )
     return change, fluxes
@@ -43,7 +43,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
 
 def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar) -> Scalar:
     """Warming rate of the layers for a heat flux into the first. [K s-1]."""
-    conductances = soil.layer_conductances(parameters.thermal_conductivity)
+    conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
     capacities = soil.layer_capacities(parameters.heat_capacity)
     capacities[0] = capacities[0] + parameters.vegetation_heat_capacity
     differences = state.soil_warmth[..., :-1] - state.soil_warmth[..., 1:]

@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -15,8 +15,9 @@ from bowen import config as configs
 from bowen import data, empirical
 from bowen.config import Config
 from bowen.contest import as_it_comes, varied
+from bowen.data import TURBULENT as TARGETS
 from bowen.errors import ConfigError, RunError
-from bowen.evaluate import COLUMNS, read_scores, score, write_scores
+from bowen.evaluate import COLUMNS, as_measured, read_scores, score, write_scores
 from bowen.experiment import Run, Watch, filled, set_up, simulate_run, train_on
 from bowen.files import replacing
 from bowen.metrics import seven
@@ -128,7 +129,8 @@ def benchmark(
 
     Args:
         config: The hybrid, the archive and the arena.
-        folder: Where to: `FOLD/CONTESTANT/SEED` has a run directory and its `scores.csv`, `scores.csv` has them all.
+        folder: Where to: `FOLD/CONTESTANT/SEED` has a run directory and its `scores.csv`, and `scores.csv` all of them.
+            With several seeds, the mean of their fluxes is judged besides.
         watch: See `train_run`.
         say: Takes lines for people.
 
@@ -149,17 +151,36 @@ def benchmark(
     records, tables = read_towers(config), []
     for fold in folds(config, records):
         for name in names:
-            for seed in config.benchmark.seeds if name in LEARNED else (0,):
-                place = folder / f"{config.benchmark.split}-{fold.name}" / slug(name) / str(seed)
-                title = f"{name} {seed}" if name in LEARNED and len(config.benchmark.seeds) > 1 else name
+            home = folder / f"{config.benchmark.split}-{fold.name}" / slug(name)
+            for title, seeds in entries(name, config.benchmark.seeds).items():
+                place = home / "-".join(map(str, seeds))
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
-                    simulations = meet(name, seed, config, place, fold, records, watch)
+                    members = [meet(name, seed, config, home / str(seed), fold, records, watch) for seed in seeds]
                     place.mkdir(parents=True, exist_ok=True)
-                    write_scores(judged(simulations, records, fold, name), place / "scores.csv")
+                    write_scores(judged(ensemble(members), records, fold, name), place / "scores.csv")
                 tables.append(read_scores(place / "scores.csv").assign(model=title))
                 write_scores(pd.concat(tables, ignore_index=True), folder / "scores.csv")
     return pd.concat(tables, ignore_index=True)
+
+
+def entries(name: str, seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
+    """What is scored of a contestant, by title: each seed, and the mean of all."""
+    if name not in LEARNED or len(seeds) == 1:
+        return {name: seeds if name in LEARNED else (0,)}
+    return {f"{name} {seed}": (seed,) for seed in seeds} | {f"{name}, mean of {len(seeds)}": seeds}
+
+
+def ensemble(members: Sequence[Mapping[str, xr.Dataset]]) -> Mapping[str, xr.Dataset]:
+    """The mean of what several make of the same records, which closes budgets where each of them does."""
+    if len(members) == 1:
+        return members[0]
+
+    def mean(key: str) -> xr.Dataset:
+        fluxes = {name: np.mean([as_measured(member[key], name) for member in members], axis=0) for name in TARGETS}
+        return xr.Dataset({name: ("time", values) for name, values in fluxes.items()}, members[0][key].coords)
+
+    return {key: mean(key) for key in members[0]}
 
 
 def claim(folder: Path, config: Config) -> None:

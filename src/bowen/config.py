@@ -82,7 +82,7 @@ class Model(Table):
     hidden: int = setting(64, "Width of the LSTM", ge=1, le=4096)
     dynamic: Names = setting(DYNAMIC, "Parameters the LSTM sets at every step")
     static: Names = setting(STATIC, "Parameters learned as one number for the site")
-    attributes: Names = setting((), "What a network sees of the site: latitude, elevation, canopy_height")
+    attributes: Names = setting((), "What a network sees of the site: latitude, elevation, canopy_height, aridity_log")
     regional: Names = setting((), "Static parameters that follow the height of the canopy from site to site")
     owned: Names = setting((), "Static parameters in which each tower that is trained on departs from the others")
     corrections: Names = setting((), "Those of `owned` that are allowed only where ET exceeds what fell")

@@ -193,11 +193,13 @@ def tower_of(
 ) -> Tower:
     """A record as a model sees it; `number` is its place among those trained on, -1 for another.
 
-    Corrections are allowed where it was trained on and more evaporated than fell, beyond what the soil may have given.
+    Corrections are allowed where more evaporated than fell, beyond what the soil may have given, which is known where
+    it was trained on; and where its plants need more than falls, which is known anywhere.
     """
     prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
     series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted)
-    corrected = bool(number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"])
+    exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
+    corrected = bool(exceeds or data.lives_on_more_than_rain(dataset))
     site = site_of(config, dataset.attrs | {"prescribed_radiation": prescribed}, number, corrected)
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
     return Tower(dataset.attrs["site"], series, site, state, labels)
@@ -248,7 +250,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
     """Run a trained model over a record: its own tower's or any other's.
 
     At another tower the learned offsets act on the parameters of that tower's vegetation class and heights. The
-    model is spun up by cycling the first year of the record.
+    model is spun up by cycling the first year of the record; one that is shorter begins with new water.
 
     Raises:
         DataError: The record lacks what drives the model.
@@ -261,6 +263,8 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
     model, inputs = run.model.at(tower.site), tower.series.inputs
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
     carry = spin_up(model, tower.state, inputs.window(0, year), max(1, run.config.training.spin_up_years))
+    if not inputs.last_a_year():
+        carry = model.renewed(carry)
     _, record = eqx.filter_jit(roll)(model, carry, inputs)
     return to_dataset(model, record, dataset, run.title)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
-from bowen.land import AbstractLand, Record, settled
+from bowen.land import AbstractLand, Record, refilled, settled
 from bowen.lstm import Cell
 from bowen.physics.radiation import snow_masking
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
@@ -99,6 +99,10 @@ class Hybrid(AbstractLand):
 
     def start(self, state):
         return self.cell.at_rest(), state
+
+    def renewed(self, carry):
+        memory, state = carry
+        return memory, refilled(shift(self.base, self.offsets), state)
 
     def advance(self, carry, forcing, features, dt):
         memory, state = carry

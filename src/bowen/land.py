@@ -1,6 +1,7 @@
 """The land models: the protocol they follow, what tells their sites apart, and the physics with static parameters."""
 
 import abc
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -62,6 +63,10 @@ class AbstractLand(eqx.Module):
     def start(self, state: State) -> Any:
         """What the model carries from step to step, beginning with a physical state."""
 
+    def renewed(self, carry: Any) -> Any:
+        """What is carried where a record begins that no year of weather precedes: its root zone as full as it says."""
+        return carry
+
     def memory(self) -> Cell | None:
         """The network of the model, if it has one."""
         return None
@@ -121,6 +126,9 @@ class Process(AbstractLand):
     def start(self, state):
         return state
 
+    def renewed(self, carry):
+        return refilled(shift(self.base, self.offsets), carry)
+
     def advance(self, carry, forcing, features, dt):
         del features
         parameters = shift(self.base, self.offsets)
@@ -131,13 +139,18 @@ class Process(AbstractLand):
         return self.base
 
 
+def refilled(parameters: Parameters, state: State) -> State:
+    """A state with as much water in the root zone as a record begins with."""
+    return dataclasses.replace(state, root_water=parameters.initial_saturation * parameters.root_capacity)
+
+
 def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
-    """A first guess to spin up from: soil as warm as the air on average, root zone half full, no snow.
+    """A first guess to spin up from: soil as warm as the air on average, no snow.
 
     Args:
-        parameters: Of the site; only the root-zone capacity is used. [1]
+        parameters: Of the site; only what the root zone holds, and how full it is, is used. [1]
         air_temperature: Mean air temperature. [K]
     """
     zero = jnp.zeros_like(parameters.root_capacity)
     warmth = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
-    return State(soil_warmth=warmth, snow_water=zero, root_water=0.5 * parameters.root_capacity, groundwater=zero)
+    return refilled(parameters, State(soil_warmth=warmth, snow_water=zero, root_water=zero, groundwater=zero))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bowen.land import Site
 from bowen.quantities import Scalar, ready_to_learn
@@ -16,8 +16,9 @@ class Regional(eqx.Module):
     """How the offsets of static parameters differ between sites; untrained, they do not.
 
     All sites share a slope on each attribute. Towers that are trained on have, for the parameters in `owned`, a
-    departure of their own besides, which no other site inherits. Of these, `corrections` are of a tower's record: they
-    are as they come where none is allowed, so that what is wrong with a tower stays there.
+    departure of their own besides, which no other site inherits; it counts from their mean, so that what all share is
+    the middle of them. Of these, `corrections` are of a tower's record: they are as they come where none is allowed,
+    so that what is wrong with a tower stays there.
     """
 
     slopes: Float[Array, "name attribute"]
@@ -44,11 +45,15 @@ class Regional(eqx.Module):
         here, trained = dict(offsets), site.number >= 0
         for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
             here[name] = here[name] + shared
-        for name, own in zip(self.owned, self.departures[site.number], strict=True):
+        common = jnp.where(self._are_corrections(), 0.0, self.departures.mean(axis=0))
+        for name, own in zip(self.owned, self.departures[site.number] - common, strict=True):
             here[name] = here[name] + jnp.where(trained, own, 0.0)
         for name in self.corrections:
             here[name] = jnp.where(site.corrected, here[name], 0.0)
         return here
+
+    def _are_corrections(self) -> Bool[Array, " owned"]:
+        return jnp.asarray([name in self.corrections for name in self.owned], bool)
 
     def ready(self, base: Parameters, learned: tuple[str, ...], site: Site) -> Parameters:
         """The parameters of a site, ready to learn those named; but corrections only where they are allowed."""

@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from bowen.constants import LAYER_DEPTH, MELTING_POINT
-from bowen.data import RADIATION, measured
+from bowen.data import RADIATION, aridity, measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.errors import DataError, ModelError
 from bowen.land import AbstractLand, Record
@@ -23,7 +23,12 @@ from bowen.variables import Forcing
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
 MEMORY_DAYS = (1.0, 10.0, 30.0)  # half lives of the running means a network sees, for the seasons it cannot remember
 # Center and spread of site attributes over the towers of FLUXNET2015; one tower has no spread of its own.
-ATTRIBUTES = {"latitude": (40.0, 20.0), "elevation": (500.0, 600.0), "canopy_height": (12.0, 12.0)}
+ATTRIBUTES = {
+    "latitude": (40.0, 20.0),
+    "elevation": (500.0, 600.0),
+    "canopy_height": (12.0, 12.0),
+    "aridity_log": (0.0, 0.7),
+}
 
 
 def radiation_name(prescribed: bool) -> str:
@@ -55,10 +60,11 @@ def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndar
     day = 86400.0 / dataset.attrs["timestep_s"]
     slow = ("shortwave_down", "air_temperature", "vapor_pressure_deficit", "precipitation")
     past = {f"{name}_{days:g}d": frame[name].ewm(halflife=days * day).mean() for name in slow for days in MEMORY_DAYS}
+    known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(aridity(dataset)))}
     site = {
-        name: np.full(len(frame), (dataset.attrs[name] - center) / spread)
+        name: np.full(len(frame), (known[name] - center) / spread)
         for name, (center, spread) in ATTRIBUTES.items()
-        if np.isfinite(dataset.attrs.get(name, np.nan))
+        if np.isfinite(known.get(name, np.nan))
     }
     return {name: np.asarray(values, float) for name, values in (now | past | site).items()}
 

@@ -13,6 +13,8 @@ from bowen.land import AbstractLand, Record, Site
 from bowen.quantities import Scalar, quantity
 from bowen.variables import Forcing, State
 
+LEAST_YEAR = 0.95 * 365 * 86400.0  # s
+
 
 class Inputs(eqx.Module):
     """What drives a model over a series: the weather, what a network sees of it, and the step length."""
@@ -28,6 +30,10 @@ class Inputs(eqx.Module):
             return jax.lax.dynamic_slice_in_dim(series, start, length)
 
         return self.each(cut)
+
+    def last_a_year(self) -> bool:
+        """Whether a year can be made of them; if not, the water of their end is not that of their beginning."""
+        return self.features.shape[0] * float(self.dt) >= LEAST_YEAR
 
     def each(self, transform: Callable[[Array], Array]) -> "Inputs":
         """Transform every series, the step length excepted."""

@@ -15,6 +15,8 @@ from bowen.physics.surface import SurfaceFluxes, balance_surface
 from bowen.quantities import Scalar
 from bowen.variables import Fluxes, Forcing, Parameters, State
 
+ROOTS = 3  # layer whose warmth the roots feel, 0.15 to 0.5 m deep
+
 
 class Exposure(NamedTuple):
     """All that the surface fluxes depend on besides the warming of the surface; fixed during a sub-step."""
@@ -28,6 +30,7 @@ class Exposure(NamedTuple):
     resistance: Scalar  # s m-1, of the surface
     snow_resistance: Scalar  # s m-1
     bare: Scalar  # 1, share of ground without snow
+    external_supply: Scalar  # kg m-2 s-1
     available_water: Scalar  # kg m-2, in the root zone
     critical_water: Scalar  # kg m-2
     snow_supply: Scalar  # kg m-2
@@ -60,6 +63,8 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
     _, coefficient = step.stability(
         richardson, height, parameters.roughness_length, heat_roughness, parameters.critical_richardson
     )
+    critical_water = parameters.critical_saturation * parameters.root_capacity
+    external_supply = water.supply(state.root_water, critical_water, parameters.external_supply)
     saturated = thermo.saturation_vapor_pressure(forcing.air_temperature)
     deficit = thermo.specific_humidity(saturated, forcing.air_pressure) - forcing.specific_humidity
     return Exposure(
@@ -74,14 +79,17 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
             forcing.shortwave_down,
             deficit,
             forcing.air_temperature,
+            state.soil_warmth[..., ROOTS],
             parameters.half_light,
             parameters.dryness_response,
             parameters.cold_response,
+            parameters.root_half_warmth,
         ),
         snow_resistance=parameters.snow_resistance,
         bare=parameters.snow_cover_mass / (snow_supply + parameters.snow_cover_mass),
-        available_water=state.root_water + dt * (rainfall + parameters.external_supply),
-        critical_water=parameters.critical_saturation * parameters.root_capacity,
+        external_supply=external_supply,
+        available_water=state.root_water + dt * (rainfall + external_supply),
+        critical_water=critical_water,
         snow_supply=snow_supply,
         snow_cover_mass=parameters.snow_cover_mass,
         albedo=radiation.albedo(
@@ -100,6 +108,11 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
         snowfall=snowfall,
         dt=dt,
     )
+
+
+def insulation(parameters: Parameters, state: State) -> Scalar:
+    """Resistance between the surface and the soil, from the snow at the start of the step. [m2 K W-1]."""
+    return parameters.ground_insulation + parameters.snow_insulation * state.snow_water
 
 
 def vapor_fluxes(at: Exposure, temperature: Scalar) -> tuple[Scalar, Scalar]:
@@ -178,8 +191,9 @@ def substep(
     """One backward-Euler step: surface balance, soil heat, snow, root zone, groundwater; nothing is clipped."""
     # A barrier, so that what is compiled behind it is the same to the bit whether parameters are constant or not.
     at = jax.lax.optimization_barrier(exposure(step, parameters, state, forcing, dt))
-    offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, parameters.thermal_conductivity, dt)
-    upper = soil.layer_conductances(parameters.thermal_conductivity)[0]
+    conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
+    offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, conductances, dt)
+    upper = conductances[0]
     storage = (parameters.heat_capacity * LAYER_THICKNESS[0] + parameters.vegetation_heat_capacity) / dt
     conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1] - offsets[0])
     balance = balance_surface(
@@ -229,7 +243,7 @@ def told(
         snow_melt=melt,
         rainfall=at.rainfall,
         snowfall=at.snowfall,
-        external_supply=parameters.external_supply + nothing,
+        external_supply=at.external_supply,
         drainage=drainage,
         runoff=runoff,
         albedo=at.albedo,

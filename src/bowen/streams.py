@@ -1,8 +1,8 @@
 """Many records at once: columns that each read through a record of their own, side by side, around its end and on.
 
-A column stays with its tower for the whole training and carries its state from one window into the next, so that no
-state is ever reset to a guess. Every tower has the same number of columns, however long its record is: towers count
-the same, and a batch has no padding.
+A column stays with its tower for the whole training and carries its state from one window into the next. No state is
+reset to a guess, but for the water of a record that is shorter than a year: it begins anew with the record. Every tower
+has the same number of columns, however long its record is: towers count the same, and a batch has no padding.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bowen.errors import DataError
 from bowen.land import Site
@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     """One window of each column, time leading."""
 
     inputs: Inputs
+    renewals: Bool[Array, "day column"]  # whether the water begins anew
     targets: Float[Array, "time column target"]  # W m-2
     train: Float[Array, "time column target"]  # (W m-2)-2, so that the mean over steps is error over variance
     validation: Float[Array, "time column target"]  # likewise
@@ -62,6 +63,7 @@ class Streams:
         self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
         self.per_day = round(DAY / float(towers[0].series.inputs.dt))
         self.days = np.array([self._days(tower) for tower in towers])
+        self._short = np.array([not tower.series.inputs.last_a_year() for tower in towers])
         columns = columns or -(-int(self.days.max()) // window)
         first = np.random.default_rng(seed).random(len(towers))
         place = np.add.outer(first, np.arange(columns) / columns)  # of a tower's columns in its record
@@ -85,6 +87,11 @@ class Streams:
 
         return self._gathered(pick, day, length)
 
+    def renewals(self, day: int, length: int) -> np.ndarray:
+        """On which of these days the water of each column begins anew: the first of a record shorter than a year."""
+        days = np.add.outer(np.arange(length), self.start + day)
+        return self._short[self.owner] & (days % self.days[self.owner] == 0)
+
     def batch(self, number: int) -> Batch:
         """The windows of an update; they begin where those of the update before end."""
         day = number * self.window
@@ -92,7 +99,8 @@ class Streams:
         def pick(tower: int, steps: np.ndarray) -> tuple[np.ndarray, ...]:
             return self._series[tower].targets[steps], *(of[tower][steps] for of in self._counts)
 
-        return Batch(self.inputs(day, self.window), *self._gathered(pick, day, self.window))
+        renewals = jnp.asarray(self.renewals(day, self.window))
+        return Batch(self.inputs(day, self.window), renewals, *self._gathered(pick, day, self.window))
 
     def _gathered(self, pick: Callable[[int, np.ndarray], Any], day: int, length: int) -> Any:
         """What `pick` takes of the record of each column at its steps, columns second."""

@@ -12,7 +12,7 @@ import xarray as xr
 from bowen.classes import parameters_for
 from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
-from bowen.land import AbstractLand, Record, initial_state
+from bowen.land import AbstractLand, Record, initial_state, refilled
 from bowen.quantities import Scalar, shift
 from bowen.series import FORCING
 from bowen.solve import Inputs, roll, spin_up
@@ -98,6 +98,9 @@ class Twin(AbstractLand):
     def start(self, state):
         return state
 
+    def renewed(self, carry):
+        return refilled(self.base, carry)
+
     def advance(self, carry, forcing, features, dt):
         del features
         offsets = {"surface_resistance": true_offset(forcing)}
@@ -128,6 +131,8 @@ def twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(SITE["timestep_s"])))
     model = Twin(base)
     carry = spin_up(model, initial_state(base, forcing.air_temperature.mean()), inputs, 3)
+    if not inputs.last_a_year():
+        carry = model.renewed(carry)
     _, told = jax.jit(roll)(model, carry, inputs)
     random = np.random.default_rng(seed + 1)
     truth = xr.Dataset(coords={"time": record["time"]})

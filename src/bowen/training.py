@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from bowen.config import Training
 from bowen.errors import ModelError
@@ -52,7 +52,7 @@ class Row(NamedTuple):
 
 
 def predict(
-    model: AbstractLand, carry: Any, inputs: Inputs, steps_per_day: int, sites: Site | None = None
+    model: AbstractLand, carry: Any, inputs: Inputs, renewals: Bool[Array, "day column"], sites: Site | None = None
 ) -> tuple[Any, Any]:
     """Run all windows side by side; returns what each carries in the end, and predictions with offsets.
 
@@ -65,18 +65,29 @@ def predict(
 
     @functools.partial(jax.checkpoint, prevent_cse=False)
     def day(carry, part):
-        forcing, features = part
+        renewed, forcing, features = part
+        carry = begun(model, carry, renewed, sites)
         return roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select, sites)
 
-    series = (inputs.forcing, inputs.features)
-    by_day = jax.tree.map(lambda x: x.reshape(-1, steps_per_day, *x.shape[1:]), series)
-    carry, kept = jax.lax.scan(day, carry, by_day)
-    return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * steps_per_day, *x.shape[2:]), kept)
+    series, days = (inputs.forcing, inputs.features), len(renewals)
+    by_day = jax.tree.map(lambda x: x.reshape(days, x.shape[0] // days, *x.shape[1:]), series)
+    carry, kept = jax.lax.scan(day, carry, (renewals, *by_day))
+    return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), kept)
+
+
+def begun(model: AbstractLand, carry: Any, renewed: Bool[Array, " column"], sites: Site | None) -> Any:
+    """What columns carry, with new water where it begins anew."""
+
+    def one(carry, renewed, site):
+        here = model if site is None else model.at(site)
+        return jax.tree.map(lambda new, old: jnp.where(renewed, new, old), here.renewed(carry), carry)
+
+    return jax.vmap(one)(carry, renewed, sites)
 
 
 def loss(model: AbstractLand, carry: Any, batch: Batch, streams: Streams, prior: float) -> tuple[Array, Any]:
     """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
-    after, (predicted, offsets) = predict(model, carry, batch.inputs, streams.per_day, streams.sites)
+    after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, streams.sites)
     squared = (predicted - batch.targets) ** 2
     error = (batch.train * squared).mean()
     pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
@@ -135,12 +146,12 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
     """Progress before the first update, where each column has run through the years before its first day."""
 
     @eqx.filter_jit
-    def day(carry, inputs):
-        return predict(model, carry, inputs, streams.per_day, streams.sites)[0]
+    def day(carry, inputs, renewals):
+        return predict(model, carry, inputs, renewals, streams.sites)[0]
 
     carry = jax.vmap(model.start)(streams.states)
     for number in range(-training.spin_up_years * streams.year, 0):
-        carry = day(carry, streams.inputs(number, 1))
+        carry = day(carry, streams.inputs(number, 1), streams.renewals(number, 1))
     return fresh(model, carry, training)
 
 

@@ -11,8 +11,9 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default, as are the responses of stomata and the resistance of snow. The observed
-    fraction is no part of the physics: it stands between the fluxes of the land and those its tower reports.
+    booked in every budget and off by default, as are the responses of stomata, the resistance of snow and the
+    insulation of the soil. The observed fraction is no part of the physics: it stands between the fluxes of the land
+    and those its tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -46,6 +47,14 @@ class Parameters(eqx.Module):
         bounds=(0.0, 0.003),
         role="static",
         start=0.0008,
+    )
+    root_half_warmth: Scalar = quantity(
+        "K",
+        "Warmth of the roots above freezing at which half of the conductance is reached; 0: stomata do not heed it",
+        default=0.0,
+        bounds=(0.0, 10.0),
+        role="static",
+        start=1.0,
     )
     snow_resistance: Scalar = quantity(
         "s m-1",
@@ -81,6 +90,22 @@ class Parameters(eqx.Module):
     thermal_conductivity: Scalar = quantity(
         "W m-1 K-1", "Thermal conductivity of the soil", default=0.8, bounds=(0.1, 3.0), log=True, role="dynamic"
     )
+    ground_insulation: Scalar = quantity(
+        "m2 K W-1",
+        "Resistance to heat between the surface and the soil: litter, the air below a canopy",
+        default=0.0,
+        bounds=(0.0, 1.0),
+        role="static",
+        start=0.03,
+    )
+    snow_insulation: Scalar = quantity(
+        "m4 K W-1 kg-1",
+        "Resistance to heat of the snow, by its water",
+        default=0.0,
+        bounds=(0.0, 0.05),
+        role="static",
+        start=0.005,
+    )
     heat_capacity: Scalar = quantity(
         "J m-3 K-1", "Volumetric heat capacity of the soil", default=2.0e6, bounds=(0.8e6, 4.2e6), role="static"
     )
@@ -94,6 +119,13 @@ class Parameters(eqx.Module):
     )
     critical_saturation: Scalar = quantity(
         "1", "Share of capacity below which evaporation is stressed", default=0.75, bounds=(0.2, 1.0), role="dynamic"
+    )
+    initial_saturation: Scalar = quantity(
+        "1",
+        "Share of capacity that the root zone holds where a record begins that no year of weather precedes",
+        default=0.5,
+        bounds=(0.05, 1.0),
+        role="static",
     )
     groundwater_residence_time: Scalar = quantity(
         "s",
@@ -115,7 +147,7 @@ class Parameters(eqx.Module):
     )
     external_supply: Scalar = quantity(
         "kg m-2 s-1",
-        "Irrigation or deep water reaching the root zone",
+        "Irrigation or deep water that would reach an empty root zone; less by need, none where plants lack nothing",
         default=0.0,
         bounds=(0.0, 2e-4),
         role="dynamic",

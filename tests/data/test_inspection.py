@@ -9,7 +9,7 @@ from bowen.data import QC, read_table, summary
 from bowen.data.closure import SEASONS, energy_closure
 from bowen.data.sensors import still, stuck
 from bowen.data.sun import sunrise
-from bowen.data.water import cumulated, precipitation_doubts, water_balance
+from bowen.data.water import aridity, cumulated, lives_on_more_than_rain, precipitation_doubts, water_balance
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 DAY, YEAR = 48, 365.25 * 86400.0
@@ -158,6 +158,31 @@ def test_more_than_the_soil_gives_comes_from_elsewhere(record):
     found = water_balance(evaporating(raining(record, 400.0), 900.0))
     assert found["exceeds"] and found["doubtful"] and found["correction"] == "external_supply"
     assert "`external_supply`" in found["verdict"]
+
+
+@pytest.mark.parametrize(
+    ("igbp", "rain", "colder", "needs"),
+    [
+        ("DBF", 300.0, 0.0, True),
+        ("CRO", 490.0, 0.0, True),
+        ("DBF", 510.0, 0.0, False),
+        ("GRA", 300.0, 0.0, False),
+        ("ENF", 300.0, 12.0, False),  # boreal
+        ("ENF", 200.0, 12.0, True),
+    ],
+)
+def test_trees_and_crops_in_a_steppe_live_on_more_than_rain(record, igbp, rain, colder, needs):
+    record = raining(record, rain).assign_attrs(igbp=igbp)
+    record.air_temperature.values[:] -= colder
+    assert lives_on_more_than_rain(record) is needs
+    assert not lives_on_more_than_rain(record.isel(time=slice(300 * DAY)))  # nothing is known of the year
+
+
+def test_aridity_is_the_ratio_of_holdridge(record):
+    record = raining(record, 500.0)
+    record.air_temperature.values[:] = np.where(np.arange(record.sizes["time"]) % 2, 263.15, 293.15)
+    assert aridity(record) == pytest.approx(58.93 * 10.0 / 500.0, rel=1e-3)
+    assert np.isnan(aridity(record.isel(time=slice(300 * DAY))))
 
 
 def test_snow_that_the_gauge_misses_is_its_fault(record):

@@ -79,7 +79,11 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     seeded = arena.benchmark(
         config(archive, benchmark={"contestants": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append
     )
-    assert set(seeded["model"]) == {"LSTM 0", "LSTM 1"}  # the first was there, under another name
+    assert set(seeded["model"]) == {"LSTM 0", "LSTM 1", "LSTM, mean of 2"}  # the first was there, under another name
+    error = seeded.query("metric == 'rmse' and resolution == 'native'").pivot(
+        index="variable", columns="model", values="value"
+    )
+    assert (error["LSTM, mean of 2"] < error[["LSTM 0", "LSTM 1"]].max(axis=1)).all()
 
     with pytest.raises(RunError, match="holds the scores of another configuration"):
         arena.benchmark(config(archive, training={"steps": 5}), tmp_path)

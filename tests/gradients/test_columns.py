@@ -11,6 +11,7 @@ import pytest
 from bowen.hybrid import Hybrid, Network, Scale
 from bowen.land import Process, Site
 from bowen.lstm import Cell
+from bowen.quantities import shift
 from bowen.regional import Regional
 from bowen.runs import places
 from bowen.solve import Inputs, roll, roll_columns
@@ -30,7 +31,7 @@ def inputs(key):
     return eqx.tree_at(lambda i: i.forcing.air_temperature, series, series.forcing.air_temperature + warmer[None, :])
 
 
-def models(inputs, key):
+def models(inputs, key, more=()):
     base = helpers.Parameters()
     size = inputs.features.shape[-1]
     step = ImplicitStep(substeps=1, iterations=2, net_radiation=given_radiation)  # quick to compile
@@ -38,7 +39,7 @@ def models(inputs, key):
     regional = eqx.tree_at(
         lambda r: (r.slopes, r.departures), regional, (jnp.full((1, 1), 0.3), jnp.array([[0.2], [0.4]]))
     )
-    learned = ("root_capacity", "observed_fraction")
+    learned = ("root_capacity", "observed_fraction", *more)
     dynamic = ("surface_resistance", "ground_albedo")
     hybrid = Hybrid(base, dynamic, static=learned, features=size, hidden=4, key=key, step=step, regional=regional)
     return {
@@ -80,7 +81,7 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
         return (told**2).mean(), (carry, told)
 
     def by_days(moving, start):
-        carry, (told, _) = predict(eqx.combine(moving, still), start, inputs, STEPS, sites)
+        carry, (told, _) = predict(eqx.combine(moving, still), start, inputs, jnp.zeros((1, COLUMNS), bool), sites)
         return (told**2).mean(), (carry, told)
 
     def answer(function):
@@ -92,6 +93,37 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * (1.0 + np.abs(theirs).max()))
     gradient = {place: leaf for place, leaf in places(answers[0][1][0]).items() if many or "regional" not in place}
     assert gradient and all(np.abs(leaf).max() > 0.0 for leaf in gradient.values())
+
+
+@pytest.mark.parametrize("name", ["process", "hybrid", "network"])
+def test_water_begins_anew_where_it_is_told_to(inputs, key, name):
+    """At its own site, and with a gradient to what a record begins with."""
+    model, sites = models(inputs, key, ("initial_saturation",))[name], different_sites()
+    state = helpers.beginning(helpers.Parameters(), helpers.days(helpers.weather(6), 1, 2))
+    start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.start(state))
+    renewals = jnp.array([[False, True, False]])
+    moving, still = eqx.partition(model, learned(model))
+
+    @jax.jit
+    def fluxes(moving, renewals, start):
+        told = predict(eqx.combine(moving, still), start, inputs, renewals, sites)[1][0]
+        return (told**2).mean(), told
+
+    never = jnp.zeros_like(renewals)
+    (_, renewed), (_, left) = fluxes(moving, renewals, start), fluxes(moving, never, start)
+    assert (renewed != left).any(axis=(0, 2)).tolist() == [False, name != "network", False]
+    if name == "network":
+        return
+    here = model.at(jax.tree.map(lambda x: x[1], sites))
+    capacity = shift(here.base, here.offsets).root_capacity
+    full = eqx.tree_at(water_of, start, water_of(start).at[1].set(0.5 * capacity))
+    np.testing.assert_allclose(renewed, fluxes(moving, never, full)[1], rtol=1e-9)
+    gradient = jax.jit(jax.grad(fluxes, has_aux=True))(moving, renewals, start)[0]
+    assert gradient.offsets["initial_saturation"] != 0.0
+
+
+def water_of(carry):
+    return (carry[1] if isinstance(carry, tuple) else carry).root_water
 
 
 def test_the_memory_is_that_of_equinox(key):

@@ -24,11 +24,19 @@ def exact_response(thickness: tuple[float, ...], dt: float, drive: float, top: f
     return np.linalg.solve(matrix, np.eye(len(depth))[0] * drive)
 
 
+@pytest.mark.physics
+def test_insulation_stands_in_series_with_the_upper_layers():
+    bare, covered = (soil.layer_conductances(jnp.asarray(0.8), jnp.asarray(r)) for r in (0.0, 0.2))
+    np.testing.assert_allclose(bare, [32.0, 11.034, 3.556, 1.185], rtol=5e-4)
+    assert bare[1:] == covered[1:]
+    np.testing.assert_allclose(1.0 / covered[0], 1.0 / bare[0] + 0.2, rtol=1e-12)
+
+
 def stepped(warmth: jax.Array, time: float, dt: float, drive: float, top: float) -> jax.Array:
     """The column one step later, at `time`, by elimination and substitution."""
-    capacity, conductivity = jnp.asarray(CAPACITY), jnp.asarray(CONDUCTIVITY)
-    offsets, slopes = soil.eliminate(warmth, capacity, conductivity, jnp.asarray(dt))
-    upper = soil.layer_conductances(conductivity)[0]
+    capacity, conductances = jnp.asarray(CAPACITY), soil.layer_conductances(jnp.asarray(CONDUCTIVITY), jnp.asarray(0.0))
+    offsets, slopes = soil.eliminate(warmth, capacity, conductances, jnp.asarray(dt))
+    upper = conductances[0]
     conducted = upper * (warmth[0] - warmth[1] - offsets[0])
     weight = soil.layer_capacities(capacity)[0] / dt + upper * (1.0 - slopes[0]) + top
     warming = (drive * np.cos(OMEGA * time) - top * warmth[0] - conducted) / weight

@@ -46,7 +46,7 @@ def test_one_iteration_is_the_linearized_step(noon):
 
     heating, slope = jax.jvp(surface, (jnp.asarray(0.0),), (jnp.asarray(1.0),))
     conduction = np.zeros((5, 5))
-    for k, g in enumerate(soil.layer_conductances(parameters.thermal_conductivity)):
+    for k, g in enumerate(soil.layer_conductances(parameters.thermal_conductivity, jnp.asarray(0.0))):
         conduction[k : k + 2, k : k + 2] += g * np.array([[1.0, -1.0], [-1.0, 1.0]])
     matrix = np.diag(parameters.heat_capacity * np.array(LAYER_THICKNESS) / DT) + conduction
     matrix[0, 0] -= slope

@@ -1,11 +1,16 @@
 """Water drains, rests and runs off as the bucket and the linear reservoir say."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.land import Process
 from bowen.physics import evaporation, water
+from bowen.variables import Parameters
+from tests import helpers
 
 DAY = 86400.0
 
@@ -26,6 +31,26 @@ def test_groundwater_gains_what_does_not_run_off():
     dt, recharge, before = jnp.asarray(1800.0), jnp.asarray(3e-4), jnp.asarray(7.0)
     after, runoff = water.groundwater(before, recharge, jnp.asarray(60.0 * DAY), dt)
     np.testing.assert_allclose(after - before, dt * (recharge - runoff), rtol=1e-12)
+
+
+@pytest.mark.physics
+def test_what_is_supplied_is_what_is_needed():
+    storage = jnp.asarray([0.0, 10.0, 40.0, 60.0])
+    supplied = water.supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
+    np.testing.assert_allclose(supplied, [8e-5, 6e-5, 0.0, 0.0], rtol=1e-12)
+
+
+@pytest.mark.physics
+def test_a_supply_keeps_a_dry_root_zone_from_drying_out():
+    """Without rain the root zone rests where the supply is what evaporates, below what plants want."""
+    base = dataclasses.replace(Parameters(), external_supply=5e-5)
+    inputs = helpers.weather(60, storms=False)
+    state = helpers.beginning(base, inputs)
+    dry, fed = (helpers.run(Process(dataclasses.replace(base, external_supply=q)), state, inputs) for q in (0.0, 5e-5))
+    late = slice(-10 * helpers.DAY, None)
+    supplied, lost = fed.external_supply[late].mean(), fed.evapotranspiration[late].mean()
+    assert not dry.external_supply.any() and 0.0 < supplied < 5e-5
+    assert supplied == pytest.approx(float(lost), rel=0.05) and lost > 2.0 * dry.evapotranspiration[late].mean()
 
 
 @pytest.mark.physics

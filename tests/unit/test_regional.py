@@ -42,6 +42,14 @@ def test_attributes_move_all_sites_and_departures_only_their_own(model):
     assert first.observed_fraction < elsewhere.observed_fraction == 1.0 < second.observed_fraction
 
 
+def test_what_all_towers_depart_by_moves_none(model):
+    """Else what is learned could be written down twice, and what others inherit would be left to chance."""
+    site = Site(Parameters(), [0.0], 0)
+    before, moved = parameters(model, site), eqx.tree_at(lambda m: m.regional.departures, model, jnp.ones((2, 2)))
+    assert parameters(moved, site).observed_fraction == before.observed_fraction
+    assert parameters(moved, site).external_supply > before.external_supply  # which not all towers may have
+
+
 def test_a_correction_is_none_where_it_is_not_allowed(model):
     offsets = {**model.offsets, "external_supply": jnp.asarray(3.0), "observed_fraction": jnp.asarray(-1.0)}
     model = eqx.tree_at(lambda m: m.offsets, model, offsets)

@@ -45,6 +45,15 @@ def test_a_window_goes_on_where_the_one_before_ended_and_around_the_end(streams)
         assert ((now[-1] + 1) % (days * PER_DAY) == after[0]).all()
 
 
+def test_water_begins_anew_with_a_record_that_is_shorter_than_a_year(streams):
+    for number in range(9):
+        first = steps_of(streams, number)[::PER_DAY] == 0
+        np.testing.assert_array_equal(streams.batch(number).renewals, first)
+    spinning_up = np.stack([streams.renewals(day, 1)[0] for day in range(-24, 0)])
+    assert set(spinning_up.sum(axis=0)[:2]) <= {3, 4} and (spinning_up.sum(axis=0)[2:] == 1).all()
+    assert not Streams([tower("year", 350)], columns=2, window=3, seed=0).renewals(-400, 800).any()
+
+
 def test_every_step_of_every_record_has_its_turn(streams):
     seen = np.concatenate([steps_of(streams, number) for number in range(DAYS["long"] // WINDOW)])
     for number, days in enumerate(DAYS.values()):

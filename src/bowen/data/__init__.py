@@ -53,4 +53,6 @@ from bowen.data.sun import clear_sky as clear_sky
 from bowen.data.table import read_table as read_table
 from bowen.data.thredds import fetch_plumber2 as fetch_plumber2
 from bowen.data.thredds import plumber2_sites as plumber2_sites
+from bowen.data.water import aridity as aridity
+from bowen.data.water import lives_on_more_than_rain as lives_on_more_than_rain
 from bowen.data.water import water_balance as water_balance

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bowen.constants import ICE_POINT
 from bowen.data.axis import spells, step_of
 from bowen.data.gaps import mean_diurnal_course
 from bowen.data.humidity import saturation_vapor_pressure
@@ -16,6 +17,10 @@ YEAR = 365.25 * 86400.0  # s
 # returns to where it was but for the difference between a wet and a dry year.
 _WITHIN_A_YEAR, _OVER_WHOLE_YEARS = 250.0, 100.0  # kg m-2
 _NEARLY_A_YEAR = 0.95
+_TALL = ("ENF", "EBF", "DNF", "DBF", "MF", "CRO", "CVM")  # trees, and the crops that have taken their place
+_LEAST_RAIN, _LEAST_BOREAL_RAIN = 500.0, 250.0  # kg m-2 in a year, that trees live on
+_BOREAL, _HOTTEST = 6.0, 30.0  # degC of biotemperature
+_HOLDRIDGE = 58.93  # kg m-2 degC-1, evaporation of a year by biotemperature
 _SNOW_BELOW = 274.15  # K
 _SNOWY = 0.25  # share of snow from which on a gauge is the first to be suspected
 _RAIN_UNDERCATCH, _SNOW_UNDERCATCH = 1.1, 2.0  # true over measured, at a gauge without a shield in the wind
@@ -116,6 +121,45 @@ def water_balance(dataset: xr.Dataset) -> dict[str, Any]:
     if found["exceeds"]:
         found["correction"] = _correction(found)
     return found | {"doubtful": bool(found["exceeds"] or doubts), "verdict": _verdict(found)}
+
+
+def life_zone(dataset: xr.Dataset) -> tuple[float, float] | None:
+    """Biotemperature and annual precipitation, of which follows what grows at a place.
+
+    Args:
+        dataset: A canonical dataset, its forcing filled.
+
+    Returns:
+        The mean of air temperatures between 0 and 30 degC [degC], and precipitation in a year [kg m-2]; None for a
+        record that is shorter than a year or without a drop.
+
+    Source:
+        Holdridge (1967), Life Zone Ecology.
+    """
+    if dataset.sizes["time"] * step_of(dataset.time.values, "the record") < _NEARLY_A_YEAR * YEAR:
+        return None
+    warmth = float(np.clip(dataset.air_temperature.values - ICE_POINT, 0.0, _HOTTEST).mean())
+    return (warmth, rain) if (rain := annual(dataset, "precipitation")) else None
+
+
+def aridity(dataset: xr.Dataset) -> float:
+    """Evaporation that the warmth of a place allows, over its precipitation: Holdridge's ratio; see `life_zone`.
+
+    Returns:
+        The ratio, below one where it is humid; NaN where nothing is known of a year. [1]
+    """
+    zone = life_zone(dataset)
+    return _HOLDRIDGE * zone[0] / zone[1] if zone else np.nan
+
+
+def lives_on_more_than_rain(dataset: xr.Dataset) -> bool:
+    """Whether a site carries trees or crops where the rain of its record makes a steppe: they have other water.
+
+    Forests begin at 500 mm a year, in the boreal belt, below a biotemperature of 6 degC, at 250 mm; see `life_zone`.
+    That crops need as much as forest is ours.
+    """
+    zone = life_zone(dataset) if dataset.attrs["igbp"] in _TALL else None
+    return zone is not None and zone[1] < (_LEAST_BOREAL_RAIN if zone[0] < _BOREAL else _LEAST_RAIN)
 
 
 def precipitation_doubts(dataset: xr.Dataset) -> list[str]:

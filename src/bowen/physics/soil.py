@@ -26,23 +26,27 @@ def layer_capacities(heat_capacity: Scalar) -> list[Scalar]:
     return [heat_capacity * thickness for thickness in LAYER_THICKNESS]
 
 
-def layer_conductances(conductivity: Scalar) -> list[Scalar]:
+def layer_conductances(conductivity: Scalar, insulation: Scalar) -> list[Scalar]:
     """Conductance between the centers of neighboring layers; nothing is conducted through the base.
 
     Args:
         conductivity: Thermal conductivity of the soil. [W m-1 K-1]
+        insulation: Resistance of what lies between the surface and the soil: litter, the air below a canopy, snow.
+            [m2 K W-1]
 
     Returns:
         Conductance between layers k and k + 1, top down. [W m-2 K-1]
 
     Source:
-        Series of two half layers; GFDL LM2.
+        Series of two half layers; GFDL LM2. The insulation is ours, after the skin conductivity of TESSEL (Viterbo &
+        Beljaars 1995, J. Climate 8, 2716-2748).
     """
-    return [2.0 * conductivity / (above + below) for above, below in pairwise(LAYER_THICKNESS)]
+    upper, *lower = (2.0 * conductivity / (above + below) for above, below in pairwise(LAYER_THICKNESS))
+    return [upper / (1.0 + upper * insulation), *lower]
 
 
 def eliminate(
-    temperature: Layers, heat_capacity: Scalar, conductivity: Scalar, dt: Scalar
+    temperature: Layers, heat_capacity: Scalar, conductance: list[Scalar], dt: Scalar
 ) -> tuple[list[Scalar], list[Scalar]]:
     r"""Express the warming of each layer by that of the layer above: $\delta_k = a_k + b_k \delta_{k-1}$.
 
@@ -51,7 +55,7 @@ def eliminate(
     Args:
         temperature: Temperature of the layers at the start of the step, from any zero. [K]
         heat_capacity: Volumetric heat capacity of the soil. [J m-3 K-1]
-        conductivity: Thermal conductivity of the soil. [W m-1 K-1]
+        conductance: Between the layers; see `layer_conductances`. [W m-2 K-1]
         dt: Step length. [s]
 
     Returns:
@@ -60,7 +64,7 @@ def eliminate(
     Source:
         Forward elimination of the tridiagonal system of backward Euler; GFDL LM2 `soil`.
     """
-    capacity, conductance = layer_capacities(heat_capacity), layer_conductances(conductivity)
+    capacity = layer_capacities(heat_capacity)
     below = len(capacity) - 1
     flux = [conductance[k] * (temperature[..., k] - temperature[..., k + 1]) for k in range(below)]
     warming, share = jnp.zeros_like(flux[0]), jnp.zeros_like(flux[0])

@@ -1,8 +1,26 @@
-"""Water below the surface: overflow of the root zone, groundwater and runoff."""
+"""Water below the surface: supply and overflow of the root zone, groundwater and runoff."""
 
 import jax.numpy as jnp
 
 from bowen.quantities import Scalar
+
+
+def supply(storage: Scalar, critical: Scalar, most: Scalar) -> Scalar:
+    r"""Water that is lifted to dry roots, or that a farmer gives them: $q (1 - W/W_c)$ below the critical storage.
+
+    Args:
+        storage: Water in the root zone. [kg m-2]
+        critical: Storage below which evaporation is stressed. [kg m-2]
+        most: Supply of an empty root zone. [kg m-2 s-1]
+
+    Returns:
+        Supply; none at or above the critical storage. [kg m-2 s-1]
+
+    Source:
+        Ours: capillary rise in the form of the HBV model (Bergstrom 1995, in Computer Models of Watershed Hydrology,
+        443-476) and irrigation up to a target storage, in one.
+    """
+    return most * jnp.maximum(1.0 - storage / critical, 0.0)
 
 
 def overflow(excess: Scalar, width: Scalar) -> Scalar:
