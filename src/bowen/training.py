@@ -192,10 +192,11 @@ def train(
     def each(model, carry, batch, sites):
         moving, still = eqx.partition(model, learned(model))
 
-        def objective(moving):
+        def objective(moving, carry):
             return loss(eqx.combine(moving, still), carry, batch, sites, streams.per_day, training.prior_weight)
 
-        (value, told), gradient = jax.value_and_grad(objective, has_aux=True)(moving)
+        # The carry's is not used, but without it JAX traces the scan over days twice, to find that the carry moves.
+        (value, told), (gradient, _) = jax.value_and_grad(objective, (0, 1), has_aux=True)(moving, carry)
         return jax.lax.pmean((value, gradient), devices.COLUMN), told
 
     slopes = devices.over_columns(streams.mesh, each, (devices.ALL, (devices.FIRST, devices.SECOND)))

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
+from bowen import devices
 from tests.devices.runs import COLUMNS, HALFWAY, TOWERS, TRAINING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -72,3 +74,12 @@ def test_a_training_goes_on_on_another_number_of_devices(request, tmp_path, one,
     folder = run(tmp_path / "run", after, "network", "--from", request.getfixturevalue(before))
     for number in range(HALFWAY + 1, TRAINING.steps + 1):
         assert_equal_to_round_off(folder / f"network-{number}.npz", one / f"network-{number}.npz")
+
+
+@pytest.mark.parametrize(("columns", "used"), [(16, 8), (12, 6), (7, 7), (65, 5), (11, 1)])
+def test_it_tells_when_not_all_devices_train(monkeypatch, caplog, columns, used):
+    here = jax.devices()
+    monkeypatch.setattr(jax, "devices", lambda: here * MANY)
+    assert devices.mesh_for(columns).size == used
+    told = f"{used} of {MANY} devices train, which share {columns} columns out evenly" in caplog.text
+    assert told == (used < MANY)
