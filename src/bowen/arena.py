@@ -147,7 +147,7 @@ def benchmark(
         known = ", ".join((*empirical.MODELS, UNTRAINED, *LEARNED))
         raise ConfigError(f"[benchmark]: `contestants` names {unknown[0]!r}; there are {known}.")
     set_up(config)
-    claim(folder, config)
+    claimed = claim(folder, config)
     records, tables = read_towers(config), []
     for fold in folds(config, records):
         for name in names:
@@ -156,7 +156,7 @@ def benchmark(
                 place = home / "-".join(map(str, seeds))
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
-                    members = [meet(name, seed, config, home / str(seed), fold, records, watch) for seed in seeds]
+                    members = [meet(name, seed, claimed, home / str(seed), fold, records, watch) for seed in seeds]
                     place.mkdir(parents=True, exist_ok=True)
                     write_scores(judged(ensemble(members), records, fold, name), place / "scores.csv")
                 tables.append(read_scores(place / "scores.csv").assign(model=title))
@@ -183,14 +183,18 @@ def ensemble(members: Sequence[Mapping[str, xr.Dataset]]) -> Mapping[str, xr.Dat
     return {key: mean(key) for key in members[0]}
 
 
-def claim(folder: Path, config: Config) -> None:
+def claim(folder: Path, config: Config) -> Config:
     """Write down what a folder is for; who takes part, where and with which seeds may change.
+
+    Returns:
+        What does not change, which is what each run directory is for.
 
     Raises:
         RunError: It is for another configuration.
     """
     split = configs.Benchmark(split=config.benchmark.split)
-    asked, path = configs.dumps(config.model_copy(update={"benchmark": split})), folder / "config.toml"
+    claimed = config.model_copy(update={"benchmark": split})
+    asked, path = configs.dumps(claimed), folder / "config.toml"
     if path.exists() and path.read_text(encoding="utf-8") != asked:
         raise RunError(
             f"{folder}: holds the scores of another configuration.\n"
@@ -199,6 +203,7 @@ def claim(folder: Path, config: Config) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(path) as unfinished:
         unfinished.write_text(asked, encoding="utf-8")
+    return claimed
 
 
 def meet(

@@ -12,7 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bowen import config as configs
-from bowen import data, runs
+from bowen import data, devices, runs
 from bowen.assembly import base_parameters, build, site_of
 from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
@@ -158,7 +158,7 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
     }
     if (folder / "run.json").exists():
         refuse_other(folder, config, meta)
-    else:
+    elif devices.writes():
         runs.write_meta(folder, configs.dumps(config), meta)
     checkpoint, progress, history = folder / "checkpoint.npz", None, ()
     if checkpoint.exists():
@@ -170,13 +170,16 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
         runs.write_history(folder / "history.csv", Row._fields, history)
 
     def keep(progress: Progress, history: tuple[Row, ...]) -> None:
-        runs.save_arrays(checkpoint, progress, history)
-        publish(progress, history)
-        watch(config, history)
+        if devices.writes():
+            runs.save_arrays(checkpoint, progress, history)
+            publish(progress, history)
+            watch(config, history)
 
-    watch(config, history)
+    if devices.writes():
+        watch(config, history)
     progress, history = train(model, streams, settings, progress=progress, history=history, watch=keep)
-    publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
+    if devices.writes():
+        publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
     return Run(config, scaler, progress.best, meta, folder)
 
 

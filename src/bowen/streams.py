@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from bowen import devices
 from bowen.errors import DataError
 from bowen.land import Site
 from bowen.series import TARGETS, Series
@@ -58,6 +59,7 @@ class Streams:
 
         Raises:
             DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
+            ConfigError: The columns cannot be shared out among the processes.
         """
         self.towers, self.window = tuple(towers), window
         self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
@@ -69,8 +71,11 @@ class Streams:
         place = np.add.outer(first, np.arange(columns) / columns)  # of a tower's columns in its record
         self.start = (place * self.days[:, None]).astype(int).ravel()
         self.owner = np.repeat(np.arange(len(towers)), columns)
-        self.sites = stacked([tower.site for tower in towers for _ in range(columns)])
-        self.states = stacked([tower.state for tower in towers for _ in range(columns)])
+        self.mesh = devices.mesh_for(len(self.owner))
+        self._mine = devices.mine(len(self.owner))
+        of_columns = stacked([(tower.site, tower.state) for tower in towers])
+        sites, self.states = jax.tree.map(lambda x: x[self.owner], of_columns)
+        self.sites = devices.placed(self.mesh, sites, devices.FIRST)
         self.variance = np.stack([variance(tower, "validation") for tower in towers])  # W2 m-4, (tower, target)
         self._counts = [[weights(tower, label) for tower in towers] for label in LABELS]
 
@@ -87,10 +92,11 @@ class Streams:
 
         return self._gathered(pick, day, length)
 
-    def renewals(self, day: int, length: int) -> np.ndarray:
+    def renewals(self, day: int, length: int) -> Bool[Array, "day column"]:
         """On which of these days the water of each column begins anew: the first of a record shorter than a year."""
-        days = np.add.outer(np.arange(length), self.start + day)
-        return self._short[self.owner] & (days % self.days[self.owner] == 0)
+        owner = self.owner[self._mine]
+        days = np.add.outer(np.arange(length), self.start[self._mine] + day)
+        return devices.batched(self.mesh, self._short[owner] & (days % self.days[owner] == 0))
 
     def batch(self, number: int) -> Batch:
         """The windows of an update; they begin where those of the update before end."""
@@ -99,15 +105,16 @@ class Streams:
         def pick(tower: int, steps: np.ndarray) -> tuple[np.ndarray, ...]:
             return self._series[tower].targets[steps], *(of[tower][steps] for of in self._counts)
 
-        renewals = jnp.asarray(self.renewals(day, self.window))
-        return Batch(self.inputs(day, self.window), renewals, *self._gathered(pick, day, self.window))
+        weather, renewals = self.inputs(day, self.window), self.renewals(day, self.window)
+        return Batch(weather, renewals, *self._gathered(pick, day, self.window))
 
     def _gathered(self, pick: Callable[[int, np.ndarray], Any], day: int, length: int) -> Any:
-        """What `pick` takes of the record of each column at its steps, columns second."""
-        days = np.add.outer(self.start + day, np.arange(length)) % self.days[self.owner, None]
+        """What `pick` takes of the record of each column at its steps, columns second, over the devices."""
+        owner = self.owner[self._mine]
+        days = np.add.outer(self.start[self._mine] + day, np.arange(length)) % self.days[owner, None]
         steps = np.add.outer(days * self.per_day, np.arange(self.per_day)).reshape(len(days), -1)
-        each = [pick(int(tower), here) for tower, here in zip(self.owner, steps, strict=True)]
-        return jax.tree.map(lambda *x: jnp.asarray(np.stack(x, axis=1) if x[0].ndim else x[0]), *each)
+        each = [pick(int(tower), here) for tower, here in zip(owner, steps, strict=True)]
+        return devices.batched(self.mesh, jax.tree.map(lambda *x: np.stack(x, axis=1) if x[0].ndim else x[0], *each))
 
     def _days(self, tower: Tower) -> int:
         """Whole days of a record."""

@@ -16,6 +16,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Bool
 
+from bowen import devices
 from bowen.config import Training
 from bowen.errors import ModelError
 from bowen.land import AbstractLand, Record, Site
@@ -38,6 +39,9 @@ class Progress(NamedTuple):
     best_score: Array
     waited: Array  # validations without gain
     step: Array
+
+
+PLACES = Progress(*[devices.ALL] * len(Progress._fields))._replace(carry=devices.FIRST, tally=devices.SECOND)
 
 
 class Row(NamedTuple):
@@ -85,9 +89,9 @@ def begun(model: AbstractLand, carry: Any, renewed: Bool[Array, " column"], site
     return jax.vmap(one)(carry, renewed, sites)
 
 
-def loss(model: AbstractLand, carry: Any, batch: Batch, streams: Streams, prior: float) -> tuple[Array, Any]:
+def loss(model: AbstractLand, carry: Any, batch: Batch, sites: Site, prior: float) -> tuple[Array, Any]:
     """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
-    after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, streams.sites)
+    after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, sites)
     squared = (predicted - batch.targets) ** 2
     error = (batch.train * squared).mean()
     pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
@@ -145,14 +149,18 @@ def fresh(model: AbstractLand, carry: Any, training: Training) -> Progress:
 def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress:
     """Progress before the first update, where each column has run through the years before its first day."""
 
-    @eqx.filter_jit
-    def day(carry, inputs, renewals):
-        return predict(model, carry, inputs, renewals, streams.sites)[0]
+    def each(model, carry, driven, sites):
+        inputs, renewals = driven
+        return predict(model, carry, inputs, renewals, sites)[0]
 
-    carry = jax.vmap(model.start)(streams.states)
+    day = eqx.filter_jit(devices.over_columns(streams.mesh, each, devices.FIRST))
+    progress = fresh(model, jax.vmap(model.start)(streams.states), training)
+    progress = devices.placed(streams.mesh, progress, PLACES)
+    carry = progress.carry
     for number in range(-training.spin_up_years * streams.year, 0):
-        carry = day(carry, streams.inputs(number, 1), streams.renewals(number, 1))
-    return fresh(model, carry, training)
+        driven = streams.inputs(number, 1), streams.renewals(number, 1)
+        carry = day(progress.model, carry, driven, streams.sites)
+    return progress._replace(carry=carry)
 
 
 def outline(model: AbstractLand, streams: Streams, training: Training) -> Progress:
@@ -180,7 +188,7 @@ def train(
         model: Any land model. [1]
         streams: The records. [1]
         training: Settings. [1]
-        progress: Where an interrupted training goes on; None begins. [1]
+        progress: Where an interrupted training goes on, on however many devices it was; None begins. [1]
         history: Of the interrupted training. [1]
         watch: Called after every validation, to save and to show. [1]
 
@@ -192,14 +200,22 @@ def train(
     """
     descend = optimizer(training)
 
+    def each(model, carry, batch, sites):
+        moving, still = eqx.partition(model, learned(model))
+
+        def objective(moving, carry):
+            return loss(eqx.combine(moving, still), carry, batch, sites, training.prior_weight)
+
+        # The carry's is not used, but without it JAX traces the scan over days twice, to find that the carry moves.
+        (value, told), (gradient, _) = jax.value_and_grad(objective, (0, 1), has_aux=True)(moving, carry)
+        return jax.lax.pmean((value, gradient), devices.COLUMN), told
+
+    slopes = devices.over_columns(streams.mesh, each, (devices.ALL, (devices.FIRST, devices.SECOND)))
+
     @eqx.filter_jit(donate="all-except-first")
-    def update(batch: Batch, now: Progress) -> tuple[Progress, Array]:
+    def update(given: tuple[Batch, Site], now: Progress) -> tuple[Progress, Array]:
         moving, still = eqx.partition(now.model, learned(now.model))
-
-        def objective(moving):
-            return loss(eqx.combine(moving, still), now.carry, batch, streams, training.prior_weight)
-
-        (value, (carry, errors)), gradient = jax.value_and_grad(objective, has_aux=True)(moving)
+        (value, gradient), (carry, errors) = slopes(now.model, now.carry, *given)
         change, moments = descend.update(gradient, now.optimizer, moving)
         moving = eqx.apply_updates(moving, change)
         slow = optax.incremental_update(moving, eqx.filter(now.average, learned(now.average)), 1.0 - training.averaging)
@@ -213,15 +229,18 @@ def train(
         )
         return after, value
 
-    progress = begin(model, streams, training) if progress is None else progress
+    mesh = streams.mesh
+    progress = begin(model, streams, training) if progress is None else devices.placed(mesh, progress, PLACES)
+    devices.agree(int(progress.step))
     began = time.monotonic() - (history[-1].seconds if history else 0.0)
     for step in range(int(progress.step), training.steps):
         if int(progress.waited) >= training.patience:
             break
-        progress, value = update(streams.batch(step), progress)
+        progress, value = update((streams.batch(step), streams.sites), progress)
         if (step + 1) % training.validate_every and step != training.steps - 1:
             continue
-        efficiency = efficiencies(np.asarray(progress.tally), streams)
+        whole = devices.gathered(mesh, progress)
+        efficiency = efficiencies(np.asarray(whole.tally), streams)
         if not np.isfinite(float(value)):
             raise ModelError(
                 f"the loss is {float(value)} at update {step}.\n"
@@ -236,16 +255,17 @@ def train(
         score = float(np.nanmean(np.maximum(efficiency, WORST)))
         latent, sensible = map(float, np.nanmedian(efficiency, axis=0))
         row = Row(step, float(value), score, latent, sensible, time.monotonic() - began)
-        gain = score - float(progress.best_score)
-        progress = progress._replace(
-            tally=jnp.zeros_like(progress.tally),
-            best=copied(progress.average) if gain > 0.0 else progress.best,
-            best_score=jnp.asarray(max(score, float(progress.best_score))),
-            waited=jnp.asarray(0) if gain > LEAST_GAIN else progress.waited + 1,
+        gain = score - float(whole.best_score)
+        whole = whole._replace(
+            tally=jnp.zeros_like(whole.tally),
+            best=copied(whole.average) if gain > 0.0 else whole.best,
+            best_score=jnp.asarray(max(score, float(whole.best_score))),
+            waited=jnp.asarray(0) if gain > LEAST_GAIN else whole.waited + 1,
         )
         history = (*history, row)
-        watch(progress, history)
-    return progress, history
+        watch(whole, history)
+        progress = devices.placed(mesh, whole, PLACES)
+    return devices.gathered(mesh, progress), history
 
 
 def efficiencies(tally: np.ndarray, streams: Streams) -> np.ndarray:

@@ -46,7 +46,7 @@ def record():
     scaler = Scaler.fit([(dataset, np.ones(dataset.sizes["time"], bool))], ["longwave_down"])
     inputs = Series.of(dataset, scaler).inputs
     model = Process(base)
-    carry = spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3)
+    carry = model.renewed(spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3))
     _, told = roll(model, carry, inputs)
     truth = to_dataset(model, told, dataset, "truth")
     return dataset.assign({name: SHARE * truth[name] for name in TARGETS}).assign_attrs(

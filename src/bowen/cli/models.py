@@ -55,6 +55,7 @@ def train(
     flux: Flux = None,
     out: Annotated[Path | None, typer.Option(help="Run directory; one that was interrupted goes on.")] = None,
     against: Annotated[bool, typer.Option("--contest", help="Train its two rivals as well, and compare.")] = False,
+    distributed: Annotated[bool, typer.Option("--distributed", help="As one of several processes.")] = False,
     defaults: Annotated[bool, typer.Option("--defaults", help="Print a file with every setting, and stop.")] = False,
 ) -> None:
     """Train what a configuration describes, or go on where it was interrupted."""
@@ -68,8 +69,12 @@ def train(
             "train what, and where to? Name both, as in `bowen train us-me2.toml --out runs/us-me2`.\n"
             "  to begin: `bowen train --defaults` prints a configuration to edit."
         )
-    from bowen import arena, contest, data, experiment
+    from bowen import arena, contest, data, devices, experiment
 
+    if distributed and against:
+        raise ConfigError("--distributed trains one model: leave out --contest.")
+    if distributed:
+        devices.join()
     chosen = experiment.load_config(config)
     if met:
         tower = chosen.tower.model_copy(update={"met": met.absolute(), "flux": flux and flux.absolute()})
@@ -81,11 +86,11 @@ def train(
             scores = None
             train_what = arena.train_all if data.is_archive(chosen.tower.met) else experiment.train_run
             train_what(chosen, out, watch=watch)
-    if scores is None:
+    if scores is not None:
+        show_contest(scores, out)
+    elif devices.writes():
         terminal.say(f"Trained. To go on: bowen evaluate {out}")
         typer.echo(out)
-    else:
-        show_contest(scores, out)
 
 
 @command

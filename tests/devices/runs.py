@@ -1,0 +1,96 @@
+"""Trainings of columns that differ, to be compared between numbers of devices.
+
+`python -m tests.devices.runs FOLDER MODEL... [--from FOLDER]` writes the progress after each update, and how it lay
+over the devices; with `--from` it goes on from the second update of another folder.
+"""
+
+import argparse
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from bowen import devices
+from bowen.config import Training
+from bowen.hybrid import Hybrid, Network, Scale
+from bowen.land import AbstractLand, Process, Site, initial_state
+from bowen.regional import Regional
+from bowen.runs import load_arrays, save_arrays
+from bowen.series import Series
+from bowen.step import ImplicitStep, given_radiation
+from bowen.streams import Streams, Tower
+from bowen.training import outline, train
+from bowen.variables import Parameters
+from tests import helpers
+
+TOWERS, COLUMNS, HALFWAY = 4, 2, 2
+# So that the first moment of Adam after the first update is a tenth of the gradient.
+TRAINING = Training(steps=4, window_days=2, validate_every=1, columns=COLUMNS, spin_up_years=1, gradient_clip=1e9)
+
+
+def tower(number: int) -> Tower:
+    """A tower that differs from the others in weather, length, parameters, and in what was measured when."""
+    days, draws = 4 + number % 3, np.random.default_rng(number)
+    targets = jnp.asarray(100.0 + 50.0 * draws.normal(size=(days * helpers.DAY, 2)))
+    measured = jnp.asarray(draws.random(targets.shape) < 0.9 - 0.2 * number)
+    series = Series(helpers.weather(days, mean=280.0 + 3.0 * number), targets, measured, jnp.ones(targets.shape))
+    base = dataclasses.replace(Parameters(), surface_resistance=80.0 + 40.0 * number, prescribed_radiation=1.0)
+    labels = np.where(np.arange(len(targets)) // helpers.DAY % 3 == 0, "validation", "train")
+    site = Site(base, [0.3 * number - 0.4], number)
+    return Tower(f"XX-{number}", series, site, initial_state(base, jnp.asarray(275.0 + 5.0 * number)), labels)
+
+
+def model(kind: str) -> AbstractLand:
+    base, key, learned = Parameters(), jax.random.key(0), ("root_capacity", "observed_fraction")
+    step = ImplicitStep(substeps=1, iterations=2, net_radiation=given_radiation)  # quick to compile
+    regional = Regional(("root_capacity",), attributes=1, owned=("observed_fraction",), towers=TOWERS)
+    sizes = {"features": 5, "hidden": 4, "key": key}
+    if kind == "process":
+        return Process(base, learned, step, regional)
+    if kind == "network":
+        return Network(scale=Scale(jnp.full(2, 50.0), jnp.full(2, 100.0)), **sizes)
+    dynamic = ("surface_resistance", "ground_albedo")
+    return helpers.restless(Hybrid(base, dynamic, static=learned, step=step, regional=regional, **sizes), key, 0.3)
+
+
+def layout(tree) -> list[tuple[int, list[int]]]:
+    """How many devices have a part of each array, and the shape of a part."""
+    arrays = [leaf for leaf in jax.tree.leaves(tree) if isinstance(leaf, jax.Array)]
+    return [(len(x.sharding.device_set), x.addressable_shards[0].data.shape) for x in arrays]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("models", nargs="+")
+    parser.add_argument("--from", dest="other", type=Path)
+    chosen = parser.parse_args()
+    jax.config.update("jax_enable_x64", True)
+    streams = Streams([tower(number) for number in range(TOWERS)], columns=COLUMNS, window=2, seed=0)
+    told, gather = {"batch": layout((streams.batch(0).targets, streams.batch(0).inputs.forcing))}, devices.gathered
+
+    def looked_at(mesh, progress):
+        told["carry"], told["tally"], told["model"] = map(layout, (progress.carry, progress.tally, progress.model))
+        return gather(mesh, progress)
+
+    devices.gathered = looked_at
+    for kind in chosen.models:
+        begun, progress = model(kind), None
+        if chosen.other:
+            like = outline(begun, streams, TRAINING)
+            progress, _ = load_arrays(chosen.other / f"{kind}-{HALFWAY}.npz", like)
+
+        def save(progress, history, kind=kind):
+            row = history[-1]
+            scores = (row.step, row.loss, row.validation_latent_heat, row.validation_sensible_heat)
+            save_arrays(chosen.folder / f"{kind}-{row.step + 1}.npz", progress, (scores,))
+
+        train(begun, streams, TRAINING, progress=progress, watch=save)
+    (chosen.folder / "layout.json").write_text(json.dumps(told))
+
+
+if __name__ == "__main__":
+    main()

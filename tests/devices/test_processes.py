@@ -1,0 +1,116 @@
+"""Processes that train one model together: the weights of one process, written by the first alone."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tests.experiment.conftest import SETTINGS
+
+DAYS = 16
+TRAIN = "import sys; from bowen.cli import app; app(sys.argv[1:])"
+STOP = """
+import os, signal, sys
+from pathlib import Path
+from bowen import experiment
+
+def watch(config, history):
+    if len(history) == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+experiment.train_run(experiment.load_config(Path(sys.argv[1])), Path(sys.argv[2]), watch=watch)
+"""
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """A configuration with four columns that spin up, beside its record."""
+    from bowen.data import to_alma, write_netcdf
+    from bowen.synthetic import twin
+
+    folder = tmp_path_factory.mktemp("tower")
+    write_netcdf(to_alma(twin(DAYS)[0]), folder / "twin.nc")
+    path = folder / "tiny.toml"
+    text = SETTINGS.replace("[model]", '[model]\nkind = "network"').replace("float32", "float64")
+    path.write_text(text.replace("spin_up_years = 4", "spin_up_years = 1"))
+    return path
+
+
+def start(code, *arguments, count=1, **environment):
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("JAX_", "XLA_"))}
+    flags = f"--xla_force_host_platform_device_count={count} --xla_backend_optimization_level=0"  # quick to compile
+    plain |= {"JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
+    command = [sys.executable, "-W", "error", "-c", code, *map(str, arguments)]
+    return subprocess.Popen(command, env=plain | environment, stdout=-1, stderr=-1, text=True)
+
+
+def finished(process):
+    """Exit code, stdout and stderr of a process, when it has ended."""
+    said = process.communicate(timeout=300)
+    return (process.returncode, *said)
+
+
+def together(settings, *folders):
+    """Train in one process for each folder, of two devices each."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    told = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": str(len(folders))}
+    words = ("train", settings, "--distributed", "--out")
+    running = [
+        start(TRAIN, *words, folder, count=2, JAX_PROCESS_ID=str(number), **told)
+        for number, folder in enumerate(folders)
+    ]
+    return [finished(process) for process in running]
+
+
+@pytest.fixture(scope="module")
+def alone(settings, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone") / "run"
+    code, _, said = finished(start(TRAIN, "train", settings, "--out", folder))
+    assert code == 0, said
+    return folder
+
+
+def assert_same_training(folder, other):
+    for name in ("weights.npz", "checkpoint.npz"):
+        with np.load(folder / name) as mine, np.load(other / name) as theirs:
+            assert set(mine.files) == set(theirs.files)
+            for place in theirs.files:
+                values = theirs[place][..., :-1] if place == "history" else theirs[place]  # but for the seconds
+                found = mine[place][..., :-1] if place == "history" else mine[place]
+                size = np.abs(values).max(initial=0.0)
+                np.testing.assert_allclose(found, values, rtol=1e-11, atol=1e-11 * size, err_msg=place)
+
+
+def test_two_processes_train_as_one_and_the_first_writes(settings, alone, tmp_path):
+    first, second = together(settings, tmp_path / "run", tmp_path / "nothing")
+    assert first[0] == second[0] == 0, first[2] + second[2]
+    assert_same_training(tmp_path / "run", alone)
+    assert not (tmp_path / "nothing").exists()
+    assert "Trained" in first[2] and not second[2]
+    assert str(tmp_path) in first[1] and str(tmp_path) not in second[1]  # where gloo writes as well
+
+
+def test_two_processes_go_on_with_what_one_began(settings, alone, tmp_path):
+    folder = tmp_path / "run"
+    code, _, said = finished(start(STOP, settings, folder))
+    assert code == -signal.SIGKILL, said
+    for code, _, said in together(settings, folder, tmp_path / "not shared"):
+        assert code == 1 and "would go on from different updates (0, 8)" in said
+    for code, _, said in together(settings, folder, folder):
+        assert code == 0, said
+    assert_same_training(folder, alone)
+
+
+def test_what_is_refused(settings, tmp_path):
+    code, _, said = finished(start(TRAIN, "train", settings, "--distributed", "--out", tmp_path / "run"))
+    assert code == 2 and "does not find the others" in said
+    uneven = settings.with_name("uneven.toml")
+    uneven.write_text(settings.read_text() + "columns = 3\n")
+    for code, _, said in together(uneven, tmp_path / "run", tmp_path / "run"):
+        assert code == 2 and "3 columns cannot be shared out evenly among 2 processes" in said
