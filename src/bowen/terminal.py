@@ -58,6 +58,13 @@ def show_standings(standings: "pd.DataFrame", path: Any) -> None:
     say(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
 
 
+def show_medians(medians: "pd.DataFrame", path: Any) -> None:
+    """Print the medians over places of what was never shown, a row for a number and a column for a model."""
+    rows = [[*map(str, index), *(f"{value:.3g}" for value in medians.loc[index])] for index in medians.index]
+    show_table(["variable", "metric", *map(str, medians.columns)], rows)
+    say(f"Medians over places. All numbers: {path}")
+
+
 def show_scores(scores: "pd.DataFrame") -> None:
     """Print the scores of the test steps."""
     from bowen.evaluate import table

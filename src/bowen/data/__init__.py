@@ -7,6 +7,7 @@ from bowen.data.archive import open_tower as open_tower
 from bowen.data.archive import pair as pair
 from bowen.data.archive import towers_in as towers_in
 from bowen.data.archive import write_tower as write_tower
+from bowen.data.camels import basins_in as basins_in
 from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites

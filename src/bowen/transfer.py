@@ -1,0 +1,160 @@
+"""The test of transfer: trained models, and LaD as it comes, at places and on variables they were never shown."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen import config as configs
+from bowen import data
+from bowen.arena import slug
+from bowen.columns import simulate_days
+from bowen.config import Config
+from bowen.contest import named, untrained
+from bowen.errors import DataError, RunError
+from bowen.experiment import Run, filled
+from bowen.files import replacing
+from bowen.untrained import judge
+
+BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
+STEP = 1800  # s, to which days are made; networks know no other
+
+
+class Place(NamedTuple):
+    """Somewhere to judge models at."""
+
+    name: str
+    file: str  # under which days are kept
+    record: Callable[[Config], xr.Dataset]  # what drives a model
+    observed: xr.Dataset  # days, of whatever was observed
+
+
+def basins(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) -> list[Place]:
+    """The basins of CAMELS as places; one that cannot be read is told and left out.
+
+    Args:
+        path: Folder or .tar of CAMELS.
+        step: Length of the steps that are made of its days. [s]
+        say: Takes lines for people.
+
+    Raises:
+        DataError: There is none.
+    """
+    places = []
+    for basin in data.basins_in(path):
+        try:
+            daily = data.read_camels(path, basin)
+        except DataError as problem:
+            say(f"Left out: {str(problem).splitlines()[0]}")
+            continue
+        observed = daily[[name for name in ("runoff", "runoff_qc", "snow_water", "snow_water_qc") if name in daily]]
+        if "snow_water" in observed:
+            observed["snow_water"].attrs["product"] = "Daymet"
+
+        def record(config: Config, daily: xr.Dataset = daily) -> xr.Dataset:
+            return filled(data.disaggregate(daily, step), config)
+
+        places.append(Place(basin, f"{basin}_{step}s.nc", record, observed))
+    if not places:
+        raise DataError(f"{path.name}: no basin of it can be read.")
+    return places
+
+
+def transfer(
+    runs: Sequence[Run],
+    places: Sequence[Place],
+    folder: Path,
+    *,
+    first: str | None = None,
+    last: str | None = None,
+    say: Callable[[str], None] = print,
+) -> pd.DataFrame:
+    """Judge trained models, and LaD as it comes, at places; what was simulated in an earlier call is not again.
+
+    Args:
+        runs: Trained models, at least one; LaD sees what the first of them sees.
+        places: Where.
+        folder: Where to: `MODEL/` has its days at each place, `transfer.csv` all numbers.
+        first: First year, month or day to judge.
+        last: The last.
+        say: Takes lines for people.
+
+    Returns:
+        The numbers, in the columns of `bowen.untrained`.
+
+    Raises:
+        DataError: A place lacks what drives a model.
+        ModelError: A model gave a value that is not finite.
+        RunError: The folder holds days of other models, or cannot be written.
+    """
+    tables = []
+    for name, run in contestants(runs).items():
+        simulated = days_of(name, run, places, folder / slug(name), say)
+        tables += [judge(simulated[place.name], place.observed, model=name, first=first, last=last) for place in places]
+    table = pd.concat(tables, ignore_index=True)
+    with replacing(folder / "transfer.csv") as unfinished:
+        table.to_csv(unfinished, index=False)
+    return table
+
+
+def contestants(runs: Sequence[Run]) -> dict[str, Run]:
+    """LaD as it comes, and trained models, by the names they have in tables."""
+    lad = untrained(runs[0].config, runs[0].scaler, runs[0].meta["site"])
+    return named([lad, *(run for run in runs if run.title != lad.title)])
+
+
+def days_of(
+    name: str, run: Run, places: Sequence[Place], folder: Path, say: Callable[[str], None] = print
+) -> dict[str, xr.Dataset]:
+    """The days of a model at places, by name; those in the folder are read, the others are simulated and written.
+
+    Raises:
+        DataError: A place lacks what drives the model.
+        ModelError: The model gave a value that is not finite.
+        RunError: The folder holds days of another model.
+    """
+    claim(folder, run)
+    lacking = [place for place in places if not (folder / place.file).exists()]
+    for begin in range(0, len(lacking), BATCH):
+        batch = lacking[begin : begin + BATCH]
+        say(f"{name}: {', '.join(place.name for place in batch)}")
+        for place, days in zip(batch, simulate_days(run, records(run, batch), say=say), strict=True):
+            data.write_netcdf(data.to_alma(days), folder / place.file)
+    return {place.name: data.read_simulation(folder / place.file) for place in places}
+
+
+def records(run: Run, places: Sequence[Place]) -> Iterator[xr.Dataset]:
+    """The records of places, made as they are asked for."""
+    return (place.record(run.config) for place in places)
+
+
+def claim(folder: Path, run: Run) -> None:
+    """Write down whose days a folder holds.
+
+    Raises:
+        RunError: They are another model's.
+    """
+    digest = hashlib.sha256(configs.dumps(run.config).encode())
+    for leaf in jax.tree.leaves(eqx.filter(run.model, eqx.is_array)):
+        digest.update(np.asarray(leaf).tobytes())
+    path, mark = folder / "model.json", {"model": run.title, "sha256": digest.hexdigest()}
+    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != mark:
+        raise RunError(
+            f"{folder}: holds the days of another model.\n"
+            "  to go on: choose another directory with --out, or remove this one."
+        )
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(mark), encoding="utf-8")
+
+
+def medians(table: pd.DataFrame) -> pd.DataFrame:
+    """The median of each number over places, a row for a variable and metric, a column for a model."""
+    numbers = table.groupby(["variable", "metric", "model"], sort=False)["value"].median()
+    return pd.DataFrame({model: numbers.xs(model, level="model") for model in table["model"].unique()})
