@@ -40,7 +40,7 @@ MODEL_WING = (
     "variables",
 )
 ARENA = ("arena", "empirical", "metrics", "regimes", "standings")
-TRANSFER = ("columns", "transfer", "untrained")
+TRANSFER = ("climate", "columns", "transfer", "untrained")
 # Lines without docstrings.
 MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2300}
 
@@ -158,7 +158,8 @@ def test_the_model_wing_draws_no_figures():
 def test_the_field_wing_never_starts_jax():
     seen = in_a_new_python("""
         import json, sys
-        import bowen.data, bowen.empirical, bowen.evaluate, bowen.report, bowen.standings, bowen.untrained
+        import bowen.climate, bowen.data, bowen.empirical, bowen.evaluate, bowen.report, bowen.standings
+        import bowen.untrained
         bowen.read, bowen.score, bowen.write_report
         print(json.dumps({"jax": "jax" in sys.modules}))
     """)

@@ -56,7 +56,7 @@ def simulate_days(
 
     Returns:
         Of each record a dataset of its whole days, from the first midnight on, with mean air temperature, air
-        pressure and precipitation besides what the model tells.
+        pressure and precipitation besides what the model tells; the attribute `trained_here` says whether it was.
 
     Raises:
         DataError: A record holds no whole day, or lacks what drives the model.
@@ -91,6 +91,7 @@ def _column(run: Run, dataset: xr.Dataset) -> _Column:
     steps = round(DAY / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
     tower = met_by(run, whole, data.fingerprint(dataset))
+    days.attrs["trained_here"] = int(tower.site.number >= 0)
     tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))
     return _Column(tower, days, min(YEAR, days.sizes["time"]), steps)
 
@@ -178,4 +179,4 @@ def _told(run: Run, whole: Days, place: int, like: xr.Dataset) -> xr.Dataset:
     weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT}
     fraction = days.record.observed_fraction
     learned = {FRACTION: ("time", np.asarray(fraction, float))} if (fraction != 1.0).any() else {}
-    return simulation.assign(weather | learned)
+    return simulation.assign(weather | learned).assign_attrs(trained_here=like.attrs["trained_here"])

@@ -60,9 +60,10 @@ def show_standings(standings: "pd.DataFrame", path: Any) -> None:
 
 def show_medians(medians: "pd.DataFrame", path: Any) -> None:
     """Print the medians over places of what was never shown, a row for a number and a column for a model."""
-    rows = [[*map(str, index), *(f"{value:.3g}" for value in medians.loc[index])] for index in medians.index]
+    numbers = (["-" if value != value else f"{value:.3g}" for value in row] for row in medians.to_numpy())
+    rows = [[*map(str, index), *row] for index, row in zip(medians.index, numbers, strict=True)]
     show_table(["variable", "metric", *map(str, medians.columns)], rows)
-    say(f"Medians over places. All numbers: {path}")
+    say(f"Medians over the places that all models are judged at. All numbers: {path}")
 
 
 def show_scores(scores: "pd.DataFrame") -> None:

@@ -15,6 +15,7 @@ import xarray as xr
 from bowen import config as configs
 from bowen import data
 from bowen.arena import slug
+from bowen.climate import balance
 from bowen.columns import simulate_days
 from bowen.config import Config
 from bowen.contest import named, untrained
@@ -67,6 +68,42 @@ def basins(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) 
     return places
 
 
+def towers(paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[str], None] = print) -> list[Place]:
+    """Towers as places; one that cannot be read is told and left out.
+
+    Args:
+        paths: Files, or folders to look through; see `bowen.data.pair`.
+        daily: Folder with daily fluxes of towers, as of CalLMIP, named `SITE_daily_*_Flux.nc`; they count where a tower
+            has none of its own.
+        say: Takes lines for people.
+
+    Raises:
+        DataError: There is none.
+    """
+    places = []
+    for met, flux in data.pair(paths):
+        try:
+            tower = data.read(met, flux)
+        except DataError as problem:
+            say(f"Left out: {str(problem).splitlines()[0]}")
+            continue
+        site = tower.attrs["site"]
+        own = sorted(daily.glob(f"{site}_daily_*_Flux.nc")) if daily else []
+        observed = data.observed_days(tower, flux, own[0] if own else None)
+        if not observed:
+            say(f"Left out: {site}: nothing was observed there.")
+            continue
+
+        def record(config: Config, met: Path = met, flux: Path | None = flux) -> xr.Dataset:
+            return filled(data.read(met, flux), config)
+
+        name = f"{site}_{tower.time.values[0]:.4}-{tower.time.values[-1]:.4}"
+        places.append(Place(name, f"{name}.nc", record, observed.assign_attrs(site=name)))
+    if not places:
+        raise DataError(f"No tower to judge by among {', '.join(map(str, paths))}.")
+    return places
+
+
 def transfer(
     runs: Sequence[Run],
     places: Sequence[Place],
@@ -81,7 +118,8 @@ def transfer(
     Args:
         runs: Trained models, at least one; LaD sees what the first of them sees.
         places: Where.
-        folder: Where to: `MODEL/` has its days at each place, `transfer.csv` all numbers.
+        folder: Where to: `MODEL/` has its days at each place, `transfer.csv` all numbers, `balance.csv` the long-term
+            water balance of each place by each model.
         first: First year, month or day to judge.
         last: The last.
         say: Takes lines for people.
@@ -94,14 +132,30 @@ def transfer(
         ModelError: A model gave a value that is not finite.
         RunError: The folder holds days of other models, or cannot be written.
     """
-    tables = []
+    tables, balances, reference = [], [], {}
     for name, run in contestants(runs).items():
         simulated = days_of(name, run, places, folder / slug(name), say)
-        tables += [judge(simulated[place.name], place.observed, model=name, first=first, last=last) for place in places]
+        reference = reference or simulated
+        for place in places:
+            days = simulated[place.name]
+            tables.append(judge(days, place.observed, model=name, first=first, last=last))
+            lad = reference[place.name].sel(time=slice(first, last))
+            if water := balance(days.sel(time=slice(first, last)), lad, place.observed):
+                balances.append({"model": name, "site": place.name} | water)
     table = pd.concat(tables, ignore_index=True)
-    with replacing(folder / "transfer.csv") as unfinished:
-        table.to_csv(unfinished, index=False)
+    write_table(table, folder / "transfer.csv")
+    write_table(pd.DataFrame(balances), folder / "balance.csv")
     return table
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, whole or not at all.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with replacing(path) as unfinished:
+        table.to_csv(unfinished, index=False)
 
 
 def contestants(runs: Sequence[Run]) -> dict[str, Run]:
@@ -155,6 +209,14 @@ def claim(folder: Path, run: Run) -> None:
 
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:
-    """The median of each number over places, a row for a variable and metric, a column for a model."""
-    numbers = table.groupby(["variable", "metric", "model"], sort=False)["value"].median()
-    return pd.DataFrame({model: numbers.xs(model, level="model") for model in table["model"].unique()})
+    """The median of each number over the places where all models have it, among those that have it anywhere.
+
+    Returns:
+        A row for a variable and metric, a column for a model, and `places`, how many they are.
+    """
+    models, found = list(table["model"].unique()), {}
+    for case, part in table.groupby(["variable", "metric"], sort=False):
+        wide = part.pivot(index="site", columns="model", values="value").dropna(axis="columns", how="all").dropna()
+        found[case] = wide.median().reindex(models).to_dict() | {"places": float(len(wide))}
+    rows = pd.MultiIndex.from_tuples(list(found), names=["variable", "metric"])
+    return pd.DataFrame(list(found.values()), rows)

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.schema import TURBULENT
 from bowen.errors import DataError
 from bowen.evaluate import as_measured
 from bowen.metrics import FEWEST_PAIRS, skill
@@ -19,6 +20,8 @@ QUICK_SHARE, QUICK_DAYS = 0.5, 1.0  # of drainage and d; round numbers, the same
 FLOOR = 0.01  # of the mean observed flow, added before logarithms, as Pushpalatha et al. (2012) do
 LEAST_SNOW = 20.0  # kg m-2; winters with less have no melt-out worth comparing
 GONE = 0.1  # of the largest snow of a winter that is left at melt-out
+SOIL_DEPTH = 0.05  # m, of the shallowest probe where nobody tells
+AROUND, AROUND_LEAST = "35D", 18  # of which soil moisture departs, and the days of them that are needed
 WHOLE_YEAR = 360  # d
 SNOW_YEAR = 9, 3  # month in which a winter begins, north and south
 
@@ -26,7 +29,7 @@ SNOW_YEAR = 9, 3  # month in which a winter begins, north and south
 class Judged(NamedTuple):
     """One kind of evidence: pairs of days, numbers beyond `skill` with what they count, and what to know of it."""
 
-    pairs: xr.Dataset
+    pairs: xr.Dataset | None
     beyond: Mapping[str, tuple[float, float]]
     depth: float = np.nan  # m
     note: str = ""
@@ -41,9 +44,11 @@ def judge(
     """Judge the days of a simulation by all that was observed and the model has.
 
     Args:
-        simulation: Days of a model, as `simulate_days` gives them.
-        observed: Days at the same place under canonical names, each with its `_qc`; missing days are NaN. A variable
-            whose attribute `product` is set is another model's, which the note says.
+        simulation: Days of a model, as `simulate_days` gives them. What it was trained on, if it was trained here, is
+            not judged.
+        observed: Days at the same place under canonical names; missing ones are NaN. A variable whose attribute
+            `product` is set is another model's, which the note says. Soil temperature is at 5 cm, unless its attribute
+            `depth` [m] says otherwise.
         model: The name the numbers are filed under.
         first: First year, month or day to judge; None is the first there is.
         last: The last.
@@ -52,7 +57,9 @@ def judge(
         One row a number, columns `COLUMNS`: all of `skill`, and of runoff `log_nse`, `sd_ratio` (standard deviation,
         modeled over observed) and `runoff_ratio_error` (bias over the precipitation of the same days), of snow
         `melt_out_days` and `melt_out_days_off` (mean difference and mean absolute difference, later is positive) and
-        `peak_ratio` (largest snow of the winter, modeled over observed).
+        `peak_ratio` (largest snow of the winter, modeled over observed). Soil moisture has a unit of its own, and is
+        judged by `correlation`, `rank_correlation` (Spearman) and `anomaly_correlation` (of what departs from the mean
+        over the 35 days around, as of Dorigo et al. 2015) with the root zone's water only.
 
     Raises:
         DataError: They have no day in common.
@@ -70,10 +77,12 @@ def judge(
     rows = []
     for name, judged_by in JUDGES.items():
         observable = OBSERVED_AS.get(name, name)
+        if name in TURBULENT and simulation.attrs.get("trained_here"):
+            continue
         if observable in theirs and (judged := judged_by(ours, theirs)):
             product = theirs[observable].attrs.get("product")
             note = "; ".join(part for part in (product and f"model product: {product}", judged.note) if part)
-            numbers = skill(judged.pairs)
+            numbers = {"n": 0.0} if judged.pairs is None else skill(judged.pairs)
             count = numbers.pop("n")
             told = {metric: (value, count) for metric, value in numbers.items()} | dict(judged.beyond)
             filed = model, observed.attrs["site"], name, judged.depth
@@ -179,6 +188,33 @@ def of_flux(name: str) -> Judge:
     return judge_flux
 
 
+def of_soil_warmth(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+    """Soil temperature between the two layers whose centers are above and below."""
+    if "soil_temperature" not in simulation:
+        return None
+    depth = float(observed.soil_temperature.attrs.get("depth", SOIL_DEPTH))
+    layers, centers = simulation.soil_temperature.values, simulation.layer_depth.values
+    warmth = np.array([np.interp(depth, centers, layer) for layer in layers])
+    note = "" if "depth" in observed.soil_temperature.attrs else "depth assumed: the file does not tell it"
+    return Judged(paired(warmth, observed.soil_temperature), {}, depth, note)
+
+
+def of_soil_moisture(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+    """Water of the root zone and soil moisture, of which only the ups and downs compare."""
+    if "root_water" not in simulation:
+        return None
+    both = pd.DataFrame({"root_water": simulation.root_water.values, "soil_moisture": observed.soil_moisture.values})
+    both.index = pd.DatetimeIndex(observed.time.values)
+    around = both.rolling(AROUND, center=True, min_periods=AROUND_LEAST).mean()
+    anomalies, both = (both - around).dropna(), both.dropna()
+    told = {}
+    compared = {"correlation": both, "rank_correlation": both.rank(), "anomaly_correlation": anomalies}
+    for name, frame in compared.items():
+        enough = len(frame) >= FEWEST_PAIRS
+        told[name] = float(frame.corr().to_numpy()[0, 1]) if enough else np.nan, float(len(frame))
+    return Judged(None, told)
+
+
 OBSERVED_AS = {"runoff_routed": "runoff"}
 JUDGES: Mapping[str, Judge] = {
     "runoff": of_runoff("runoff"),
@@ -190,4 +226,6 @@ JUDGES: Mapping[str, Judge] = {
     "latent_heat": of_flux("latent_heat"),
     "sensible_heat": of_flux("sensible_heat"),
     "ground_heat": of_flux("ground_heat"),
+    "soil_temperature": of_soil_warmth,
+    "soil_moisture": of_soil_moisture,
 }

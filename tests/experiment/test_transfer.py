@@ -13,7 +13,7 @@ from bowen.contest import untrained
 from bowen.evaluate import audit
 from bowen.experiment import filled, set_up
 from bowen.series import Scaler
-from tests.data.files import BASIN, camels_folder
+from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40
 
@@ -88,3 +88,29 @@ def test_water_and_energy_close_at_real_basins(shared_data):
         assert budget["energy_residual_max"] < 1e-9 and budget["water_residual_max"] < 1e-12
         assert abs(budget["water_closure"]) < 1e-9 * budget["precipitation"]
         assert 0.1 < budget["runoff"] / budget["precipitation"] < 0.8 and float(np.max(days.snow_water)) > 20.0
+
+
+def test_medians_are_over_places_that_all_models_are_judged_at():
+    rows = [("LaD", "A", 1.0), ("LaD", "B", 3.0), ("LaD", "C", 9.0), ("hybrid", "A", 0.0), ("hybrid", "B", 4.0)]
+    table = pd.DataFrame(rows, columns=["model", "site", "value"]).assign(variable="runoff", metric="kge")
+    other = pd.DataFrame([("LSTM", "C", 5.0)], columns=["model", "site", "value"]).assign(variable="heat", metric="nse")
+    found = transfer.medians(pd.concat([table, other]))
+    assert found.loc[("runoff", "kge")].tolist()[:2] == [2.0, 2.0] and found.loc[("runoff", "kge"), "places"] == 2
+    assert found.loc[("heat", "nse"), "LSTM"] == 5.0 and np.isnan(found.loc[("heat", "nse"), "LaD"])
+
+
+@pytest.mark.slow
+def test_a_tower_is_judged_by_its_ground_and_its_days(bowen, hybrid, tmp_path):
+    met, flux = plumber2_files(days=DAYS)
+    flux["SoilTemp"] = flux.Qle * 0.0 + 9.0 + 0.01 * flux.Qle
+    flux["SoilTemp"].attrs["units"] = "degC"
+    (tmp_path / "towers").mkdir()
+    for name, file in (("Met", met), ("Flux", flux)):
+        file["IGBP_veg_short"] = "GRA"
+        write_nc(tmp_path / "towers" / f"YY-Oth_2012-2012_Any_{name}.nc", file)
+    (tmp_path / "towers" / "ZZ-Bad_Met.nc").write_bytes(b"nothing")
+    result = bowen("transfer", hybrid, "--met", tmp_path / "towers", "--out", tmp_path / "out")
+    assert "Left out: ZZ-Bad_Met.nc" in result.stderr
+    table = pd.read_csv(tmp_path / "out" / "transfer.csv")
+    assert {"latent_heat", "sensible_heat", "soil_temperature"} <= set(table["variable"])
+    assert set(table["site"]) == {"XX-Syn_2012-2012"}

@@ -95,3 +95,35 @@ def test_fluxes_are_judged_as_the_tower_would_measure_them():
 def test_what_a_model_lacks_is_not_judged():
     table = judge(days(latent_heat=WAVE), days(runoff=1e-5 * (2.0 + WAVE), latent_heat=WAVE), model="LSTM")
     assert set(table["variable"]) == {"latent_heat"}
+
+
+def soil(simulated, **attributes):
+    layers = np.stack([simulated, simulated + 1.0], axis=-1)
+    simulation = days(root_water=100.0 + 50.0 * WAVE).assign(soil_temperature=(("time", "layer"), layers))
+    observed = days(soil_temperature=280.0 + WAVE)
+    observed["soil_temperature"].attrs |= attributes
+    return numbers(simulation.assign_coords(layer_depth=("layer", [0.0, 0.2])), observed, "soil_temperature")
+
+
+def test_soil_temperature_is_taken_between_layers():
+    assert soil(280.0 + WAVE)["value"]["bias"] == pytest.approx(0.25), "5 cm, a quarter of the way down"
+    found = soil(280.0 + WAVE, depth=0.1)
+    assert found["value"]["bias"] == pytest.approx(0.5) and (found["depth"] == 0.1).all()
+    assert (found["note"] == "").all() and soil(280.0 + WAVE)["note"].str.startswith("depth assumed").all()
+
+
+def test_of_soil_moisture_only_the_ups_and_downs_count():
+    season = np.cos(2.0 * np.pi * np.arange(len(TIME)) / 365.0)
+    quick = np.sin(np.arange(len(TIME)))
+    simulation = days(root_water=100.0 + 40.0 * season + 5.0 * quick)
+    found = numbers(simulation, days(soil_moisture=np.exp(season + quick / 8.0)), "soil_moisture")["value"]
+    assert list(found.index) == ["correlation", "rank_correlation", "anomaly_correlation"]
+    assert found["rank_correlation"] == pytest.approx(1.0) and 0.8 < found["correlation"] < 0.99
+    opposed = numbers(simulation, days(soil_moisture=season - quick), "soil_moisture")["value"]
+    assert opposed["anomaly_correlation"] < -0.95 and opposed["correlation"] > 0.5
+
+
+def test_fluxes_are_not_judged_where_the_model_was_trained():
+    observed = days(latent_heat=80.0 + WAVE, ground_heat=WAVE)
+    table = judge(observed.assign_attrs(trained_here=1), observed, model="m")
+    assert set(table["variable"]) == {"ground_heat"}
