@@ -22,7 +22,7 @@ from bowen.contest import named, untrained
 from bowen.errors import DataError, RunError
 from bowen.experiment import Run, filled
 from bowen.files import replacing
-from bowen.untrained import judge
+from bowen.untrained import judge, with_routing
 
 BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
 STEP = 1800  # s, to which days are made; networks know no other
@@ -119,7 +119,7 @@ def transfer(
         runs: Trained models, at least one; LaD sees what the first of them sees.
         places: Where.
         folder: Where to: `MODEL/` has its days at each place, `transfer.csv` all numbers, `balance.csv` the long-term
-            water balance of each place by each model.
+            water balance of each place by each model, and `transfer.html` pictures.
         first: First year, month or day to judge.
         last: The last.
         say: Takes lines for people.
@@ -132,19 +132,22 @@ def transfer(
         ModelError: A model gave a value that is not finite.
         RunError: The folder holds days of other models, or cannot be written.
     """
-    tables, balances, reference = [], [], {}
+    from bowen.report.transfer import write_transfer  # here, because it brings matplotlib
+
+    tables, balances, shown, reference = [], [], {}, {}
     for name, run in contestants(runs).items():
         simulated = days_of(name, run, places, folder / slug(name), say)
-        reference = reference or simulated
+        shown[name] = {place: with_routing(days).sel(time=slice(first, last)) for place, days in simulated.items()}
+        reference = reference or shown[name]
         for place in places:
-            days = simulated[place.name]
-            tables.append(judge(days, place.observed, model=name, first=first, last=last))
-            lad = reference[place.name].sel(time=slice(first, last))
-            if water := balance(days.sel(time=slice(first, last)), lad, place.observed):
+            tables.append(judge(simulated[place.name], place.observed, model=name, first=first, last=last))
+            if water := balance(shown[name][place.name], reference[place.name], place.observed):
                 balances.append({"model": name, "site": place.name} | water)
     table = pd.concat(tables, ignore_index=True)
     write_table(table, folder / "transfer.csv")
     write_table(pd.DataFrame(balances), folder / "balance.csv")
+    observed = {place.name: place.observed for place in places}
+    write_transfer(folder / "transfer.html", table, medians(table), pd.DataFrame(balances), observed, shown)
     return table
 
 

@@ -71,9 +71,7 @@ def judge(
             f"{observed.attrs.get('site')}: nothing was observed on the days of the simulation "
             f"({simulation.time.values[0]:.10} to {simulation.time.values[-1]:.10}) from {first} to {last}."
         )
-    if {"runoff", "drainage"} <= set(simulation.data_vars):
-        simulation = simulation.assign(runoff_routed=("time", routed(simulation)))
-    ours, theirs = simulation.sel(time=days), chosen.sel(time=days)
+    ours, theirs = with_routing(simulation).sel(time=days), chosen.sel(time=days)
     rows = []
     for name, judged_by in JUDGES.items():
         observable = OBSERVED_AS.get(name, name)
@@ -95,6 +93,13 @@ def paired(simulated: np.ndarray, observed: xr.DataArray) -> xr.Dataset:
     both = np.isfinite(simulated) & np.isfinite(observed.values)
     columns = {"simulated": ("time", simulated[both]), "observed": ("time", observed.values[both])}
     return xr.Dataset(columns, {"time": observed.time.values[both]})
+
+
+def with_routing(simulation: xr.Dataset) -> xr.Dataset:
+    """The days of a model with `runoff_routed`, if it has what drains; see `routed`."""
+    if {"runoff", "drainage"} <= set(simulation.data_vars):
+        return simulation.assign(runoff_routed=("time", routed(simulation)))
+    return simulation
 
 
 def routed(simulation: xr.Dataset, share: float = QUICK_SHARE, days: float = QUICK_DAYS) -> np.ndarray:

@@ -41,6 +41,7 @@ def test_the_runoff_of_a_basin_is_judged(judged):
     assert (table[table["variable"] == "snow_water"]["note"] == "model product: Daymet").all()
     assert set(table[table["variable"] == "runoff"]["n"]) == {3 * DAYS / 5}
     assert (table.query("metric == 'kge'")["value"] < 1.0).all()
+    assert '<section id="streamflow"' in (folder / "transfer.html").read_text()
     assert "runoff" in result.stdout and "transfer.csv" in result.stderr
     days = data.read_simulation(folder / "hybrid" / f"{BASIN}_3600s.nc")
     assert days.sizes["time"] == DAYS and abs(audit(days)["water_closure"]) < 1e-2
