@@ -69,3 +69,12 @@ def test_a_section_with_nothing_to_show_is_left_out(told, tmp_path):
     }
     page = write_transfer(tmp_path / "page.html", heat, medians_of(heat), pd.DataFrame(), observed, short).read_text()
     assert '<section id="numbers"' in page and page.count("<section") == 1
+
+
+def test_months_that_nobody_saw_are_left_blank(told, tmp_path):
+    numbers, balances, observed, simulated = told
+    short = {
+        model: {site: each.isel(time=slice(0, 60)) for site, each in of.items()} for model, of in simulated.items()
+    }
+    page = write_transfer(tmp_path / "page.html", numbers, medians_of(numbers), balances, observed, short).read_text()
+    assert '<section id="streamflow"' in page and '<section id="snow"' not in page

@@ -154,7 +154,7 @@ def _mean_year(series: Mapping[str, list[xr.DataArray]], title: str, factor: flo
     panel: Axes = panels.flat[0]
     for name, places in series.items():
         months = [days.groupby("time.month").mean().reindex(month=range(1, 13)).values for days in places]
-        panel.plot(range(1, 13), factor * np.nanmean(months, axis=0), color=_color(name))
+        panel.plot(range(1, 13), factor * pd.DataFrame(months).mean(), color=_color(name))
     panel.set_xlim(1, 12)
     panel.set_xticks(range(1, 13), [f"{day:%b}" for day in pd.date_range("2001-01-01", periods=12, freq="MS")])
     theme.name_axes(panel, title, unit)
