@@ -32,6 +32,7 @@ from bowen.experiment import (
     train_run,
 )
 from bowen.report import write_report
+from bowen.series import Scaler
 
 PRINCIPAL = "hybrid"  # the contestant whose simulation is kept
 
@@ -109,9 +110,13 @@ def contest(
 
 def as_it_comes(config: Config, records: Sequence[Example]) -> Run:
     """The Land Dynamics model with the parameters of each site's classes, which nobody has trained."""
+    return untrained(config, fitted(config, records), records[0][0].attrs)
+
+
+def untrained(config: Config, scaler: Scaler, site: Mapping[str, Any]) -> Run:
+    """LaD as it comes, beside a model that was trained; `site` is any of those it was trained at."""
     config = varied(config, {"kind": "process", "static": (), "regional": (), "owned": (), "corrections": ()})
-    scaler = fitted(config, records)
-    return Run(config, scaler, build(config, scaler, base_parameters(config, records[0][0].attrs)), {})
+    return Run(config, scaler, build(config, scaler, base_parameters(config, site)), {})
 
 
 def named(models: Iterable[Run]) -> dict[str, Run]:

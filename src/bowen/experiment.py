@@ -208,6 +208,13 @@ def tower_of(
     return Tower(dataset.attrs["site"], series, site, state, labels)
 
 
+def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:
+    """A record as a trained model meets it; `mark` is the fingerprint that tells whether it was trained on."""
+    known = run.meta.get("fingerprints", [])
+    number = known.index(mark) if mark in known else -1
+    return tower_of(run.config, run.scaler, dataset, np.empty(0), number)
+
+
 def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     """Check that a run directory was made by the same configuration from the same record.
 
@@ -260,9 +267,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         ModelError: The model gave a value that is not finite.
     """
     set_up(run.config)
-    known = run.meta.get("fingerprints", [])
-    number = known.index(mark) if (mark := data.fingerprint(dataset)) in known else -1
-    tower = tower_of(run.config, run.scaler, dataset, np.empty(0), number)
+    tower = met_by(run, dataset, data.fingerprint(dataset))
     model, inputs = run.model.at(tower.site), tower.series.inputs
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
     carry = spin_up(model, tower.state, inputs.window(0, year), max(1, run.config.training.spin_up_years))

@@ -58,6 +58,14 @@ def show_standings(standings: "pd.DataFrame", path: Any) -> None:
     say(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
 
 
+def show_medians(medians: "pd.DataFrame", path: Any) -> None:
+    """Print the medians over places of what was never shown, a row for a number and a column for a model."""
+    numbers = (["-" if value != value else f"{value:.3g}" for value in row] for row in medians.to_numpy())
+    rows = [[*map(str, index), *row] for index, row in zip(medians.index, numbers, strict=True)]
+    show_table(["variable", "metric", *map(str, medians.columns)], rows)
+    say(f"Medians over the places that all models are judged at. All numbers: {path}")
+
+
 def show_scores(scores: "pd.DataFrame") -> None:
     """Print the scores of the test steps."""
     from bowen.evaluate import table

@@ -1,5 +1,7 @@
 """Small files in the real layouts, made of a smooth synthetic tower, so that each test can spoil what it is about."""
 
+from itertools import cycle
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -7,6 +9,16 @@ import xarray as xr
 from bowen.data.humidity import saturation_vapor_pressure
 
 SITE = {"latitude": 50.0, "longitude": 15.0, "elevation": 400.0, "igbp": "GRA", "utc_offset_hours": 1.0}
+BASIN = "01013500"
+HEADER = "Year Mnth Day Hr dayl(s) prcp(mm/day) srad(W/m2) swe(mm) tmax(C) tmin(C) vp(Pa)"
+GAUGES = (
+    "HUC_02\tGAGE_ID\t\t\tGAGE_NAME\t\t\t\t\tLAT\t\tLONG\t\tDRAINAGE AREA (KM^2)\n"
+    f"01\t{BASIN}\t       Fish River near Fort Kent, Maine\t  47.23739\t -68.58264\t   2252.70\n"
+)
+BASINS = (
+    "BASIN_HUC BASIN_ID Size(km2) Elevation(m) Slope(m_km-1) Frac_Forest(percent)\n"
+    f"01 {BASIN}    2303.95    250.31   21.64152 0.9063\n"
+)
 
 
 def weather(days=16, step=1800, start="2012-02-20"):
@@ -100,3 +112,25 @@ def write_nc(path, dataset, engine="scipy", time_type="float64"):
     encoding = {"time": {"units": f"seconds since {str(dataset.time.values[0])[:10]}", "dtype": time_type}}
     dataset.to_netcdf(path, engine=engine, format="NETCDF3_CLASSIC" if engine == "scipy" else None, encoding=encoding)
     return path
+
+
+def camels_folder(folder, rows=5):
+    """Some days of a basin, from the end of February 1980 on."""
+    root = folder / "reduced_camels"
+    forcing = root / "basin_mean_forcing" / "daymet" / "01" / f"{BASIN}_lump_cida_forcing_leap.txt"
+    flow = root / "usgs_streamflow" / "01" / f"{BASIN}_streamflow_qc.txt"
+    for path in (forcing, flow, root / "basin_metadata" / "x"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    days = pd.date_range("1980-02-27", periods=rows)
+    weather = [
+        f"{day:%Y %m %d} 12\t{36000 + k:.2f}\t{k}.50\t200.00\t{k}.00\t{k}.25\t-6.50\t350.00"
+        for k, day in enumerate(days)
+    ]
+    forcing.write_text("\n".join(["  46.84", " 353.00", "2260093113", HEADER, *weather]) + "\n")
+    flags = ["655.00 A", "640.00 A:e", "-999.00 M", "-1.00 A", "0.00 A"]
+    flow.write_text(
+        "\n".join(f"{BASIN} {day:%Y %m %d}   {flag}" for day, flag in zip(days, cycle(flags), strict=False)) + "\n"
+    )
+    (root / "basin_metadata" / "gauge_information.txt").write_text(GAUGES)
+    (root / "basin_metadata" / "basin_physical_characteristics.txt").write_text(BASINS)
+    return root

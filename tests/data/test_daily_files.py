@@ -9,20 +9,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.data import QC, disaggregate, read_camels, read_daily_tower
+from bowen.data import QC, basins_in, disaggregate, read_camels, read_daily_tower
 from bowen.errors import ConfigError, DataError
-from tests.data.files import write_nc
-
-BASIN = "01013500"
-HEADER = "Year Mnth Day Hr dayl(s) prcp(mm/day) srad(W/m2) swe(mm) tmax(C) tmin(C) vp(Pa)"
-GAUGES = (
-    "HUC_02\tGAGE_ID\t\t\tGAGE_NAME\t\t\t\t\tLAT\t\tLONG\t\tDRAINAGE AREA (KM^2)\n"
-    f"01\t{BASIN}\t       Fish River near Fort Kent, Maine\t  47.23739\t -68.58264\t   2252.70\n"
-)
-BASINS = (
-    "BASIN_HUC BASIN_ID Size(km2) Elevation(m) Slope(m_km-1) Frac_Forest(percent)\n"
-    f"01 {BASIN}    2303.95    250.31   21.64152 0.9063\n"
-)
+from tests.data.files import BASIN, camels_folder, write_nc
 
 
 def tower_file(days=40, start="2012-02-10"):
@@ -129,26 +118,6 @@ def test_real_daily_towers_against_a_plain_reading(shared_data, name):
     assert made.sizes["time"] == 366 * 24 and not made.to_array().isnull().any()
 
 
-def camels_folder(folder, rows=5):
-    """Five days of a basin around the end of February 1980."""
-    root = folder / "reduced_camels"
-    forcing = root / "basin_mean_forcing" / "daymet" / "01" / f"{BASIN}_lump_cida_forcing_leap.txt"
-    flow = root / "usgs_streamflow" / "01" / f"{BASIN}_streamflow_qc.txt"
-    for path in (forcing, flow, root / "basin_metadata" / "x"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    days = pd.date_range("1980-02-27", periods=rows)
-    weather = [
-        f"{day:%Y %m %d} 12\t{36000 + k:.2f}\t{k}.50\t200.00\t{k}.00\t{k}.25\t-6.50\t350.00"
-        for k, day in enumerate(days)
-    ]
-    forcing.write_text("\n".join(["  46.84", " 353.00", "2260093113", HEADER, *weather]) + "\n")
-    flags = ["655.00 A", "640.00 A:e", "-999.00 M", "-1.00 A", "0.00 A"]
-    flow.write_text("\n".join(f"{BASIN} {day:%Y %m %d}   {flag}" for day, flag in zip(days, flags, strict=True)) + "\n")
-    (root / "basin_metadata" / "gauge_information.txt").write_text(GAUGES)
-    (root / "basin_metadata" / "basin_physical_characteristics.txt").write_text(BASINS)
-    return root
-
-
 def spoil(folder, name, old, new):
     path = next(folder.rglob(name.format(BASIN)))
     text = path.read_text()
@@ -177,11 +146,22 @@ def test_a_basin(tmp_path):
     assert disaggregate(daily).sizes["time"] == 5 * 48
 
 
+def test_no_snow_in_any_winter_is_no_estimate(tmp_path):
+    root = camels_folder(tmp_path)
+    for path in root.rglob("*forcing_leap.txt"):
+        lines = path.read_text().splitlines()
+        rows = [line.split() for line in lines[4:]]
+        path.write_text("\n".join([*lines[:4], *(" ".join([*row[:7], "0.00", *row[8:]]) for row in rows)]) + "\n")
+    daily = read_camels(root, BASIN)
+    assert "snow_water" not in daily and "Snow water is nothing on all days" in daily.attrs["assumptions"]
+
+
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_a_basin_in_an_archive(tmp_path, mode):
     root = camels_folder(tmp_path)
     with tarfile.open(tmp_path / "camels.tar", mode) as archive:
         archive.add(root, "data/reduced_camels")
+    assert basins_in(tmp_path / "camels.tar") == basins_in(root) == [BASIN]
     assert read_camels(tmp_path / "camels.tar", BASIN).equals(read_camels(root, BASIN))
 
 

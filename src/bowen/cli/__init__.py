@@ -7,6 +7,7 @@ or a configuration is; 130 stopped by the user.
 from bowen.cli import models as models
 from bowen.cli import records as records
 from bowen.cli import towers as towers
+from bowen.cli import transfers as transfers
 from bowen.cli.common import app as app
 
 

@@ -7,6 +7,7 @@ from bowen.data.archive import open_tower as open_tower
 from bowen.data.archive import pair as pair
 from bowen.data.archive import towers_in as towers_in
 from bowen.data.archive import write_tower as write_tower
+from bowen.data.camels import basins_in as basins_in
 from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
@@ -26,6 +27,7 @@ from bowen.data.inspection import summary as summary
 from bowen.data.longwave import cloud_fraction as cloud_fraction
 from bowen.data.longwave import longwave_from_sky as longwave_from_sky
 from bowen.data.longwave import with_net_radiation as with_net_radiation
+from bowen.data.observed import observed_days as observed_days
 from bowen.data.plumber2 import read_plumber2 as read_plumber2
 from bowen.data.quality import check as check
 from bowen.data.quality import check_daily as check_daily

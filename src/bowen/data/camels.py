@@ -47,8 +47,8 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     Returns:
         The canonical daily dataset, in SI: `shortwave_down` (mean over 24 h, from that over daylight),
         `air_temperature_min`, `air_temperature_max`, `vapor_pressure`, `precipitation`, `snow_water` (Daymet's
-        estimate), and `runoff`, the streamflow per area that drains to the gauge, as far as it was measured. Weather
-        is flagged as reanalysis: Daymet interpolates it between stations.
+        estimate, where the file has any), and `runoff`, the streamflow per area that drains to the gauge, as far as it
+        was measured. Weather is flagged as reanalysis: Daymet interpolates it between stations.
 
     Raises:
         ConfigError: `site` has unknown keys.
@@ -61,6 +61,10 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     texts = _texts(path, basin)
     forcing = texts[_FORCING.format(basin)].splitlines()
     days, weather = _weather(forcing, f"{path.name}, {_FORCING.format(basin)}")
+    told = []
+    if not weather["snow_water"].any():
+        del weather["snow_water"]
+        told.append("Snow water is nothing on all days, which is no estimate and left out.")
     latitude, elevation, area = _basin(forcing, f"{path.name}, {_FORCING.format(basin)}")
     gauge = _gauge(texts.get(_GAUGES, ""), basin) or _Gauge(basin, None, area)
     series: dict[str, Flagged] = {
@@ -72,7 +76,7 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     found: dict[str, Any] = {"site": basin, "latitude": latitude, "elevation": elevation}
     if gauge.longitude is not None:
         found["longitude"] = gauge.longitude
-    told = [f"{gauge.name}: {gauge.area / 1e6:.6g} km2 drain to the gauge; weather from Daymet."]
+    told.insert(0, f"{gauge.name}: {gauge.area / 1e6:.6g} km2 drain to the gauge; weather from Daymet.")
     forest = _forest(texts.get(_BASINS, ""), basin)
     if forest >= _FOREST and "igbp" not in (site or {}):
         found["igbp"] = "MF"
@@ -83,17 +87,41 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     return dataset
 
 
-def _texts(path: Path, basin: str) -> dict[str, str]:
-    """The files about a basin by their names."""
-    wanted = {pattern.format(basin) for pattern in (_FORCING, _FLOW)} | {_GAUGES, _BASINS}
+def basins_in(path: Path | str) -> list[str]:
+    """The basins of which CAMELS has Daymet weather, by the number of their gauge.
+
+    Args:
+        path: The folder of CAMELS or a .tar of it; see `read_camels`.
+
+    Raises:
+        DataError: It cannot be read, or holds none.
+    """
+    path = Path(path)
+    if not (basins := _known(_searched(path, set())[1])):
+        raise DataError(f"{path.name}: holds no Daymet forcing of any basin ({_FORCING.format('*')}).")
+    return basins
+
+
+def _known(names: list[str]) -> list[str]:
+    return sorted({match[1] for name in names if (match := re.fullmatch(r"(\d{8})_lump_cida_.*", name))})
+
+
+def _searched(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
+    """The wanted files, and the names of all."""
     try:
-        found, names = _in_folder(path, wanted) if path.is_dir() else _in_archive(path, wanted)
+        return _in_folder(path, wanted) if path.is_dir() else _in_archive(path, wanted)
     except FileNotFoundError as problem:
         raise DataError(f"{path}: no such folder or file. Check the path.") from problem
     except (OSError, EOFError, tarfile.TarError) as problem:
         raise DataError(f"{path.name}: cannot be read to its end ({problem}). Get it again.") from problem
+
+
+def _texts(path: Path, basin: str) -> dict[str, str]:
+    """The files about a basin by their names."""
+    wanted = {pattern.format(basin) for pattern in (_FORCING, _FLOW)} | {_GAUGES, _BASINS}
+    found, names = _searched(path, wanted)
     if _FORCING.format(basin) not in found:
-        basins = sorted({match[1] for name in names if (match := re.fullmatch(r"(\d{8})_lump_cida_.*", name))})
+        basins = _known(names)
         hint = nearest([basin], basins) if basins else "It holds no Daymet forcing of any basin."
         raise DataError(f"{path.name}: no basin {basin} ({_FORCING.format(basin)}). {hint}")
     return found

@@ -1,0 +1,206 @@
+"""The page about transfer: models at places and on variables they were never shown."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from bowen.climate import DAY, budyko
+from bowen.files import replacing
+from bowen.report import theme
+from bowen.report.document import page
+from bowen.report.markup import Markup, element, figure, prose, section, table
+from bowen.report.words import number
+
+Simulated = Mapping[str, Mapping[str, xr.Dataset]]  # by model and place
+COLORS = {"observed": "ink", "LaD": "model-4", "calibrated LaD": "model-1", "hybrid": "model-2", "LSTM": "model-3"}
+WAYS = {"runoff": "the model's own", "runoff_routed": "half by a quick way"}
+PLACES = {"n": 0, "bias_percent": 1, "melt_out_days": 1, "melt_out_days_off": 1}
+SHOWN = ("nse", "kge", "log_nse", "correlation", "rank_correlation", "anomaly_correlation", "bias_percent", "sd_ratio",
+         "runoff_ratio_error", "melt_out_days", "peak_ratio")  # fmt: skip
+TERMS = ("precipitation", "evapotranspiration", "runoff", "observed_runoff")
+HYDROGRAPH = 730  # d at the end of what is judged
+KGE_RANGE = -0.4, 0.9
+
+
+def write_transfer(
+    path: Path | str,
+    numbers: pd.DataFrame,
+    medians: pd.DataFrame,
+    balances: pd.DataFrame,
+    observed: Mapping[str, xr.Dataset],
+    simulated: Simulated,
+) -> Path:
+    """Write one self-contained HTML page about a transfer, whole or not at all.
+
+    Args:
+        path: Where to.
+        numbers: All of them, in the columns of `bowen.untrained`.
+        medians: Over places, a row for a variable and metric and a column for a model.
+        balances: The long-term water balance by model and site.
+        observed: By place, the days of what was observed.
+        simulated: By model and place, the days that are judged.
+
+    Returns:
+        The path written.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with matplotlib.rc_context(theme.STYLE):
+        body = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated), _balance(balances)]
+    top = element("p", "bowen · transfer", class_="eyebrow"), element("h1", "What the models were never shown")
+    said = prose(f"{len(observed)} places. Models: {', '.join(simulated)}.")
+    text = page("Transfer", theme.style_sheet(), element("header", *top, said), [part for part in body if part])
+    with replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+    return Path(path)
+
+
+def _shade(model: str) -> str:
+    return COLORS.get(model.split(" (")[0], "model-5")
+
+
+def _color(model: str) -> str:
+    return theme.color(_shade(model))
+
+
+def _legend(names: Iterable[str]) -> Markup:
+    strokes = [(element("i", class_="stroke", style=f"color:var(--{_shade(name)})"), name) for name in names]
+    return element("p", *(element("span", *stroke, class_="swatch") for stroke in strokes), class_="legend")
+
+
+def _numbers(medians: pd.DataFrame) -> Markup:
+    kept = medians[[metric in SHOWN for metric in medians.index.get_level_values("metric")]]
+    rows = [
+        [f"{str(variable).replace('_', ' ')}, {str(metric).replace('_', ' ')}"]
+        + [number(value, PLACES.get(str(metric), 2)) for value in row[:-1]]
+        + [number(row[-1], 0)]
+        for (variable, metric), row in zip(kept.index, kept.to_numpy(), strict=True)
+    ]
+    head = ["Median over places", *map(str, kept.columns[:-1]), "Places"]
+    return section("numbers", "Numbers", table("", head, rows))
+
+
+def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
+    kge = numbers.loc[(numbers["metric"] == "kge") & numbers["variable"].isin(list(WAYS)) & numbers["value"].notna()]
+    if kge.empty:
+        return Markup("")
+    models = {model: simulated[model] for model in kge["model"].unique()}
+    last = kge.loc[(kge["model"] == list(models)[-1]) & (kge["variable"] == "runoff")].sort_values(by="value")
+    basin = str(last["site"].iloc[len(last) // 2])
+    flows = {place: days.runoff for place, days in observed.items() if "runoff" in days}
+    said = f"Basin {basin}, which has the median KGE of {list(models)[-1]}; the last two years judged."
+    maps = theme.svg(_maps(kge, observed, list(models)), "maps", "KGE of daily runoff at each basin.")
+    hydrograph = theme.svg(_hydrograph(flows[basin], models, basin), "hydrograph", f"Runoff of basin {basin}.")
+    judged = {model: [places[place].runoff for place in flows] for model, places in models.items()}
+    judged["observed"] = [flow.reindex(time=judged[list(models)[-1]][0].time) for flow in flows.values()]
+    mean = _mean_year(judged, "Runoff, the model's own", DAY, "mm d⁻¹")
+    year = theme.svg(mean, "mean-year", "Mean runoff of each month.")
+    parts = [
+        figure(
+            maps,
+            "KGE of daily runoff at each basin, by the model's own runoff, and with half of its drainage through a "
+            "reservoir of one day in the place of groundwater. Nothing is fitted to streamflow.",
+        ),
+        _legend(["observed", *models]),
+        figure(hydrograph, said),
+        figure(year, "Mean of each month over all basins and years judged."),
+    ]
+    return section("streamflow", "Streamflow", *parts)
+
+
+def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset], models: list[str]) -> Figure:
+    drawing = Figure((9.6, 0.4 + 3.3 * len(WAYS)), layout="constrained")
+    panels = drawing.subplots(len(WAYS), len(models), sharex=True, sharey=True, squeeze=False)
+    mean = np.deg2rad(np.mean([days.attrs["latitude"] for days in observed.values()]))
+    scale = {"cmap": "viridis", "vmin": KGE_RANGE[0], "vmax": KGE_RANGE[1]}
+    for row, (variable, way) in zip(panels, WAYS.items(), strict=True):
+        for panel, model in zip(row, models, strict=True):
+            part = kge.loc[(kge["variable"] == variable) & (kge["model"] == model)]
+            east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
+            points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
+            panel.set_title(f"{model}, {way}: {number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=8.5)
+            panel.set_aspect(1.0 / np.cos(mean))
+            panel.margins(0.08)
+            panel.xaxis.set_major_formatter("{x:g}°")
+            panel.yaxis.set_major_formatter("{x:g}°")
+    drawing.colorbar(points, ax=panels, shrink=0.6, label="KGE")
+    return drawing
+
+
+def _hydrograph(flow: xr.DataArray, models: Simulated, basin: str) -> Figure:
+    drawing, panels = theme.stack(len(WAYS), 1.6)
+    for panel, (variable, way) in zip(panels.flat, WAYS.items(), strict=True):
+        for model, places in models.items():
+            days = places[basin].isel(time=slice(-HYDROGRAPH, None))
+            panel.plot(days.time.values, DAY * days[variable].values, color=_color(model))
+        seen = flow.reindex(time=days.time)
+        panel.plot(seen.time.values, DAY * seen.values, color=theme.color("ink"), linewidth=0.9)
+        panel.set_ylim(0.0, DAY * float(seen.quantile(0.995)))
+        theme.name_axes(panel, f"Runoff, {way}", "mm d⁻¹")
+        theme.date_axis(panel, pd.DatetimeIndex(days.time.values))
+    return drawing
+
+
+def _mean_year(series: Mapping[str, list[xr.DataArray]], title: str, factor: float, unit: str) -> Figure:
+    """Draw the mean of each month over places, by model or as observed."""
+    drawing, panels = theme.stack(1, 1.7)
+    panel: Axes = panels.flat[0]
+    for name, places in series.items():
+        months = [days.groupby("time.month").mean().reindex(month=range(1, 13)).values for days in places]
+        panel.plot(range(1, 13), factor * pd.DataFrame(months).mean(), color=_color(name))
+    panel.set_xlim(1, 12)
+    panel.set_xticks(range(1, 13), [f"{day:%b}" for day in pd.date_range("2001-01-01", periods=12, freq="MS")])
+    theme.name_axes(panel, title, unit)
+    return drawing
+
+
+def _snow(simulated: Simulated) -> Markup:
+    snow = {
+        model: [days.snow_water for days in places.values() if "snow_water" in days and days.sizes["time"] >= 365]
+        for model, places in simulated.items()
+    }
+    snow = {model: places for model, places in snow.items() if places}
+    if not snow:
+        return Markup("")
+    said = "Mean of each month over all places with a whole year, by the models."
+    drawing = theme.svg(_mean_year(snow, "Snow water", 1.0, "mm"), "snow", "Snow of each month.")
+    return section("snow", "Snow", _legend(snow), figure(drawing, said))
+
+
+def _balance(balances: pd.DataFrame) -> Markup:
+    if balances.empty:
+        return Markup("")
+    drawing, panels = theme.stack(1, 3.2)
+    panel: Axes = panels.flat[0]
+    widest = 1.1 * balances["aridity"].to_numpy().max()
+    aridity = np.linspace(0.02, widest, 200)
+    panel.plot(aridity, budyko(aridity), color=theme.color("muted"))
+    panel.plot(aridity, np.minimum(aridity, 1.0), color=theme.color("muted"), linestyle="--", linewidth=0.8)
+    models = dict.fromkeys(map(str, balances["model"]))
+    rows = []
+    for model in models:
+        part = balances.loc[balances["model"] == model]
+        panel.scatter(part["aridity"], part["evaporative_index"], color=_color(model), s=22)
+        means = [number(float(np.mean(part[name].to_numpy())), 0) for name in TERMS]
+        rows.append([model, *means, f"{np.sum(part['within'].to_numpy())} of {len(part)}"])
+    seen = balances.drop_duplicates("site").dropna(subset=["observed_runoff"])
+    index = 1.0 - seen["observed_runoff"] / seen["precipitation"]
+    panel.scatter(seen["aridity"], index, s=26, facecolor="none", edgecolor=theme.color("ink"))
+    panel.set_xlim(0.0, widest)
+    panel.set_ylim(0.0, max(1.1, 1.05 * balances["evaporative_index"].to_numpy().max()))
+    theme.name_axes(panel, "Evapotranspiration over precipitation, against potential evapotranspiration over it")
+    head = ["Mean over places, mm a year", "Precipitation", "ET", "Runoff", "Observed runoff", "Within both limits"]
+    said = (
+        "Line: the curve of Budyko (1974); dashed: no more than the sun allows, nor than falls. Rings: precipitation "
+        "less observed streamflow. Potential: Priestley and Taylor (1972) with the net radiation of the first model."
+    )
+    plot = theme.svg(drawing, "budyko", "Evaporative index against aridity at each place.")
+    parts = _legend(["observed", *models]), figure(plot, said), table("", head, rows)
+    return section("balance", "Water balance", *parts)

@@ -1,0 +1,43 @@
+"""Days of what was observed: whole ones only, from whatever file has it."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from bowen.data import observed_days, read_plumber2
+from tests.data.files import plumber2_files, write_nc
+
+
+@pytest.fixture
+def tower(tmp_path):
+    met, flux = plumber2_files(days=6)
+    flux["SoilTemp"] = flux.Qle * 0.0 + 12.0
+    flux["SoilTemp"].attrs["units"] = "degC"
+    flux["SoilMoist"] = flux.Qle * 0.0 + 31.0
+    paths = write_nc(tmp_path / "XX-Obs_Met.nc", met), write_nc(tmp_path / "XX-Obs_Flux.nc", flux)
+    return read_plumber2(*paths), paths[1]
+
+
+def test_days_that_lack_a_step_or_were_mostly_filled_do_not_count(tower):
+    record, flux = tower
+    record["latent_heat"][48 + 3] = np.nan
+    record["latent_heat_qc"][2 * 48 : 2 * 48 + 13] = 1
+    record["latent_heat_qc"][3 * 48 : 3 * 48 + 12] = 1
+    days = observed_days(record, flux)
+    assert np.isfinite(days.latent_heat.values).tolist() == [True, False, False, True, True, True]
+    np.testing.assert_allclose(days.latent_heat[0], record.latent_heat.values[:48].mean())
+    np.testing.assert_allclose(days.soil_temperature, 285.15)
+    np.testing.assert_allclose(days.soil_moisture, 31.0)
+    assert days.attrs["site"] == record.attrs["site"]
+
+
+def test_daily_fluxes_count_where_the_tower_has_none(tower, tmp_path):
+    record, _ = tower
+    file = xr.Dataset(
+        {"Qle_daily": ("time", [50.0, np.nan]), "Qh_daily": ("time", [20.0, 30.0])},
+        {"time": record.time.values[[0, 48]], "x": ("x", [1.0])},
+    )
+    path = write_nc(tmp_path / "daily.nc", file)
+    days = observed_days(record.drop_vars(["latent_heat", "latent_heat_qc"]), daily=path)
+    np.testing.assert_allclose(days.latent_heat.values[:2], [50.0, np.nan])
+    assert days.sizes["time"] == 6 and np.isfinite(days.sensible_heat.values).all(), "the tower's own"

@@ -1,0 +1,117 @@
+"""Models at what they were never shown, by the command a user types."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bowen import data, transfer
+from bowen.config import Config, Model, Tower, Training
+from bowen.contest import untrained
+from bowen.evaluate import audit
+from bowen.experiment import filled, set_up
+from bowen.series import Scaler
+from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
+
+DAYS = 40
+
+
+@pytest.fixture(scope="module")
+def basins(tmp_path_factory):
+    return camels_folder(tmp_path_factory.mktemp("camels"), DAYS)
+
+
+@pytest.fixture(scope="module")
+def judged(bowen, hybrid, contest, basins, tmp_path_factory):
+    """The folder of a transfer, and what was said on the way."""
+    folder = tmp_path_factory.mktemp("transfer")
+    result = bowen("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--out", folder)
+    return folder, result
+
+
+@pytest.mark.slow
+def test_the_runoff_of_a_basin_is_judged(judged):
+    folder, result = judged
+    table = pd.read_csv(folder / "transfer.csv", dtype={"site": str})
+    assert list(table) == ["model", "site", "variable", "depth", "metric", "value", "n", "note"]
+    assert set(table["model"]) == {"LaD", "hybrid"}, "the LSTM has neither runoff nor snow"
+    assert set(table["variable"]) == {"runoff", "runoff_routed", "snow_water"} and set(table["site"]) == {BASIN}
+    assert (table[table["variable"] == "snow_water"]["note"] == "model product: Daymet").all()
+    assert set(table[table["variable"] == "runoff"]["n"]) == {3 * DAYS / 5}
+    assert (table.query("metric == 'kge'")["value"] < 1.0).all()
+    assert '<section id="streamflow"' in (folder / "transfer.html").read_text()
+    assert "runoff" in result.stdout and "transfer.csv" in result.stderr
+    days = data.read_simulation(folder / "hybrid" / f"{BASIN}_3600s.nc")
+    assert days.sizes["time"] == DAYS and abs(audit(days)["water_closure"]) < 1e-2
+
+
+@pytest.mark.slow
+def test_what_was_simulated_is_not_again(bowen, judged, hybrid, contest, basins):
+    folder, _ = judged
+    again = ("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--out", folder)
+    scores = (folder / "transfer.csv").read_bytes()
+    kept, lost = folder / "lad" / f"{BASIN}_3600s.nc", folder / "hybrid" / f"{BASIN}_3600s.nc"
+    before, made = kept.stat().st_mtime_ns, data.read_simulation(lost)
+    lost.unlink()
+    said = bowen(*again).stderr
+    assert "hybrid: " in said and "LaD: " not in said
+    assert kept.stat().st_mtime_ns == before and data.read_simulation(lost).equals(made)
+    assert (folder / "transfer.csv").read_bytes() == scores
+
+
+@pytest.mark.slow
+def test_what_cannot_be_transferred(bowen, judged, hybrid, basins, tmp_path):
+    folder, _ = judged
+    mark = folder / "hybrid" / "model.json"
+    spoiled = shutil.copytree(folder, tmp_path / "other") / "hybrid" / "model.json"
+    spoiled.write_text(json.dumps(json.loads(mark.read_text()) | {"sha256": "0"}))
+    result = bowen("transfer", hybrid, "--basins", basins, "--step", 3600, "--out", spoiled.parents[1], code=1)
+    assert "holds the days of another model" in result.stderr
+    result = bowen("transfer", hybrid, "--out", folder, code=2)
+    assert "transfer to where?" in result.stderr
+    result = bowen("transfer", hybrid, "--basins", tmp_path / "no", "--out", folder, code=1)
+    assert "no such folder or file" in result.stderr
+    result = bowen("transfer", hybrid, "--basins", basins, "--step", 3600, "--from", "1999", "--out", folder, code=1)
+    assert f"{BASIN}: nothing was observed on the days of the simulation" in result.stderr
+
+
+def test_water_and_energy_close_at_real_basins(shared_data):
+    found = transfer.basins(shared_data / "catchments" / "reduced_camels.tar.xz", step=3600, say=lambda _: None)
+    assert len(found) == 27, "of 28, one has no gauge"
+    config = Config(tower=Tower(met=shared_data), model=Model(precision="float64"), training=Training(spin_up_years=1))
+    set_up(config)
+    records = [filled(place.record(config).isel(time=slice(0, 2 * 8760)), config) for place in (found[0], found[-1])]
+    features = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
+    for days in transfer.simulate_days(untrained(config, features, records[0].attrs), records):
+        budget = audit(days)
+        assert budget["energy_residual_max"] < 1e-9 and budget["water_residual_max"] < 1e-12
+        assert abs(budget["water_closure"]) < 1e-9 * budget["precipitation"]
+        assert 0.1 < budget["runoff"] / budget["precipitation"] < 0.8 and float(np.max(days.snow_water)) > 20.0
+
+
+def test_medians_are_over_places_that_all_models_are_judged_at():
+    rows = [("LaD", "A", 1.0), ("LaD", "B", 3.0), ("LaD", "C", 9.0), ("hybrid", "A", 0.0), ("hybrid", "B", 4.0)]
+    table = pd.DataFrame(rows, columns=["model", "site", "value"]).assign(variable="runoff", metric="kge")
+    other = pd.DataFrame([("LSTM", "C", 5.0)], columns=["model", "site", "value"]).assign(variable="heat", metric="nse")
+    found = transfer.medians(pd.concat([table, other]))
+    assert found.loc[("runoff", "kge")].tolist()[:2] == [2.0, 2.0] and found.loc[("runoff", "kge"), "places"] == 2
+    assert found.loc[("heat", "nse"), "LSTM"] == 5.0 and np.isnan(found.loc[("heat", "nse"), "LaD"])
+
+
+@pytest.mark.slow
+def test_a_tower_is_judged_by_its_ground_and_its_days(bowen, hybrid, tmp_path):
+    met, flux = plumber2_files(days=DAYS)
+    flux["SoilTemp"] = flux.Qle * 0.0 + 9.0 + 0.01 * flux.Qle
+    flux["SoilTemp"].attrs["units"] = "degC"
+    (tmp_path / "towers").mkdir()
+    for name, file in (("Met", met), ("Flux", flux)):
+        file["IGBP_veg_short"] = "GRA"
+        write_nc(tmp_path / "towers" / f"YY-Oth_2012-2012_Any_{name}.nc", file)
+    (tmp_path / "towers" / "ZZ-Bad_Met.nc").write_bytes(b"nothing")
+    result = bowen("transfer", hybrid, "--met", tmp_path / "towers", "--out", tmp_path / "out")
+    assert "Left out: ZZ-Bad_Met.nc" in result.stderr
+    table = pd.read_csv(tmp_path / "out" / "transfer.csv")
+    assert {"latent_heat", "sensible_heat", "soil_temperature"} <= set(table["variable"])
+    assert set(table["site"]) == {"XX-Syn_2012-2012"}

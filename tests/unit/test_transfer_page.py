@@ -1,0 +1,80 @@
+"""The page about transfer: each section where there is something to show, in one file."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from bowen.climate import balance
+from bowen.report.transfer import write_transfer
+from bowen.untrained import judge, with_routing
+
+TIME = pd.date_range("2000-01-01", periods=800)
+WAVE = np.sin(np.arange(800) / 58.0)
+
+
+def days(factor):
+    values = {
+        "runoff": 2e-5 * (1.5 + WAVE) * factor,
+        "drainage": 2e-5 * (1.5 + WAVE) * factor,
+        "precipitation": np.full(800, 4e-5),
+        "evapotranspiration": np.full(800, 2e-5),
+        "snow_water": 50.0 * np.maximum(WAVE, 0.0),
+        "air_temperature": np.full(800, 285.0),
+        "air_pressure": np.full(800, 1e5),
+        "net_radiation": 80.0 + 50.0 * WAVE,
+        "ground_heat": WAVE,
+    }
+    return with_routing(xr.Dataset({name: ("time", array) for name, array in values.items()}, {"time": TIME}))
+
+
+@pytest.fixture(scope="module")
+def told():
+    place = {"latitude": 45.0, "longitude": -70.0}
+    observed = {name: days(1.0)[["runoff"]].assign_attrs(place, site=name) for name in ("A", "B", "C")}
+    simulated = {model: {site: days(factor) for site in observed} for model, factor in (("LaD", 0.8), ("hybrid", 1.1))}
+    numbers = pd.concat(
+        judge(each[site], observed[site], model=model) for model, each in simulated.items() for site in observed
+    )
+    balances = [
+        {"model": model, "site": site} | balance(each[site], each[site], observed[site])
+        for model, each in simulated.items()
+        for site in observed
+    ]
+    return numbers, pd.DataFrame(balances), observed, simulated
+
+
+def medians_of(numbers):
+    wide = numbers.pivot_table("value", ["variable", "metric"], "model", "median", sort=False)
+    return wide[["LaD", "hybrid"]].assign(places=3.0)
+
+
+def test_the_page_has_all_there_is_to_show(told, tmp_path):
+    numbers, balances, observed, simulated = told
+    page = write_transfer(
+        tmp_path / "page.html", numbers, medians_of(numbers), balances, observed, simulated
+    ).read_text()
+    for name in ("numbers", "streamflow", "snow", "balance"):
+        assert f'<section id="{name}"' in page
+    kge = numbers.query("metric == 'kge' and variable == 'runoff' and model == 'hybrid'")["value"].iloc[0]
+    assert f"hybrid, the model's own: {kge:.2f}" in page and "which has the median KGE of hybrid" in page
+    assert "3 of 3" in page and 'src="http' not in page
+
+
+def test_a_section_with_nothing_to_show_is_left_out(told, tmp_path):
+    numbers, _, observed, simulated = told
+    heat = numbers.assign(variable="ground_heat")
+    short = {
+        model: {site: each.isel(time=slice(0, 60)) for site, each in of.items()} for model, of in simulated.items()
+    }
+    page = write_transfer(tmp_path / "page.html", heat, medians_of(heat), pd.DataFrame(), observed, short).read_text()
+    assert '<section id="numbers"' in page and page.count("<section") == 1
+
+
+def test_months_that_nobody_saw_are_left_blank(told, tmp_path):
+    numbers, balances, observed, simulated = told
+    short = {
+        model: {site: each.isel(time=slice(0, 60)) for site, each in of.items()} for model, of in simulated.items()
+    }
+    page = write_transfer(tmp_path / "page.html", numbers, medians_of(numbers), balances, observed, short).read_text()
+    assert '<section id="streamflow"' in page and '<section id="snow"' not in page
