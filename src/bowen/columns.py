@@ -17,7 +17,7 @@ from bowen.experiment import Run, met_by, set_up
 from bowen.land import AbstractLand, Record, Site
 from bowen.quantities import Scalar
 from bowen.series import to_dataset
-from bowen.solve import Inputs, roll
+from bowen.solve import Inputs, begun, roll
 from bowen.streams import Tower, stacked
 from bowen.variables import Forcing
 
@@ -102,9 +102,13 @@ def _batch(run: Run, columns: Sequence[_Column], say: Callable[[str], None]) -> 
     longest = max(column.days.sizes["time"] for column in columns)
     sites = stacked([column.tower.site for column in columns])
     carry = jax.vmap(run.model.start)(stacked([column.tower.state for column in columns]))
+    short = jnp.asarray([not column.tower.series.inputs.last_a_year() for column in columns])
     pieces: list[Days] = []
-    starts = [0] * max(1, run.config.training.spin_up_years) + list(range(0, longest, length))
+    cycles = max(1, run.config.training.spin_up_years)
+    starts = [0] * cycles + list(range(0, longest, length))
     for number, start in enumerate(starts, start=1):
+        if number == cycles + 1:
+            carry = begun(run.model, carry, short, sites)
         inputs = _piece(columns, start * steps, length * steps)
         carry, days = advance_days(run.model, sites, carry, inputs, steps)
         pieces.append(jax.tree.map(np.asarray, days))

@@ -85,6 +85,9 @@ class Model(Table):
     attributes: Names = setting((), "What a network sees of the site: latitude, elevation, canopy_height, aridity_log")
     regional: Names = setting((), "Static parameters that follow the height of the canopy from site to site")
     owned: Names = setting((), "Static parameters in which each tower that is trained on departs from the others")
+    strangers: bool = setting(
+        False, "Every other column of a tower trains as if nobody had trained there: without what it owns"
+    )
     corrections: Names = setting((), "Those of `owned` that are allowed only where ET exceeds what fell")
     states: Literal["none", "fed", "stopped"] = setting(
         "fed", "Model states the LSTM sees: none, all, or all but without their gradient"

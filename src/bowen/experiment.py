@@ -201,11 +201,12 @@ def tower_of(
     """
     prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
     series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted)
+    known, needs = dataset.attrs | {"prescribed_radiation": prescribed}, data.lives_on_more_than_rain(dataset)
     exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
-    corrected = bool(exceeds or data.lives_on_more_than_rain(dataset))
-    site = site_of(config, dataset.attrs | {"prescribed_radiation": prescribed}, number, corrected)
+    site = site_of(config, known, number, bool(exceeds or needs))
+    stranger = site_of(config, known, -1, needs) if config.model.strangers else None
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
-    return Tower(dataset.attrs["site"], series, site, state, labels)
+    return Tower(dataset.attrs["site"], series, site, state, labels, stranger)
 
 
 def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:

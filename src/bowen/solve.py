@@ -7,7 +7,7 @@ from typing import Any
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from bowen.land import AbstractLand, Record, Site
 from bowen.quantities import Scalar, quantity
@@ -138,6 +138,16 @@ def roll_columns(
         return run(None, arrays, particulars, carry, inputs, jnp.zeros(place))[0]
     nudges = jnp.zeros((*place, *cell.bias.shape), cell.bias.dtype)
     return deferred(cell.weight, arrays, particulars, carry, inputs, nudges)
+
+
+def begun(model: AbstractLand, carry: Any, renewed: Bool[Array, " column"], sites: Site | None = None) -> Any:
+    """What columns carry, but with new water where that begins anew; see `AbstractLand.renewed`."""
+
+    def one(carry, renewed, site):
+        here = model if site is None else model.at(site)
+        return jax.tree.map(lambda new, old: jnp.where(renewed, new, old), here.renewed(carry), carry)
+
+    return jax.vmap(one)(carry, renewed, sites)
 
 
 @eqx.filter_jit

@@ -33,6 +33,7 @@ class Tower(NamedTuple):
     site: Site
     state: State  # to spin up from
     labels: np.ndarray  # "train", "validation" or something else for each step
+    stranger: Site | None = None  # the site where nothing of its own is known; every other column is there, if given
 
 
 class Batch(NamedTuple):
@@ -73,8 +74,10 @@ class Streams:
         self.owner = np.repeat(np.arange(len(towers)), columns)
         self.mesh = devices.mesh_for(len(self.owner))
         self._mine = devices.mine(len(self.owner))
-        of_columns = stacked([(tower.site, tower.state) for tower in towers])
-        sites, self.states = jax.tree.map(lambda x: x[self.owner], of_columns)
+        self.states = jax.tree.map(lambda x: x[self.owner], stacked([tower.state for tower in towers]))
+        both = stacked([tower.site for tower in towers]), stacked([tower.stranger or tower.site for tower in towers])
+        odd = np.arange(len(self.owner)) % columns % 2
+        sites = jax.tree.map(lambda *x: jnp.stack(x)[odd, self.owner], *both)
         self.sites = devices.placed(self.mesh, sites, devices.FIRST)
         self.variance = np.stack([variance(tower, "validation") for tower in towers])  # W2 m-4, (tower, target)
         self._counts = [[weights(tower, label) for tower in towers] for label in LABELS]

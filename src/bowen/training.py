@@ -20,7 +20,7 @@ from bowen import devices
 from bowen.config import Training
 from bowen.errors import ModelError
 from bowen.land import AbstractLand, Record, Site
-from bowen.solve import Inputs, roll_columns
+from bowen.solve import Inputs, begun, roll_columns
 from bowen.streams import Batch, Streams
 
 LEAST_GAIN = 1e-4  # of the efficiency; less does not make training wait any longer
@@ -77,16 +77,6 @@ def predict(
     by_day = jax.tree.map(lambda x: x.reshape(days, x.shape[0] // days, *x.shape[1:]), series)
     carry, kept = jax.lax.scan(day, carry, (renewals, *by_day))
     return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), kept)
-
-
-def begun(model: AbstractLand, carry: Any, renewed: Bool[Array, " column"], sites: Site | None) -> Any:
-    """What columns carry, with new water where it begins anew."""
-
-    def one(carry, renewed, site):
-        here = model if site is None else model.at(site)
-        return jax.tree.map(lambda new, old: jnp.where(renewed, new, old), here.renewed(carry), carry)
-
-    return jax.vmap(one)(carry, renewed, sites)
 
 
 def loss(model: AbstractLand, carry: Any, batch: Batch, sites: Site, prior: float) -> tuple[Array, Any]:

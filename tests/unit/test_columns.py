@@ -64,16 +64,19 @@ def run_of(kind, record):
 
 
 def alone(run, record):
-    """One record by itself, step by step."""
+    """One record by itself, step by step, its water new after spin-up."""
     tower = met_by(run, record, "")
     model, inputs = run.model.at(tower.site), tower.series.inputs
     advance = eqx.filter_jit(lambda carry, now: model.advance(carry, *now, inputs.dt))
     series = [jax.tree.map(lambda x, k=k: x[k], (inputs.forcing, inputs.features)) for k in range(record.sizes["time"])]
     carry, told = model.start(tower.state), []
-    for now in (series[: YEAR * 24]) * 2 + series:
+    for now in series[: YEAR * 24] * 2:
+        carry, _ = advance(carry, now)
+    carry = model.renewed(carry)
+    for now in series:
         carry, here = advance(carry, now)
         told.append(everything(here))
-    told = jax.tree.map(lambda *x: jnp.stack(x), *told[-len(series) :])
+    told = jax.tree.map(lambda *x: jnp.stack(x), *told)
     return to_dataset(model, told, record, run.title)
 
 

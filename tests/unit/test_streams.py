@@ -60,6 +60,14 @@ def test_every_step_of_every_record_has_its_turn(streams):
         assert set(seen[:, number * COLUMNS :][:, :COLUMNS].ravel()) == set(range(days * PER_DAY))
 
 
+def test_every_other_column_is_at_a_site_where_nothing_is_its_own():
+    own, stranger = Site(Parameters(), [0.5], 1), Site(Parameters(), [0.5], corrected=True)
+    known = tower("known", 24)._replace(site=own)
+    streams = Streams([known, known._replace(stranger=stranger)], columns=3, window=3, seed=0)
+    assert np.asarray(streams.sites.number).tolist() == [1, 1, 1, 1, -1, 1]
+    assert np.asarray(streams.sites.corrected).tolist() == [True] * 6
+
+
 def test_what_drives_a_column_is_of_the_same_steps(streams):
     batch = streams.batch(5)
     steps = np.asarray(batch.targets[..., 0]).astype(int)
