@@ -1,5 +1,7 @@
 """What several tests build: weather, real towers, random extremes, and runs of a model."""
 
+import dataclasses
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ ALMA = dict(
 )
 LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
 PHYSICAL = tuple(name for name in LEARNABLE if name not in ("observed_fraction", "initial_saturation"))  # of the step
+INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth")
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
 LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)
@@ -85,9 +88,12 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
     return inputs_of(jax.tree.map(lambda x: jnp.asarray(x, float), forcing))
 
 
-def extremes(key: Any, count: int) -> tuple[Parameters, State, Forcing]:
-    """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath."""
-    draws = iter(jax.random.split(key, 64))
+def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Parameters, State, Forcing]:
+    """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath.
+
+    What insulates the soil is drawn only if asked for, last, so that all else is the same draw.
+    """
+    draws = itertools.chain(jax.random.split(key, 64), jax.random.split(jax.random.fold_in(key, 1), 16))
 
     def uniform(low: Any, high: Any, *shape: int) -> jax.Array:
         return jax.random.uniform(next(draws), (count, *shape), minval=low, maxval=high)
@@ -103,8 +109,9 @@ def extremes(key: Any, count: int) -> tuple[Parameters, State, Forcing]:
         return often(table[name]["default"], values)
 
     table = declared(Parameters)
-    fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if name not in PHYSICAL}
-    parameters = Parameters(**fixed | {name: within(name) for name in PHYSICAL})
+    drawn = [name for name in PHYSICAL if name not in INSULATING]
+    fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if name not in drawn}
+    parameters = Parameters(**fixed | {name: within(name) for name in drawn})
     air, pressure = MELTING_POINT + uniform(-60.0, 60.0), uniform(5.5e4, 1.05e5)
     saturated = thermo.specific_humidity(thermo.saturation_vapor_pressure(air), pressure)
     forcing = Forcing(
@@ -123,6 +130,8 @@ def extremes(key: Any, count: int) -> tuple[Parameters, State, Forcing]:
         root_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_capacity,
         groundwater=often(0.0, uniform(0.0, 1000.0)),
     )
+    if insulated:
+        parameters = dataclasses.replace(parameters, **{name: within(name) for name in INSULATING})
     return parameters, state, forcing
 
 

@@ -52,7 +52,7 @@ def extreme():
     derivative in a random direction, by reverse and by forward mode."""
     probes = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(probe(**changes) for changes in PROBES.values()))
     drawing, mixing, heading = jax.random.split(jax.random.key(4), 3)
-    points = jax.tree.map(lambda *ends: jnp.concatenate(ends), probes, helpers.extremes(drawing, DRAWS))
+    points = jax.tree.map(lambda *ends: jnp.concatenate(ends), probes, helpers.extremes(drawing, DRAWS, insulated=True))
     step = ImplicitStep(substeps=1)
 
     def advance(point):
