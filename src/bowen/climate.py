@@ -6,12 +6,12 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.constants import HEAT_CAPACITY_AIR, VAPOR_RATIO
+from bowen.constants import HEAT_CAPACITY_AIR, ICE_POINT, VAPOR_RATIO
 from bowen.data.humidity import saturation_vapor_pressure
+from bowen.data.water import VAPORIZATION
 
 YEAR = 365.2425  # d
 DAY = 86400.0  # s
-VAPORIZATION = 2.45e6  # J kg-1, at 20 degC
 PRIESTLEY_TAYLOR = 1.26
 TOLERANCE = 0.02  # of precipitation, by which water may have come out of store
 
@@ -26,7 +26,7 @@ def potential_evaporation(simulation: xr.Dataset) -> np.ndarray:
         Priestley and Taylor (1972), Mon. Weather Rev. 100, 81-92, with a coefficient of 1.26; slope of saturation of
         Allen et al. (1998), eq. 13. Days that lose energy count as zero.
     """
-    celsius = simulation.air_temperature.values - 273.15
+    celsius = simulation.air_temperature.values - ICE_POINT
     slope = 4098.0 * saturation_vapor_pressure(simulation.air_temperature.values) / (celsius + 237.3) ** 2
     psychrometric = HEAT_CAPACITY_AIR * simulation.air_pressure.values / (VAPOR_RATIO * VAPORIZATION)
     available = simulation.net_radiation.values - simulation.ground_heat.values

@@ -86,9 +86,11 @@ class Model(Table):
     regional: Names = setting((), "Static parameters that follow the height of the canopy from site to site")
     owned: Names = setting((), "Static parameters in which each tower that is trained on departs from the others")
     strangers: bool = setting(
-        False, "Every other column of a tower trains as if nobody had trained there: without what it owns"
+        False, "Every other of several columns of a tower trains as if nobody had trained there: without what it owns"
     )
-    corrections: Names = setting((), "Those of `owned` that are allowed only where ET exceeds what fell")
+    corrections: Names = setting(
+        (), "Those of `owned` that are allowed only where ET exceeds what fell, or plants need more"
+    )
     states: Literal["none", "fed", "stopped"] = setting(
         "fed", "Model states the LSTM sees: none, all, or all but without their gradient"
     )

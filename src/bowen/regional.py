@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from bowen.land import Site
 from bowen.quantities import Scalar, ready_to_learn
@@ -17,8 +17,8 @@ class Regional(eqx.Module):
 
     All sites share a slope on each attribute. Towers that are trained on have, for the parameters in `owned`, a
     departure of their own besides, which no other site inherits; it counts from their mean, so that what all share is
-    the middle of them. Of these, `corrections` are of a tower's record: they are as they come where none is allowed,
-    so that what is wrong with a tower stays there.
+    the middle of them. Of these, `corrections` are allowed at some sites only, trained on or not: they are as they come
+    at all others, and what the towers that have them share is what another such site inherits.
     """
 
     slopes: Float[Array, "name attribute"]
@@ -45,15 +45,12 @@ class Regional(eqx.Module):
         here, trained = dict(offsets), site.number >= 0
         for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
             here[name] = here[name] + shared
-        common = jnp.where(self._are_corrections(), 0.0, self.departures.mean(axis=0))
-        for name, own in zip(self.owned, self.departures[site.number] - common, strict=True):
-            here[name] = here[name] + jnp.where(trained, own, 0.0)
+        for name, own in zip(self.owned, self.departures.T, strict=True):
+            middle = 0.0 if name in self.corrections else own.mean()
+            here[name] = here[name] + jnp.where(trained, own[site.number] - middle, 0.0)
         for name in self.corrections:
             here[name] = jnp.where(site.corrected, here[name], 0.0)
         return here
-
-    def _are_corrections(self) -> Bool[Array, " owned"]:
-        return jnp.asarray([name in self.corrections for name in self.owned], bool)
 
     def ready(self, base: Parameters, learned: tuple[str, ...], site: Site) -> Parameters:
         """The parameters of a site, ready to learn those named; but corrections only where they are allowed."""

@@ -22,13 +22,14 @@ from bowen.variables import Forcing
 
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
 MEMORY_DAYS = (1.0, 10.0, 30.0)  # half lives of the running means a network sees, for the seasons it cannot remember
-# Center and spread of site attributes over the towers of FLUXNET2015; one tower has no spread of its own.
+# Center and spread of site attributes, as over the towers of FLUXNET2015; one tower has no spread of its own.
 ATTRIBUTES = {
     "latitude": (40.0, 20.0),
     "elevation": (500.0, 600.0),
     "canopy_height": (12.0, 12.0),
-    "aridity_log": (0.0, 0.7),
+    "aridity_log": (0.0, 0.7),  # a ratio of one, and a factor of two
 }
+LEAST_ARIDITY = 0.125  # where Holdridge's life zones end
 
 
 def radiation_name(prescribed: bool) -> str:
@@ -60,7 +61,7 @@ def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndar
     day = 86400.0 / dataset.attrs["timestep_s"]
     slow = ("shortwave_down", "air_temperature", "vapor_pressure_deficit", "precipitation")
     past = {f"{name}_{days:g}d": frame[name].ewm(halflife=days * day).mean() for name in slow for days in MEMORY_DAYS}
-    known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(aridity(dataset)))}
+    known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(np.maximum(aridity(dataset), LEAST_ARIDITY)))}
     site = {
         name: np.full(len(frame), (known[name] - center) / spread)
         for name, (center, spread) in ATTRIBUTES.items()

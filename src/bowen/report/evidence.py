@@ -6,7 +6,7 @@ import xarray as xr
 
 from bowen.evaluate import step_seconds
 from bowen.report import pictures, theme
-from bowen.report.markup import Markup, caption, coded, element, figure, fold, grid, join, prose, section, table
+from bowen.report.markup import Markup, caption, coded, element, figure, fold, grid, join, key, prose, section, table
 from bowen.report.words import DASH, MINUS, SEASON_NAMES, number, readable, small
 
 PARTS = {
@@ -27,9 +27,9 @@ def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Markup:
     occurring = {origin for entry in found["variables"] for origin in entry["quality"]}
     names = [code.name.lower() for code in pictures.ORIGINS if code.name.lower() in occurring]
     swatches = [(f"var(--{name})", name.replace("_", " ")) for name in names] + [("var(--rule)", "missing")]
-    key = [element("span", element("i", style=f"background:{color}"), name) for color, name in swatches]
+    blocks = [element("span", element("i", style=f"background:{color}"), name) for color, name in swatches]
     if found["stuck"]:
-        key.append(
+        blocks.append(
             element(
                 "span",
                 element("i", style="background:var(--heat);height:.25rem"),
@@ -41,7 +41,11 @@ def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Markup:
     drawing = theme.svg(pictures.origins(dataset, found["stuck"]), "origins", "Origin of the values of each variable.")
     said = f"{column}, filled from below with the share of its steps; right: share measured."
     return section(
-        "origins", "Where the values come from", element("p", *key, class_="key"), figure(drawing, said), _stuck(found)
+        "origins",
+        "Where the values come from",
+        element("p", *blocks, class_="key"),
+        figure(drawing, said),
+        _stuck(found),
     )
 
 
@@ -142,16 +146,9 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
             "common steps would lack it."
         )
     totals = {name: sum(year[name] for year in balance["calendar"]) for name in pictures.WATER_COLORS}
-    strokes = [
-        element(
-            "span",
-            element("i", class_="stroke", style=f"color:var(--{color})"),
-            f"{name.capitalize()} {number(totals[name], 0)} mm",
-            class_="swatch",
-        )
-        for name, color in pictures.WATER_COLORS.items()
-    ]
-    key = element("p", *strokes, class_="legend")
+    legend = key(
+        (f"{name.capitalize()} {number(totals[name], 0)} mm", color) for name, color in pictures.WATER_COLORS.items()
+    )
     head = ["Year", "Days", "P, mm", "ET, mm", f"P {MINUS} ET, mm"]
     rows = [
         [
@@ -168,7 +165,7 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
         "mm from the soil: 250 mm within a year, 100 mm from a season to the same season of another year."
     )
     text = [prose(coded(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
-    return section("water", "Water", *text, key, figure(drawing, said), table("Calendar years", head, rows), soil)
+    return section("water", "Water", *text, legend, figure(drawing, said), table("Calendar years", head, rows), soil)
 
 
 def variables(entries: list[dict[str, Any]]) -> Markup:

@@ -67,6 +67,15 @@ def table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> M
     return element("div", element("table", *parts), class_="frame", tabindex=0)
 
 
+def key(named: Iterable[tuple[str, str]], said: str = "") -> Markup:
+    """Name the lines of a drawing, each by its text and the name of its color in the style sheet."""
+    swatches = (
+        element("span", element("i", class_="stroke", style=f"color:var(--{color})"), text, class_="swatch")
+        for text, color in named
+    )
+    return element("p", said, *swatches, class_="legend")
+
+
 def fold(summary: str, *parts: str) -> Markup:
     """Hide parts behind a line that opens them."""
     return element("details", element("summary", summary), *parts)

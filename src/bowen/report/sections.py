@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.report import fluxes, land, tables, theme
-from bowen.report.markup import Markup, caption, element, figure, grid, prose, section
+from bowen.report.markup import Markup, caption, element, figure, grid, key, prose, section
 from bowen.report.study import Study, parameter_names
 from bowen.report.words import described, flux_name, number, small
 
@@ -122,10 +122,7 @@ def states(study: Study) -> Markup:
         return EMPTY
     simulation = study.physical[study.principal]
     depths = simulation["layer_depth"].values if "layer_depth" in simulation else []
-    layers = []
-    for layer, depth in enumerate(depths):
-        stroke = element("i", class_="stroke", style=f"color:var(--{land.depth_color(layer)})")
-        layers.append(element("span", stroke, f"{100 * depth:.3g} cm", class_="swatch"))
+    layers = [(f"{100 * depth:.3g} cm", land.depth_color(layer)) for layer, depth in enumerate(depths)]
     drawing = theme.svg(
         land.states(study), "states", "Precipitation, soil temperature, snow, root zone and groundwater."
     )
@@ -133,7 +130,7 @@ def states(study: Study) -> Markup:
         "states",
         "States",
         legend(study, list(study.physical)),
-        element("p", "soil at", *layers, class_="legend") if layers else EMPTY,
+        key(layers, "soil at") if layers else EMPTY,
         figure(drawing, f"Precipitation as in the forcing; states as {study.mean_name}."),
     )
 

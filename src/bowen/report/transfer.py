@@ -14,7 +14,7 @@ from bowen.climate import DAY, budyko
 from bowen.files import replacing
 from bowen.report import theme
 from bowen.report.document import page
-from bowen.report.markup import Markup, element, figure, prose, section, table
+from bowen.report.markup import Markup, element, figure, key, prose, section, table
 from bowen.report.words import number
 
 Simulated = Mapping[str, Mapping[str, xr.Dataset]]  # by model and place
@@ -71,8 +71,7 @@ def _color(model: str) -> str:
 
 
 def _legend(names: Iterable[str]) -> Markup:
-    strokes = [(element("i", class_="stroke", style=f"color:var(--{_shade(name)})"), name) for name in names]
-    return element("p", *(element("span", *stroke, class_="swatch") for stroke in strokes), class_="legend")
+    return key((name, _shade(name)) for name in names)
 
 
 def _numbers(medians: pd.DataFrame) -> Markup:
