@@ -1,5 +1,6 @@
 """The arena: contestants on the standard splits of many towers, on the same records, masks and metrics."""
 
+import functools
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -78,7 +79,7 @@ def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
     """
     standard = tomllib.loads(resources.files("bowen").joinpath("standard.toml").read_text(encoding="utf-8"))
     chosen = standard[config.benchmark.split]
-    known = list(chosen) if config.benchmark.split == "site" else ["years"]
+    known = ["years"] if config.benchmark.split == "time" else list(chosen)
     if unknown := [name for name in config.benchmark.folds if name not in known]:
         raise ConfigError(f"[benchmark]: `folds` names {unknown[0]}; there are {', '.join(known)}.")
     found = []
@@ -91,7 +92,9 @@ def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
         found = [Fold("years", labels, labels)] if labels else []
     else:
         for name in config.benchmark.folds or known:
-            test = {key: settled(dataset) for key, dataset in records.items() if site_in(key) in chosen[name]}
+            judges = {key: dataset for key, dataset in records.items() if site_in(key) in chosen[name]}
+            by_day = config.benchmark.split == "daily"
+            test = {key: settled(dataset) for key, dataset in judges.items() if data.by_day(dataset) == by_day}
             train = {key: choosing(dataset) for key, dataset in records.items() if site_in(key) not in chosen[name]}
             found += [Fold(name, train, test)] if train and test else []
     if not found:
@@ -227,10 +230,11 @@ def judged(
     """Scores at the steps to be judged: those of every day, and PLUMBER2's seven at half-hours."""
     tables = []
     for key, simulation in simulations.items():
-        labels = np.where(fold.test[key] == "test", "test", "")
+        judge = functools.partial(score, simulation, records[key], np.where(fold.test[key] == "test", "test", ""))
+        asked = {"model": title, "targets": data.fluxes_measured(records[key])}
         scores = [
-            score(simulation, records[key], labels, model=title, resolutions=("native", "daily", "monthly")),
-            score(simulation, records[key], labels, model=title, resolutions=("native",), metrics=seven),
+            judge(**asked, resolutions=("native", "daily", "monthly")),
+            judge(**asked, resolutions=("native",), metrics=seven),
         ]
         tables += [table.assign(tower=key) for table in scores]
     found = pd.concat(tables, ignore_index=True)

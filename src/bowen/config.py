@@ -82,7 +82,9 @@ class Model(Table):
     hidden: int = setting(64, "Width of the LSTM", ge=1, le=4096)
     dynamic: Names = setting(DYNAMIC, "Parameters the LSTM sets at every step")
     static: Names = setting(STATIC, "Parameters learned as one number for the site")
-    attributes: Names = setting((), "What a network sees of the site: latitude, elevation, canopy_height, aridity_log")
+    attributes: Names = setting(
+        (), "What a network sees of the site: latitude, elevation, canopy_height, aridity_log, leaf_area_index"
+    )
     regional: Names = setting((), "Static parameters that follow the height of the canopy from site to site")
     owned: Names = setting((), "Static parameters in which each tower that is trained on departs from the others")
     strangers: bool = setting(
@@ -149,7 +151,9 @@ class Contest(Table):
 class Benchmark(Table):
     """The arena: who meets on which of the standard splits of an archive."""
 
-    split: Literal["site", "time"] = setting("site", "Towers that are left out, or years")
+    split: Literal["site", "time", "daily"] = setting(
+        "site", "Towers that are left out, years, or towers left out of those that give fluxes by day"
+    )
     contestants: Names = setting(
         ("1lin", "3km27", "boosting", "LaD", "calibrated LaD", "hybrid", "LSTM"), "Who takes part"
     )

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.daily import by_day
 from bowen.data.quality import measured
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
@@ -45,7 +46,7 @@ def score(
 
     Daily scores compare means over the measured steps of a day, the same steps in both, for days with at least
     half of their steps measured; monthly scores those of months with at least a quarter. In a regime, days and months
-    consist of its steps.
+    consist of its steps. Where the fluxes were given by day (`flux_interval_s`), whole days take the place of steps.
 
     Args:
         simulation: What the model gave; holds every target on the time axis of `observed`.
@@ -68,6 +69,8 @@ def score(
     """
     labels = np.asarray(split)
     check_axes(simulation, observed, labels, model)
+    step = step_seconds(observed)
+    interval = 86400.0 if by_day(observed) else step
     after_warmup = observed.time.values >= observed.time.values[0] + np.timedelta64(round(warmup_days * 86400), "s")
     rows = []
     for target in targets:
@@ -76,9 +79,12 @@ def score(
         for label in (label for label in SPLITS if (labels == label).any()):
             for regime, inside in (regimes or {ALL: np.full(labels.shape, True)}).items():
                 native = pairs(simulation, observed, target, scorable & (labels == label) & inside, model=model)
+                elsewhere = observed.time.values[~inside]
+                if interval > step:
+                    native, elsewhere = averaged(native, "daily", step, share=1.0), ()
                 for resolution in resolutions:
                     filed = (observed.attrs.get("site", ""), model, label, regime, target, resolution)
-                    sample = averaged(native, resolution, step_seconds(observed), observed.time.values[~inside])
+                    sample = averaged(native, resolution, interval, elsewhere)
                     rows += [(*filed, metric, value) for metric, value in metrics(sample).items()]
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
@@ -111,7 +117,13 @@ def as_measured(simulation: xr.Dataset, target: str) -> np.ndarray:
     return simulation[target].values
 
 
-def averaged(native: xr.Dataset, resolution: str, step: float, elsewhere: Sequence | np.ndarray = ()) -> xr.Dataset:
+def averaged(
+    native: xr.Dataset,
+    resolution: str,
+    step: float,
+    elsewhere: Sequence | np.ndarray = (),
+    share: float | None = None,
+) -> xr.Dataset:
     """Average pairs over the days or months of which enough was measured.
 
     Args:
@@ -119,6 +131,7 @@ def averaged(native: xr.Dataset, resolution: str, step: float, elsewhere: Sequen
         resolution: "daily" or "monthly"; "native" leaves them as they are.
         step: Length of a step. [s]
         elsewhere: Stamps of the steps of other regimes, which nobody expects in the means.
+        share: Of a period that has a mean; None is half of a day, a quarter of a month.
 
     Raises:
         DataError: There is no such resolution.
@@ -132,7 +145,7 @@ def averaged(native: xr.Dataset, resolution: str, step: float, elsewhere: Sequen
     others = np.sort(np.asarray(elsewhere, "datetime64[ns]").astype(unit))
     outside = np.searchsorted(others, periods, side="right") - np.searchsorted(others, periods)
     expected = (periods + 1 - periods.astype("datetime64[s]")) / np.timedelta64(1, "s") / step - outside
-    enough = counts >= MEASURED_SHARE[resolution] * expected
+    enough = counts >= (share or MEASURED_SHARE[resolution]) * expected
     means = {name: (np.bincount(place, native[name].values) / counts)[enough] for name in ("simulated", "observed")}
     return xr.Dataset(
         {name: ("time", values) for name, values in means.items()}, {"time": periods[enough].astype("datetime64[ns]")}

@@ -206,7 +206,7 @@ def tower_of(
     site = site_of(config, known, number, bool(exceeds or needs))
     stranger = site_of(config, known, -1, needs) if config.model.strangers else None
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
-    return Tower(dataset.attrs["site"], series, site, state, labels, stranger)
+    return Tower(dataset.attrs["site"], series, site, state, labels, data.by_day(dataset), stranger)
 
 
 def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:
@@ -292,4 +292,4 @@ def labels(run: Run, dataset: xr.Dataset) -> np.ndarray:
 
 def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
     """Score a simulation of a run, by what each step is to it."""
-    return score(simulation, dataset, labels(run, dataset), model=run.title)
+    return score(simulation, dataset, labels(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))

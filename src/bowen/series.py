@@ -76,6 +76,7 @@ class Scaler:
 
     mean: Mapping[str, float]
     spread: Mapping[str, float]
+    optional: Sequence[str] = ()  # features that not all records had; elsewhere they are as in the mean
 
     @classmethod
     def fit(
@@ -83,18 +84,22 @@ class Scaler:
     ) -> "Scaler":
         """Fit to the features that all records have; each record counts the same, however long it is.
 
+        Leaf area, if it is among the attributes, need not be known everywhere; where it is not, it is the mean.
+
         Args:
             records: Of each a canonical dataset, and whether a step is for training; targets count where measured. [1]
             radiation: See `features`. [1]
-            attributes: Of the site, among `ATTRIBUTES`. [1]
+            attributes: Of the site, among `ATTRIBUTES`, or "leaf_area_index". [1]
 
         Raises:
-            DataError: A target has fewer than 48 measured training steps in a record.
+            DataError: A target was measured in no record, or in one, but at fewer than 48 of its training steps.
         """
         tables = []
         for dataset, train in records:
             columns = {name: values[train] for name, values in features(dataset, radiation).items()}
             for name in TARGETS:
+                if name not in dataset or not measured(dataset, name).any():
+                    continue
                 columns[name] = dataset[name].values[train & measured(dataset, name)]
                 if len(columns[name]) < 48:
                     raise DataError(
@@ -103,15 +108,18 @@ class Scaler:
                     )
             tables.append(columns)
         mean, spread = {}, {}
-        for name in tables[0]:
+        for name in dict.fromkeys(name for table in tables for name in table):
+            known = [table[name] for table in tables if name in table]
             if name in ATTRIBUTES:
                 if name in attributes:
                     mean[name], spread[name] = 0.0, 1.0
-            elif all(name in table for table in tables):
-                mean[name] = float(np.mean([table[name].mean() for table in tables]))
-                deviation = float(np.sqrt(np.mean([((table[name] - mean[name]) ** 2).mean() for table in tables])))
+            elif len(known) == len(tables) or name in (*TARGETS, *attributes):
+                mean[name] = float(np.mean([values.mean() for values in known]))
+                deviation = float(np.sqrt(np.mean([((values - mean[name]) ** 2).mean() for values in known])))
                 spread[name] = deviation if deviation > 1e-8 else 1.0
-        return cls(mean, spread)
+        if lacking := [name for name in TARGETS if name not in mean]:
+            raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
+        return cls(mean, spread, [name for name in mean if name in attributes and name not in ATTRIBUTES])
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -124,13 +132,14 @@ class Scaler:
         Raises:
             DataError: A feature the model was trained with is missing.
         """
-        if missing := [name for name in self.features if name not in columns]:
+        if missing := [name for name in self.features if name not in columns and name not in self.optional]:
             raise DataError(
                 f"this record has no {', '.join(missing)}, which the model was trained with.\n"
                 "  to go on: give a record that has it, or train a model without it."
             )
-        scaled = [(columns[name] - self.mean[name]) / self.spread[name] for name in self.features]
-        return np.stack(scaled, axis=-1)
+        given = [columns.get(name, self.mean[name]) for name in self.features]
+        scaled = [(x - self.mean[name]) / self.spread[name] for name, x in zip(self.features, given, strict=True)]
+        return np.stack(np.broadcast_arrays(*scaled), axis=-1)
 
 
 class Series(eqx.Module):

@@ -33,6 +33,7 @@ class Tower(NamedTuple):
     site: Site
     state: State  # to spin up from
     labels: np.ndarray  # "train", "validation" or something else for each step
+    daily: bool = False  # whether its targets are means over days
     stranger: Site | None = None  # the site where nothing of its own is known; every other column is there, if given
 
 
@@ -41,6 +42,7 @@ class Batch(NamedTuple):
 
     inputs: Inputs
     renewals: Bool[Array, "day column"]  # whether the water begins anew
+    daily: Bool[Array, "day column"]  # whether the targets are the mean of the day
     targets: Float[Array, "time column target"]  # W m-2
     train: Float[Array, "time column target"]  # (W m-2)-2, so that the mean over steps is error over variance
     validation: Float[Array, "time column target"]  # likewise
@@ -66,6 +68,7 @@ class Streams:
         self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
         self.per_day = round(DAY / float(towers[0].series.inputs.dt))
         self.days = np.array([self._days(tower) for tower in towers])
+        self._daily = np.array([tower.daily for tower in towers])
         self._short = np.array([not tower.series.inputs.last_a_year() for tower in towers])
         columns = columns or -(-int(self.days.max()) // window)
         first = np.random.default_rng(seed).random(len(towers))
@@ -109,7 +112,11 @@ class Streams:
             return self._series[tower].targets[steps], *(of[tower][steps] for of in self._counts)
 
         weather, renewals = self.inputs(day, self.window), self.renewals(day, self.window)
-        return Batch(weather, renewals, *self._gathered(pick, day, self.window))
+        return Batch(weather, renewals, self._by_day(), *self._gathered(pick, day, self.window))
+
+    def _by_day(self) -> Bool[Array, "day column"]:
+        here: Any = np.tile(self._daily[self.owner[self._mine]], (self.window, 1))
+        return devices.batched(self.mesh, here)
 
     def _gathered(self, pick: Callable[[int, np.ndarray], Any], day: int, length: int) -> Any:
         """What `pick` takes of the record of each column at its steps, columns second, over the devices."""
@@ -140,10 +147,11 @@ def counting(tower: Tower, label: str) -> np.ndarray:
     """What each step of each target counts, before towers are balanced with each other.
 
     Raises:
-        DataError: Nothing was measured in this part of the record.
+        DataError: A target was measured, but not in this part of the record, or none was.
     """
-    chosen = np.asarray(tower.series.measured) & (tower.labels == label)[:, None]
-    if (few := chosen.sum(axis=0) < 2).any():
+    ever = np.asarray(tower.series.measured)
+    chosen = ever & (tower.labels == label)[:, None]
+    if (few := (chosen.sum(axis=0) < 2) & (ever.any(axis=0) | ~ever.any())).any():
         raise DataError(
             f"{tower.name}: no measured {TARGETS[int(np.argmax(few))]} in the {label} part of the record.\n"
             "  to go on: choose another split, or see `bowen inspect` for when it was measured."
@@ -152,17 +160,19 @@ def counting(tower: Tower, label: str) -> np.ndarray:
 
 
 def variance(tower: Tower, label: str) -> np.ndarray:
-    """Of each target over the steps that count. [W2 m-4]."""
+    """Of each target over the steps that count; zero where none does. [W2 m-4]."""
     count, values = counting(tower, label), np.asarray(tower.series.targets)
-    mean = np.average(values, axis=0, weights=count)
-    return np.average((values - mean) ** 2, axis=0, weights=count)
+    total = np.maximum(count.sum(axis=0), np.finfo(count.dtype).tiny)
+    mean = (count * values).sum(axis=0) / total
+    return (count * (values - mean) ** 2).sum(axis=0) / total
 
 
 def weights(tower: Tower, label: str) -> np.ndarray:
     """Weights by which the mean over all steps is the mean over those that count, over the variance. [W-2 m4]."""
     count = counting(tower, label)
     share = np.maximum(count.mean(axis=0), LEAST_MEASURED * (tower.labels == label).mean())
-    return (count / (variance(tower, label) * share)).astype(tower.series.targets.dtype)
+    scale = variance(tower, label) * share
+    return np.divide(count, scale, out=np.zeros(count.shape), where=scale > 0.0).astype(tower.series.targets.dtype)
 
 
 def stacked(trees: Sequence[Any]) -> Any:

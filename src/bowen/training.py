@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from bowen import devices
 from bowen.config import Training
@@ -79,10 +79,19 @@ def predict(
     return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), kept)
 
 
+def as_given(
+    predicted: Float[Array, "time column target"], daily: Bool[Array, "day column"]
+) -> Float[Array, "time column target"]:
+    """Predictions at the interval of the targets: the mean of the day at each step where these are means of days."""
+    by_day = predicted.reshape(len(daily), -1, *predicted.shape[1:])
+    means = by_day.mean(axis=1, keepdims=True)
+    return jnp.where(daily[:, None, :, None], means, by_day).reshape(predicted.shape)
+
+
 def loss(model: AbstractLand, carry: Any, batch: Batch, sites: Site, prior: float) -> tuple[Array, Any]:
     """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
     after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, sites)
-    squared = (predicted - batch.targets) ** 2
+    squared = (as_given(predicted, batch.daily) - batch.targets) ** 2
     error = (batch.train * squared).mean()
     pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
     tally = jnp.stack([(batch.validation * squared).sum(axis=0), batch.validation.sum(axis=0)])

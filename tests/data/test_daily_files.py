@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.data import QC, basins_in, disaggregate, read_camels, read_daily_tower
+from bowen.data import QC, aggregate, basins_in, by_day, disaggregate, read, read_camels, read_daily_tower
 from bowen.errors import ConfigError, DataError
 from tests.data.files import BASIN, camels_folder, write_nc
 
@@ -58,6 +58,21 @@ def test_a_daily_tower(read_file):
     made = disaggregate(daily)
     assert "Reference height" in made.attrs["assumptions"]
     assert (made.attrs["source"], made.sizes["time"]) == ("daily tower, disaggregated", 40 * 48)
+
+
+def test_half_hours_of_a_daily_tower_have_the_fluxes_of_its_days(tmp_path):
+    """Here latent heat on all days but one, sensible heat on none."""
+    file = tower_file().drop_vars("Qle")
+    record = read(write_nc(tmp_path / "XX-Day_2012-2012_daily.nc", file))
+    assert by_day(record) and "sensible_heat" not in record
+    days = record.latent_heat.values.reshape(-1, 48)
+    assert np.isnan(days[7]).all() and (record.latent_heat_qc.values.reshape(-1, 48)[7] == QC.MISSING).all()
+    np.testing.assert_allclose(np.delete(days, 7, axis=0), 2.442e6 * 2e-5, rtol=1e-6)
+    assert (np.delete(record.latent_heat_qc.values.reshape(-1, 48), 7, axis=0) == QC.MEASURED).all()
+    assert record.latent_heat.attrs["standard_name"] == "surface_upward_latent_heat_flux"
+    np.testing.assert_allclose(
+        aggregate(record).latent_heat, read_daily_tower(tmp_path / "XX-Day_2012-2012_daily.nc").latent_heat
+    )
 
 
 def test_absent_days_are_inserted(read_file):

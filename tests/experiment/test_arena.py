@@ -3,6 +3,7 @@
 import json
 
 import jax
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -97,6 +98,34 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     assert any(line.startswith("H daily NSE worst quarter") for line in shown)
     nse = scores.query("metric == 'nse' and resolution == 'native' and variable == 'latent_heat' and model == 'LaD'")
     assert standings.loc["LaD", "LE NSE median"] == pytest.approx(nse["value"].item())
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("optax_counts_in_integers")
+def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
+    """Of the two the daily one of FR-Pue is judged; neither of the two of BE-Vie trains while one of them is judged."""
+    folder = tmp_path / "both.zarr"
+    half_hours = data.open_tower(archive, "BE-Vie").load()
+    days = data.with_daily_fluxes(half_hours, data.aggregate(half_hours)).drop_vars(
+        ["sensible_heat", "sensible_heat_qc"]
+    )
+    later = days.assign_coords(time=days.time + np.timedelta64(3 * 365, "D"))
+    for record in (half_hours, later, days.assign_attrs(site="FR-Pue"), half_hours.assign_attrs(site="US-Me2")):
+        data.write_tower(folder, record)
+    asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "contestants": ["hybrid", "LSTM"]})
+    folds = {
+        fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.folds(asked, arena.read_towers(asked))
+    }
+    assert folds["E"] == (["FR-Pue_2001-2001", "US-Me2_2001-2001"], ["BE-Vie_2004-2004"])
+    scores = arena.benchmark(asked, tmp_path / "out", say=lambda _: None)
+    judged = scores[["tower", "variable"]].drop_duplicates().to_numpy().tolist()
+    assert sorted(judged) == [["BE-Vie_2004-2004", "latent_heat"], ["FR-Pue_2001-2001", "latent_heat"]]
+    counts = scores.query("metric == 'n' and tower == 'BE-Vie_2004-2004' and resolution != 'monthly'")
+    assert set(counts["value"]) == {30.0}  # days, but for those to settle
+    assert not scores.query("metric == 'nse' and resolution == 'daily'")["value"].isna().any()
+    site = config(folder, benchmark={"split": "site", "folds": ["A", "C"]})
+    tests = {fold.name: sorted(fold.test) for fold in arena.folds(site, arena.read_towers(site))}
+    assert tests == {"A": ["US-Me2_2001-2001"], "C": ["BE-Vie_2001-2001"]}
 
 
 @pytest.mark.slow

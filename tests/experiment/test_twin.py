@@ -6,7 +6,8 @@ import pytest
 
 from bowen.classes import parameters_for
 from bowen.config import Training, parse
-from bowen.data import block_split
+from bowen.data import aggregate, block_split, with_daily_fluxes
+from bowen.evaluate import score
 from bowen.experiment import Run, simulate_run
 from bowen.hybrid import Hybrid
 from bowen.land import Site, initial_state
@@ -15,12 +16,9 @@ from bowen.streams import Streams, Tower
 from bowen.synthetic import SITE, SOIL, recovery, twin
 from bowen.training import train
 
-DAYS, STEPS = 180, 150
 
-
-@pytest.mark.slow
-def test_a_twin_experiment_recovers_the_conductance():
-    record, truth = twin(DAYS)
+def learned(record, *, steps, by_day=False):
+    """What a hybrid makes of a record that it was trained on, and how its training went."""
     split = block_split(record.time.values)
     scaler = Scaler.fit([(record, split == "train")], ["longwave_down"])
     series = Series.of(record, scaler)
@@ -28,13 +26,29 @@ def test_a_twin_experiment_recovers_the_conductance():
     names = ("surface_resistance",)
     model = Hybrid(base, names, features=len(scaler.features), hidden=16, key=jax.random.key(0))
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
-    training = Training(steps=STEPS, window_days=10, prior_weight=1e-4)
-    streams = Streams([Tower("twin", series, Site(base), state, split)], columns=0, window=10, seed=0)
+    training = Training(steps=steps, window_days=10, prior_weight=1e-4)
+    streams = Streams([Tower("twin", series, Site(base), state, split, by_day)], columns=0, window=10, seed=0)
     with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
         progress, history = train(model, streams, training)
     config = parse({"tower": {"met": "", "soil": SOIL}, "model": {"precision": "float64"}}, where="twin")
-    simulation = simulate_run(Run(config, scaler, progress.best, {}), record)
+    return simulate_run(Run(config, scaler, progress.best, {}), record), history
+
+
+@pytest.mark.slow
+def test_a_twin_experiment_recovers_the_conductance():
+    record, truth = twin(180)
+    simulation, history = learned(record, steps=150)
     assert recovery(simulation, truth) > 0.95
     assert np.abs(simulation["energy_residual"]).max() < 1e-9
     assert np.abs(simulation["water_residual"]).max() < 1e-14
     assert history[-1].loss < 0.1 * history[0].loss
+
+
+@pytest.mark.slow
+def test_fluxes_by_day_teach_the_days_and_something_of_the_hours():
+    sound, truth = twin(90)
+    record = with_daily_fluxes(sound, aggregate(sound))
+    simulation, _ = learned(record, steps=60, by_day=True)
+    table = score(simulation, record, block_split(record.time.values), model="hybrid", resolutions=("native",))
+    assert (table.query("split == 'test' and metric == 'nse'")["value"] > 0.9).all()
+    assert recovery(simulation, truth) > 0.3

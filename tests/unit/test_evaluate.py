@@ -137,6 +137,19 @@ def test_daily_means_are_those_of_local_days():
     np.testing.assert_array_equal(means.time, np.array(["2020-06-01", "2020-06-02"], "datetime64[ns]"))
 
 
+def test_fluxes_given_by_day_are_met_by_the_means_of_whole_days():
+    hours = np.arange(24 * 30)
+    course = 40.0 * np.sin(2 * np.pi * hours / 24.0)
+    days = np.repeat(np.random.default_rng(0).normal(100.0, 20.0, 30), 24)
+    observed = record(days, qc=9 * (hours // 24 == 3)).assign_attrs(flux_interval_s=86400)
+    found = scored(simulation(days + course), observed, resolutions=("native", "daily", "monthly"))
+    assert found["test", "native", "nse"] == found["test", "daily", "nse"] == pytest.approx(1.0)
+    assert found["test", "native", "n"] == 29 and found["test", "monthly", "n"] == 1
+    for regime, whole_days in ((hours < 240, 9), (course > 0.0, 0)):
+        inside = scored(simulation(days + course), observed, regimes={"regime": regime})
+        assert inside["test", "native", "n"] == whole_days
+
+
 def test_half_hours_and_hours_follow_the_same_daily_rule():
     values = np.arange(48.0)
     qc = np.r_[np.zeros(24), np.ones(24)]

@@ -10,6 +10,7 @@ from bowen.errors import DataError
 from bowen.land import Site, initial_state
 from bowen.series import Series
 from bowen.streams import LEAST_MEASURED, Streams, Tower, weights
+from bowen.training import as_given
 from bowen.variables import Parameters
 from tests import helpers
 
@@ -100,6 +101,29 @@ def test_a_tower_where_next_to_nothing_was_measured_counts_less():
     variance = [np.asarray(here.series.targets)[weight[:, k] > 0, k].var() for k in range(2)]
     assert (weight.mean(axis=0) * variance < 0.5).all()
     assert (weight.max(axis=0) * variance <= 1.0 / (LEAST_MEASURED * 2 / 3) + 1e-9).all()
+
+
+def test_a_target_that_was_never_measured_counts_nothing():
+    here = tower("x", 24)
+    half = dataclasses.replace(here.series, measured=here.series.measured.at[:, 1].set(False))
+    weight = weights(here._replace(series=half), "train")
+    np.testing.assert_array_equal(weight[:, 0], weights(here, "train")[:, 0])
+    assert not weight[:, 1].any()
+    none = dataclasses.replace(here.series, measured=jnp.zeros_like(here.series.measured))
+    with pytest.raises(DataError, match="x: no measured latent_heat in the train part"):
+        weights(here._replace(series=none), "train")
+
+
+def test_a_batch_tells_which_targets_are_means_over_days(streams):
+    assert not streams.batch(0).daily.any()
+    towers = [tower(*item)._replace(daily=item[0] == "long") for item in DAYS.items()]
+    batch = Streams(towers, columns=COLUMNS, window=WINDOW, seed=0).batch(0)
+    assert np.asarray(batch.daily).tolist() == [[False] * COLUMNS + [True] * COLUMNS] * WINDOW
+    predicted = np.random.default_rng(0).normal(size=batch.targets.shape)
+    given = np.asarray(as_given(jnp.asarray(predicted), batch.daily))
+    np.testing.assert_array_equal(given[:, :COLUMNS], predicted[:, :COLUMNS])
+    means = predicted[:, COLUMNS:].reshape(WINDOW, PER_DAY, COLUMNS, 2).mean(axis=1)
+    np.testing.assert_allclose(given[:, COLUMNS:], np.repeat(means, PER_DAY, axis=0))
 
 
 def test_as_many_columns_as_cover_the_longest_record():

@@ -14,7 +14,9 @@ from bowen.data.catalogue import sites as sites
 from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
 from bowen.data.daily import aggregate as aggregate
+from bowen.data.daily import by_day as by_day
 from bowen.data.daily import disaggregate as disaggregate
+from bowen.data.daily import with_daily_fluxes as with_daily_fluxes
 from bowen.data.daily_towers import read_daily_tower as read_daily_tower
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
 from bowen.data.fetch import SAMPLES as SAMPLES
@@ -31,6 +33,7 @@ from bowen.data.observed import observed_days as observed_days
 from bowen.data.plumber2 import read_plumber2 as read_plumber2
 from bowen.data.quality import check as check
 from bowen.data.quality import check_daily as check_daily
+from bowen.data.quality import fluxes_measured as fluxes_measured
 from bowen.data.quality import measured as measured
 from bowen.data.reading import read as read
 from bowen.data.reading import read_simulation as read_simulation

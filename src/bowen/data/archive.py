@@ -22,7 +22,7 @@ from bowen.errors import ConfigError, DataError, RunError
 _GROUP = "zarr.json"  # what makes a folder a group
 _OLD = ".old."
 _YEAR = 365 * 86400  # s
-_MET, _FLUX = "_Met.nc", "_Flux.nc"
+_MET, _FLUX, _DAILY = "_Met.nc", "_Flux.nc", "_daily.nc"
 
 
 def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
@@ -129,7 +129,8 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
     """The records among files and folders: a Met file with the Flux file of its name, or a table by itself.
 
     Args:
-        paths: Files, or folders to look through for `*_Met.nc`, `*_Flux.nc`, and tables or .zip named after a site.
+        paths: Files, or folders to look through for `*_Met.nc`, `*_Flux.nc`, `*_daily.nc`, and tables or .zip named
+            after a site.
 
     Returns:
         What `read` takes, sorted by name.
@@ -155,7 +156,7 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
 
 
 def _is_record(file: Path) -> bool:
-    if file.name.endswith((_MET, _FLUX)):
+    if file.name.endswith((_MET, _FLUX, _DAILY)):
         return True
     return bool(IDENTIFIER.search(file.name)) and (is_table(file.name) or file.suffix == ".zip")
 

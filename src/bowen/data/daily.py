@@ -13,7 +13,7 @@ from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure
 from bowen.data.longwave import cloud_fraction, longwave_from_sky
 from bowen.data.quality import check_daily, name_of
 from bowen.data.record import Flagged, build, build_daily
-from bowen.data.schema import QC, TARGETS, WEATHER
+from bowen.data.schema import QC, TARGETS, TURBULENT, WEATHER
 from bowen.data.site import NUMBERS, WORDS, locate
 from bowen.data.sun import clear_sky, sunrise
 from bowen.errors import ConfigError, DataError
@@ -54,7 +54,7 @@ def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
     Of a day that contradicts itself (negative light or deficit, more vapor than saturated air holds, a mean temperature
     nearer to an extreme than one step in the day allows) the nearest possible is made. Days that are missing, in whole
     or in one variable, come out missing, for `fill_forcing`. Targets and states of days have no course over the day
-    and are left out: compare them with means over days of a simulation.
+    and are left out; see `with_daily_fluxes`.
 
     Args:
         daily: Canonical daily dataset, as `read_daily_tower`, `read_camels` and `aggregate` make it: `shortwave_down`
@@ -94,6 +94,30 @@ def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
         source=f"{daily.attrs.get('source', 'daily values')}, disaggregated",
         told=notes,
     )
+
+
+def with_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
+    """A record made of days, with the turbulent fluxes of the days beside it, to train and judge models by.
+
+    Args:
+        record: What `disaggregate` made of `daily`.
+        daily: Canonical daily dataset.
+
+    Returns:
+        The record, in which every step has the mean of its day. Its attribute `flux_interval_s` says so: models are
+        held to their own means over days.
+    """
+    names = [name for known in TURBULENT if known in daily for name in (known, f"{known}_qc")]
+    days = record.time.values.astype("datetime64[D]").astype(daily.time.dtype)
+    fluxes = daily[names].reindex(time=days, fill_value={name: QC.MISSING for name in names if name.endswith("_qc")})
+    return record.assign({name: ("time", fluxes[name].values, fluxes[name].attrs) for name in names}).assign_attrs(
+        flux_interval_s=_DAY
+    )
+
+
+def by_day(dataset: xr.Dataset) -> bool:
+    """Whether the turbulent fluxes of a record are means over days; see `with_daily_fluxes`."""
+    return "flux_interval_s" in dataset.attrs
 
 
 def aggregate(dataset: xr.Dataset) -> xr.Dataset:

@@ -16,6 +16,7 @@ from bowen.errors import DataError
 
 _NEEDED = ("shortwave_down", "air_temperature_min", "air_temperature_max", "vapor_pressure_deficit", "precipitation")
 _READ = (*_NEEDED, "air_pressure", "leaf_area_index", "evapotranspiration", "latent_heat", "sensible_heat")
+_VAPORIZATION = 2.442e6  # J kg-1, by which these files make evapotranspiration of latent heat
 _PRESSURE, _KILOPASCALS = "Psurf_as_delivered", (40.0, 110.0)
 
 
@@ -29,8 +30,9 @@ def read_daily_tower(path: Path | str, *, site: Mapping[str, Any] | None = None)
     Returns:
         The canonical daily dataset, in SI: `shortwave_down` (mean over 24 h), `air_temperature_min`,
         `air_temperature_max`, `vapor_pressure_deficit`, `precipitation`, and as far as the file has them
-        `air_pressure`, `leaf_area_index`, `evapotranspiration`, `latent_heat`, `sensible_heat`. The files have no
-        flags, so what is there counts as measured. `disaggregate` makes of it what drives a model.
+        `air_pressure`, `leaf_area_index`, `evapotranspiration`, `latent_heat`, `sensible_heat`; latent heat follows
+        from evapotranspiration where it is not there itself. The files have no flags, so what is there counts as
+        measured. `disaggregate` makes of it what drives a model.
 
     Raises:
         ConfigError: `site` has unknown keys.
@@ -47,8 +49,12 @@ def read_daily_tower(path: Path | str, *, site: Mapping[str, Any] | None = None)
             f"  {nearest(looked_for, map(str, file.data_vars))}\n"
             "  to go on:   rename the variable in the file, or read a half-hourly file with `bowen.read`"
         )
+    series = {name: (record[name].values, record[f"{name}_qc"].values) for name in _READ if name in record}
+    if "latent_heat" not in series and "evapotranspiration" in series:
+        vapor, flags = series["evapotranspiration"]
+        series["latent_heat"] = _VAPORIZATION * vapor, flags
     return build_daily(
-        {name: (record[name].values, record[f"{name}_qc"].values) for name in _READ if name in record},
+        series,
         record.time.values,
         path,
         found={"site": site_of(path), **record.attrs},

@@ -9,7 +9,7 @@ import xarray as xr
 from bowen.data.axis import minute, positions, step_of
 from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure
-from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, nearest
+from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, TURBULENT, nearest
 from bowen.data.sky import black_body_share, clear_sky_share
 from bowen.errors import DataError
 
@@ -122,6 +122,15 @@ def measured(dataset: xr.Dataset, name: str) -> np.ndarray:
         True at the steps that were measured. [1]
     """
     return (dataset[f"{name}_qc"].values == QC.MEASURED) & np.isfinite(dataset[name].values)
+
+
+def fluxes_measured(dataset: xr.Dataset) -> tuple[str, ...]:
+    """The turbulent fluxes of which a record has measured values; both where it has neither, so that a check says so.
+
+    Args:
+        dataset: A canonical dataset.
+    """
+    return tuple(name for name in TURBULENT if name in dataset and measured(dataset, name).any()) or TURBULENT
 
 
 def name_of(dataset: xr.Dataset) -> str:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from bowen.data.alma import undo_alma
 from bowen.data.archive import is_kept, open_tower
-from bowen.data.daily import disaggregate
+from bowen.data.daily import disaggregate, with_daily_fluxes
 from bowen.data.daily_towers import read_daily_tower
 from bowen.data.plumber2 import read_plumber2
 from bowen.data.sources import find, magic, partner
@@ -28,7 +28,7 @@ def read(
 
     The content tells what it is: NetCDF in the layout of PLUMBER2, or a text table, whose columns tell its kind. Of a
     folder or an archive the half-hourly or hourly record is taken, and the site's metadata (BIF) beside it. Of a tower
-    that gives one value a day, half-hours are made; see `disaggregate`.
+    that gives one value a day, half-hours are made; see `disaggregate` and `with_daily_fluxes`.
 
     Args:
         met: The weather, or all there is: a file, a network's .zip, a folder with the files of one tower, or a record
@@ -52,7 +52,8 @@ def read(
         if main.member:
             raise DataError(f"{main.path.name}: unpack this archive first; {main.name} is read from a file of its own.")
         if "Tair_min" in netcdf_names(main.path):
-            return disaggregate(read_daily_tower(main.path, site=site))
+            daily = read_daily_tower(main.path, site=site)
+            return with_daily_fluxes(disaggregate(daily), daily)
         return read_plumber2(main.path, flux, site=site)
     if flux is not None and magic(Source(Path(flux))) in ENGINES:
         raise DataError(f"{main.name}: is a text table and {Path(flux).name} is NetCDF; leave out one of them.")
