@@ -32,6 +32,7 @@ ALMA = dict(
 LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
 PHYSICAL = tuple(name for name in LEARNABLE if name not in ("observed_fraction", "initial_saturation"))  # of the step
 INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth")
+RELEASING = ("quick_share", "quick_residence_time", "capacity_spread", "leakage")
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
 LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)
@@ -91,7 +92,7 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
 def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Parameters, State, Forcing]:
     """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath.
 
-    What insulates the soil is drawn only if asked for, last, so that all else is the same draw.
+    What insulates the soil is drawn only if asked for, and how water is let go last, so that all else is the same draw.
     """
     draws = itertools.chain(jax.random.split(key, 64), jax.random.split(jax.random.fold_in(key, 1), 16))
 
@@ -109,7 +110,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         return often(table[name]["default"], values)
 
     table = declared(Parameters)
-    drawn = [name for name in PHYSICAL if name not in INSULATING]
+    drawn = [name for name in PHYSICAL if name not in (*INSULATING, *RELEASING)]
     fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if name not in drawn}
     parameters = Parameters(**fixed | {name: within(name) for name in drawn})
     air, pressure = MELTING_POINT + uniform(-60.0, 60.0), uniform(5.5e4, 1.05e5)
@@ -129,10 +130,13 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         snow_water=often(0.0, jnp.exp(uniform(np.log(1e-12), np.log(1000.0)))),
         root_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_capacity,
         groundwater=often(0.0, uniform(0.0, 1000.0)),
+        quick_water=jnp.zeros(count),
     )
     if insulated:
         parameters = dataclasses.replace(parameters, **{name: within(name) for name in INSULATING})
-    return parameters, state, forcing
+    draws = itertools.chain(jax.random.split(jax.random.fold_in(key, 2), 16))
+    parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
+    return parameters, dataclasses.replace(state, quick_water=often(0.0, uniform(0.0, 100.0))), forcing
 
 
 def beginning(parameters: Parameters, inputs: Inputs) -> State:

@@ -16,7 +16,7 @@ from bowen.constants import FUSION, MELTING_POINT
 from bowen.physics import soil, water
 from bowen.physics.snow import degree_melt
 from bowen.quantities import Scalar
-from bowen.step import AbstractStep, ImplicitStep, exposure, insulation, surface_fluxes, told
+from bowen.step import AbstractStep, ImplicitStep, Released, exposure, insulation, surface_fluxes, told
 from bowen.variables import Fluxes, Forcing, Parameters, State
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
@@ -29,14 +29,20 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     at = exposure(step, parameters, state, forcing, zero)
     flux = surface_fluxes(at, step.net_radiation, zero)
     melt = degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE)
-    drainage = water.overflow(state.root_water - parameters.root_capacity, parameters.overflow_width) / DRAINAGE_TIME
-    runoff = state.groundwater / parameters.groundwater_residence_time
-    fluxes = told(parameters, forcing, at, flux, melt, drainage, runoff)
+    capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
+    saturated = water.saturated_share(state.root_water, capacity, parameters.capacity_spread)
+    excess = saturated * jnp.maximum(gain, 0.0)
+    overflow = water.overflow(state.root_water - capacity, parameters.overflow_width) / DRAINAGE_TIME
+    leaked = water.leakage(state.root_water, capacity, parameters.leakage, parameters.leakage_exponent, zero)
+    quick = state.quick_water / parameters.quick_residence_time
+    slow = state.groundwater / parameters.groundwater_residence_time
+    fluxes = told(forcing, at, flux, melt, Released(overflow + leaked, excess, quick, slow))
     change = State(
         soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat),
         snow_water=at.snowfall - flux.snow_evaporation - melt,
-        root_water=at.rainfall + at.external_supply + melt - flux.root_evaporation - drainage,
-        groundwater=drainage - runoff,
+        root_water=gain - excess - overflow - leaked,
+        groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow,
+        quick_water=parameters.quick_share * overflow + excess - quick,
     )
     return change, fluxes
 

@@ -45,6 +45,15 @@ class Exposure(NamedTuple):
     dt: Scalar  # s
 
 
+class Released(NamedTuple):
+    """What the land lets go of its water."""
+
+    drainage: Scalar  # kg m-2 s-1
+    saturation_excess: Scalar  # kg m-2 s-1
+    surface_runoff: Scalar  # kg m-2 s-1
+    subsurface_runoff: Scalar  # kg m-2 s-1
+
+
 def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> Exposure:
     """Albedo, exchange with the air and supply of water, from the state at the start of the step."""
     temperature = MELTING_POINT + state.soil_warmth[..., 0]
@@ -207,26 +216,34 @@ def substep(
     flux = balance.fluxes
     melt = balance.snow_loss - flux.snow_evaporation
     filled = at.available_water + dt * (melt - flux.root_evaporation)
-    drained = water.overflow(filled - parameters.root_capacity, parameters.overflow_width)
-    groundwater, runoff = water.groundwater(state.groundwater, drained / dt, parameters.groundwater_residence_time, dt)
+    stores, released = release(parameters, state, filled, dt)
     after = State(
         soil_warmth=state.soil_warmth + soil.substitute(balance.warming, offsets, slopes),
         snow_water=jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss),
-        root_water=filled - drained,
-        groundwater=groundwater,
+        **stores,
     )
-    return after, told(parameters, forcing, at, flux, melt, drained / dt, runoff)
+    return after, told(forcing, at, flux, melt, released)
 
 
-def told(
-    parameters: Parameters,
-    forcing: Forcing,
-    at: Exposure,
-    flux: SurfaceFluxes,
-    melt: Scalar,
-    drainage: Scalar,
-    runoff: Scalar,
-) -> Fluxes:
+def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) -> tuple[dict[str, Scalar], Released]:
+    """What a root zone that would hold `filled` [kg m-2] lets go, the ways it takes, and what is in the stores then."""
+    capacity = parameters.root_capacity
+    excess = water.saturation_excess(state.root_water, filled - state.root_water, capacity, parameters.capacity_spread)
+    overflow = water.overflow(filled - capacity, parameters.overflow_width)
+    held = filled - overflow - excess
+    leaked = dt * water.leakage(held, capacity, parameters.leakage, parameters.leakage_exponent, dt)
+    quick, slow = parameters.quick_share * overflow, (1.0 - parameters.quick_share) * overflow
+    groundwater, subsurface = water.reservoir(
+        state.groundwater, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
+    )
+    quick_water, surface = water.reservoir(
+        state.quick_water, (quick + excess) / dt, parameters.quick_residence_time, dt
+    )
+    stores = {"root_water": held - leaked, "groundwater": groundwater, "quick_water": quick_water}
+    return stores, Released((overflow + leaked) / dt, excess / dt, surface, subsurface)
+
+
+def told(forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, released: Released) -> Fluxes:
     """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
     vapor = flux.root_evaporation + flux.snow_evaporation
     fusion = FUSION * (flux.snow_evaporation + melt)
@@ -244,8 +261,8 @@ def told(
         rainfall=at.rainfall,
         snowfall=at.snowfall,
         external_supply=at.external_supply,
-        drainage=drainage,
-        runoff=runoff,
+        **released._asdict(),
+        runoff=released.surface_runoff + released.subsurface_runoff,
         albedo=at.albedo,
         aerodynamic_conductance=at.conductance,
         surface_temperature=at.temperature,

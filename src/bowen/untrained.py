@@ -96,8 +96,9 @@ def paired(simulated: np.ndarray, observed: xr.DataArray) -> xr.Dataset:
 
 
 def with_routing(simulation: xr.Dataset) -> xr.Dataset:
-    """The days of a model with `runoff_routed`, if it has what drains; see `routed`."""
-    if {"runoff", "drainage"} <= set(simulation.data_vars):
+    """The days of a model with `runoff_routed`, if it has what drains and no quick way of its own; see `routed`."""
+    has_its_own = "surface_runoff" in simulation and simulation.surface_runoff.any()
+    if {"runoff", "drainage"} <= set(simulation.data_vars) and not has_its_own:
         return simulation.assign(runoff_routed=("time", routed(simulation)))
     return simulation
 

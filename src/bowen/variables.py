@@ -11,9 +11,10 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default, as are the responses of stomata, the resistance of snow and the
-    insulation of the soil. The observed fraction is no part of the physics: it stands between the fluxes of the land
-    and those its tower reports.
+    booked in every budget and off by default, as are the responses of stomata, the resistance of snow, the insulation
+    of the soil, and all that lets water go before the root zone is full, or to the river by a quicker way than
+    groundwater. The observed fraction is no part of the physics: it stands between the fluxes of the land and those its
+    tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -135,6 +136,39 @@ class Parameters(eqx.Module):
         log=True,
         role="dynamic",
     )
+    quick_share: Scalar = quantity(
+        "1",
+        "Share of the overflow that takes the quick way to the river, in the place of groundwater",
+        default=0.0,
+        bounds=(0.0, 0.95),
+        role="static",
+        start=0.5,
+    )
+    quick_residence_time: Scalar = quantity(
+        "s",
+        "Residence time on the quick way to the river",
+        default=86400.0,
+        bounds=(0.1 * 86400.0, 10.0 * 86400.0),
+        log=True,
+        role="static",
+    )
+    capacity_spread: Scalar = quantity(
+        "1",
+        "Shape of the distribution of capacity within the site (Xinanjiang's b); 0: it is the same everywhere",
+        default=0.0,
+        bounds=(0.0, 2.0),
+        role="static",
+        start=0.2,
+    )
+    leakage: Scalar = quantity(
+        "kg m-2 s-1",
+        "Leakage of a full root zone to groundwater",
+        default=0.0,
+        bounds=(0.0, 1e-4),
+        role="static",
+        start=1e-5,
+    )
+    leakage_exponent: Scalar = quantity("1", "Fall of leakage with what the root zone holds", default=13.0)
     snow_threshold: Scalar = quantity(
         "K",
         "Air temperature at which half of the precipitation is snow",
@@ -181,6 +215,7 @@ class State(eqx.Module):
     snow_water: Scalar = quantity("kg m-2", "Snow water equivalent")
     root_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
     groundwater: Scalar = quantity("kg m-2", "Groundwater")
+    quick_water: Scalar = quantity("kg m-2", "Water on the quick way to the river")
 
 
 class Forcing(eqx.Module):
@@ -210,8 +245,11 @@ class Fluxes(eqx.Module):
     rainfall: Scalar = quantity("kg m-2 s-1", "Rain, corrected for undercatch")
     snowfall: Scalar = quantity("kg m-2 s-1", "Snow, corrected for undercatch")
     external_supply: Scalar = quantity("kg m-2 s-1", "Irrigation or deep water reaching the root zone")
-    drainage: Scalar = quantity("kg m-2 s-1", "Drainage from the root zone to groundwater")
-    runoff: Scalar = quantity("kg m-2 s-1", "Outflow of groundwater")
+    drainage: Scalar = quantity("kg m-2 s-1", "Overflow and leakage of the root zone")
+    saturation_excess: Scalar = quantity("kg m-2 s-1", "Water that falls on saturated ground")
+    surface_runoff: Scalar = quantity("kg m-2 s-1", "Outflow of the quick way to the river")
+    subsurface_runoff: Scalar = quantity("kg m-2 s-1", "Outflow of groundwater")
+    runoff: Scalar = quantity("kg m-2 s-1", "Outflow to the river")
     albedo: Scalar = quantity("1", "Albedo")
     aerodynamic_conductance: Scalar = quantity("m s-1", "Aerodynamic conductance of heat and vapor")
     surface_temperature: Scalar = quantity("K", "Surface temperature at the end of the step")

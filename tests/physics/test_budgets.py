@@ -51,8 +51,8 @@ def test_budgets_close_from_any_state(iterations, net_radiation, insulated):
     heating = fluxes.net_radiation - fluxes.sensible_heat - vapor - FUSION * fluxes.snowfall
     assert np.abs(heat / dt - heating).max() < ENERGY
     supply = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply
-    use = fluxes.root_evaporation + fluxes.snow_sublimation + fluxes.runoff
-    water = gain.snow_water + gain.root_water + gain.groundwater
+    use = fluxes.root_evaporation + fluxes.snow_sublimation + fluxes.surface_runoff + fluxes.subsurface_runoff
+    water = gain.snow_water + gain.root_water + gain.groundwater + gain.quick_water
     assert np.abs(water / dt - (supply - use)).max() < WATER
 
 
@@ -68,7 +68,7 @@ def test_no_store_is_ever_overdrawn(iterations, insulated):
 
 
 def require_lawful(state):
-    for store in (state.snow_water, state.root_water, state.groundwater):
+    for store in (state.snow_water, state.root_water, state.groundwater, state.quick_water):
         assert store.min() >= -1e-12
     assert not ((state.snow_water > 0.0) & (state.soil_warmth[..., 0] > 0.0)).any(), "snow on a surface too warm for it"
 

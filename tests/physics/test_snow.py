@@ -28,7 +28,9 @@ def thaw(snow, cover_mass):
         precipitation=0.0,
         radiation=100.0,
     )
-    state = State(soil_warmth=jnp.zeros(len(LAYER_THICKNESS)), snow_water=snow, root_water=100.0, groundwater=0.0)
+    state = State(
+        soil_warmth=jnp.zeros(len(LAYER_THICKNESS)), snow_water=snow, root_water=100.0, groundwater=0.0, quick_water=0.0
+    )
     step = ImplicitStep(substeps=1, iterations=8, net_radiation=prescribed_radiation)
     return step(parameters, state, forcing, DT)
 

@@ -6,6 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bowen.land import Process
 from bowen.physics import evaporation, water
@@ -22,14 +24,14 @@ def test_groundwater_drains_exponentially(steps):
     dt, residence = jnp.asarray(30.0 * DAY / steps), jnp.asarray(60.0 * DAY)
     left = jnp.asarray(100.0)
     for _ in range(steps):
-        left, _ = water.groundwater(left, jnp.asarray(0.0), residence, dt)
+        left, _ = water.reservoir(left, jnp.asarray(0.0), residence, dt)
     np.testing.assert_allclose(left, 100.0 * np.exp(-0.5), rtol=1e-12)
 
 
 @pytest.mark.physics
 def test_groundwater_gains_what_does_not_run_off():
     dt, recharge, before = jnp.asarray(1800.0), jnp.asarray(3e-4), jnp.asarray(7.0)
-    after, runoff = water.groundwater(before, recharge, jnp.asarray(60.0 * DAY), dt)
+    after, runoff = water.reservoir(before, recharge, jnp.asarray(60.0 * DAY), dt)
     np.testing.assert_allclose(after - before, dt * (recharge - runoff), rtol=1e-12)
 
 
@@ -90,3 +92,97 @@ def test_stressed_evaporation_solves_the_implicit_step():
     before, critical, dt, potential = jnp.asarray(20.0), jnp.asarray(60.0), jnp.asarray(1800.0), jnp.asarray(2e-4)
     lost = evaporation.root_evaporation(potential, before, critical, dt)
     np.testing.assert_allclose(lost, potential * (before - dt * lost) / critical, rtol=1e-14)
+
+
+@pytest.mark.physics
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.0, 1.0), st.floats(0.0, 300.0), st.floats(1.0, 700.0), st.floats(0.0, 2.0))
+def test_saturation_excess_is_between_none_and_all(saturation, gain, capacity, spread):
+    """What overflows besides is left, what is taken up grows with the storm, and so does what is not."""
+    storage, gain, capacity, spread = map(jnp.asarray, (saturation * capacity, gain, capacity, spread))
+
+    def taken_up(gain):
+        kept = jnp.minimum(gain, capacity - storage)
+        return kept - water.saturation_excess(storage, gain, capacity, spread)
+
+    excess = water.saturation_excess(storage, gain, capacity, spread)
+    assert 0.0 <= excess <= min(gain, capacity - storage + 1e-6 * capacity)
+    assert -1e-5 * capacity <= taken_up(gain + 1.0) - taken_up(gain) <= 1.0 + 1e-9
+    slopes = jax.grad(water.saturation_excess, argnums=(0, 1, 2, 3))(storage, gain, capacity, spread)
+    assert np.isfinite(slopes).all()
+
+
+@pytest.mark.physics
+def test_a_bucket_of_one_capacity_has_no_saturation_excess():
+    storage, gain = jnp.meshgrid(jnp.linspace(0.0, 100.0, 11), jnp.linspace(0.0, 300.0, 7))
+    assert not water.saturation_excess(storage, gain, jnp.asarray(100.0), jnp.asarray(0.0)).any()
+    assert not water.saturated_share(storage, jnp.asarray(100.0), jnp.asarray(0.0)).any()
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("spread", [0.05, 0.3, 1.0, 2.0])
+def test_saturation_excess_is_the_share_of_saturated_ground(spread):
+    """dR = A dg and dW = (1 - A) dg, integrated in small steps, and in one."""
+    capacity, spread, steps, storm = jnp.asarray(100.0), jnp.asarray(spread), 20000, 60.0
+
+    def drop(now, _):
+        excess = water.saturated_share(now, capacity, spread) * storm / steps
+        return now + storm / steps - excess, excess
+
+    _, parts = jax.lax.scan(drop, jnp.asarray(30.0), None, length=steps)
+    at_once = water.saturation_excess(jnp.asarray(30.0), jnp.asarray(storm), capacity, spread)
+    np.testing.assert_allclose(at_once, parts.sum(), rtol=1e-3)
+
+
+@pytest.mark.physics
+def test_two_storms_make_the_runoff_of_one():
+    capacity, spread = jnp.asarray(120.0), jnp.asarray(0.4)
+    first = water.saturation_excess(jnp.asarray(50.0), jnp.asarray(20.0), capacity, spread)
+    second = water.saturation_excess(70.0 - first, jnp.asarray(30.0), capacity, spread)
+    whole = water.saturation_excess(jnp.asarray(50.0), jnp.asarray(50.0), capacity, spread)
+    np.testing.assert_allclose(first + second, whole, rtol=1e-12)
+
+
+@pytest.mark.physics
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.0, 1.0), st.floats(0.63, 700.0), st.floats(0.0, 1.0), st.floats(1.0, 86400.0))
+def test_no_more_leaks_than_there_is(saturation, capacity, rate, dt):
+    storage, capacity, rate, dt = map(jnp.asarray, (saturation * capacity, capacity, rate, dt))
+    leaked = water.leakage(storage, capacity, rate, jnp.asarray(13.0), dt)
+    assert 0.0 <= leaked <= rate * (1.0 + 1e-12) and dt * leaked <= storage
+    slopes = jax.grad(water.leakage, argnums=(0, 1, 2))(storage, capacity, rate, jnp.asarray(13.0), dt)
+    assert np.isfinite(slopes).all()
+
+
+@pytest.mark.physics
+def test_a_full_root_zone_leaks_at_its_rate():
+    leaked = water.leakage(
+        jnp.asarray(80.0), jnp.asarray(80.0), jnp.asarray(1e-5), jnp.asarray(13.0), jnp.asarray(1e-6)
+    )
+    np.testing.assert_allclose(leaked, 1e-5, rtol=1e-9)
+
+
+OPTIONS = {"quick_share": 0.5, "capacity_spread": 0.4, "leakage": 2e-5}
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("names", [("quick_share",), ("capacity_spread",), ("leakage",), tuple(OPTIONS)], ids="+".join)
+def test_ways_to_the_river(names):
+    """A quick way changes no flux but runoff; what drains early leaves less to evaporate; without any it is LaD."""
+    parameters = dataclasses.replace(Parameters(), root_capacity=60.0, initial_saturation=0.9)
+    inputs = helpers.weather(60)
+    state = helpers.beginning(parameters, inputs)
+    lad = helpers.run(Process(parameters), state, inputs)
+    other = Process(dataclasses.replace(parameters, **{name: OPTIONS[name] for name in names}))
+    told = helpers.run(other, state, inputs)
+    assert not lad.surface_runoff.any() and not lad.saturation_excess.any()
+    np.testing.assert_array_equal(lad.runoff, lad.subsurface_runoff)
+    np.testing.assert_allclose(told.runoff, told.surface_runoff + told.subsurface_runoff, rtol=1e-12)
+    assert bool(told.surface_runoff.any()) == (names != ("leakage",))
+    assert bool(told.saturation_excess.any()) == ("capacity_spread" in names)
+    if names == ("quick_share",):
+        np.testing.assert_array_equal(lad.latent_heat, told.latent_heat)
+        np.testing.assert_array_equal(lad.drainage, told.drainage)
+        assert told.runoff.std() > 2.0 * lad.runoff.std()
+    else:
+        assert told.evapotranspiration.sum() < lad.evapotranspiration.sum()

@@ -303,6 +303,7 @@ def budgeted(leak=0.0):
         "snow_water": 3600 * rates["snowfall"] * np.arange(1, 11),
         "root_water": 50 + gain * np.arange(1, 11),
         "groundwater": np.full(10, 7.0),
+        "quick_water": np.zeros(10),
     }
     residuals = {"energy_residual": np.zeros(10), "water_residual": np.zeros(10)}
     series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | residuals

@@ -61,6 +61,15 @@ def test_the_page_has_all_there_is_to_show(told, tmp_path):
     assert "3 of 3" in page and 'src="http' not in page
 
 
+def test_a_model_with_a_quick_way_of_its_own_is_not_routed(told, tmp_path):
+    numbers, balances, observed, simulated = told
+    own = {site: each.drop_vars("runoff_routed") for site, each in simulated["hybrid"].items()}
+    kept = numbers[(numbers["model"] == "LaD") | (numbers["variable"] != "runoff_routed")]
+    both = {"LaD": simulated["LaD"], "hybrid": own}
+    page = write_transfer(tmp_path / "page.html", kept, medians_of(kept), balances, observed, both).read_text()
+    assert "hybrid, the model's own: 0." in page and "hybrid, half by a quick way: \u2013" in page
+
+
 def test_a_section_with_nothing_to_show_is_left_out(told, tmp_path):
     numbers, _, observed, simulated = told
     heat = numbers.assign(variable="ground_heat")

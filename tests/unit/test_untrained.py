@@ -58,8 +58,11 @@ def test_a_quick_way_loses_no_water_and_needs_no_more_than_its_share():
     assert flow[0] == pytest.approx(first), "it begins with the water that the mean drainage keeps in it"
     assert flow.sum() == pytest.approx(0.4 * (drainage.sum() + 2.0 * drainage.mean()))
     assert flow[202] / flow[201] == pytest.approx(np.exp(-0.5))
-    note = numbers(simulation, days(runoff=2e-5 * (1.5 + WAVE)), "runoff_routed")["note"]
+    observed = days(runoff=2e-5 * (1.5 + WAVE))
+    note = numbers(simulation, observed, "runoff_routed")["note"]
     assert note.str.contains("not fitted to any streamflow").all()
+    quick = simulation.assign(surface_runoff=simulation.drainage)
+    assert "value" in numbers(quick, observed, "runoff") and numbers(quick, observed, "runoff_routed").empty
 
 
 def test_snow_that_melts_later():

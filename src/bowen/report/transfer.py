@@ -104,8 +104,8 @@ def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simul
     parts = [
         figure(
             maps,
-            "KGE of daily runoff at each basin, by the model's own runoff, and with half of its drainage through a "
-            "reservoir of one day in the place of groundwater. Nothing is fitted to streamflow.",
+            "KGE of daily runoff at each basin, by the model's own runoff and, where it has no quick way, with "
+            "half of its drainage through a reservoir of one day in the place of groundwater.",
         ),
         _legend(["observed", *models]),
         figure(hydrograph, said),
@@ -124,7 +124,7 @@ def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset], models: list[st
             part = kge.loc[(kge["variable"] == variable) & (kge["model"] == model)]
             east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
             points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-            panel.set_title(f"{model}, {way}: {number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=8.5)
+            panel.set_title(f"{model}, {way}: {number(float(pd.Series(part['value']).median()), 2)}", fontsize=8.5)
             panel.set_aspect(1.0 / np.cos(mean))
             panel.margins(0.08)
             panel.xaxis.set_major_formatter("{x:g}°")
@@ -138,7 +138,8 @@ def _hydrograph(flow: xr.DataArray, models: Simulated, basin: str) -> Figure:
     for panel, (variable, way) in zip(panels.flat, WAYS.items(), strict=True):
         for model, places in models.items():
             days = places[basin].isel(time=slice(-HYDROGRAPH, None))
-            panel.plot(days.time.values, DAY * days[variable].values, color=_color(model))
+            if variable in days:
+                panel.plot(days.time.values, DAY * days[variable].values, color=_color(model))
         seen = flow.reindex(time=days.time)
         panel.plot(seen.time.values, DAY * seen.values, color=theme.color("ink"), linewidth=0.9)
         panel.set_ylim(0.0, DAY * float(seen.quantile(0.995)))
