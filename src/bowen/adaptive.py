@@ -28,7 +28,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     zero = jnp.zeros_like(state.snow_water)
     at = exposure(step, parameters, state, forcing, zero)
     flux = surface_fluxes(at, step.net_radiation, zero)
-    melt = degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE)
+    melt = jnp.where(at.melt_rate > 0.0, flux.sheltered_melt, degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE))
     capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
     saturated = water.saturated_share(state.root_water, capacity, parameters.capacity_spread)
     excess = saturated * jnp.maximum(gain, 0.0)

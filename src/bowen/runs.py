@@ -27,6 +27,7 @@ from bowen.files import replacing
 
 FORMAT = 3
 HISTORY = "history"
+BASE = "base/"  # of weights: where a parameter of the physics is that a version before this may not have declared
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -44,6 +45,8 @@ def save_arrays(path: Path, tree: Any, history: tuple[Any, ...] = ()) -> None:
 def load_arrays(path: Path, like: Any) -> tuple[Any, np.ndarray]:
     """Read arrays into a pytree of the structure of `like`, whose leaves tell shape and type; and the history.
 
+    A parameter of the physics that the file lacks, because it was declared since, is as in `like`.
+
     Raises:
         RunError: The file is missing or damaged, or holds another structure.
     """
@@ -53,6 +56,7 @@ def load_arrays(path: Path, like: Any) -> tuple[Any, np.ndarray]:
         with path.open("rb") as archive, np.load(archive, allow_pickle=False) as file:
             arrays = {place: file[place] for place in file.files}
         history = arrays.pop(HISTORY)
+        arrays = {place: leaf for place, leaf in wanted.items() if place.startswith(BASE)} | arrays
     except FileNotFoundError as problem:
         raise RunError(f"{path}: is not there.\n  to go on: train again with `bowen train`.") from problem
     except DAMAGED as problem:

@@ -29,6 +29,7 @@ class Exposure(NamedTuple):
     conductance: Scalar  # m s-1, aerodynamic
     resistance: Scalar  # s m-1, of the surface
     snow_resistance: Scalar  # s m-1
+    melt_rate: Scalar  # kg m-2 s-1 K-1, of snow that the surface shelters; 0: it is the snow's
     bare: Scalar  # 1, share of ground without snow
     external_supply: Scalar  # kg m-2 s-1
     available_water: Scalar  # kg m-2, in the root zone
@@ -95,6 +96,7 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
             parameters.root_half_warmth,
         ),
         snow_resistance=parameters.snow_resistance,
+        melt_rate=sheltered_rate(parameters.melt_resistance),
         bare=parameters.snow_cover_mass / (snow_supply + parameters.snow_cover_mass),
         external_supply=external_supply,
         available_water=state.root_water + dt * (rainfall + external_supply),
@@ -119,6 +121,12 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
     )
 
 
+def sheltered_rate(resistance: Scalar) -> Scalar:
+    """Melt per kelvin of a canopy over a resistance [m2 K W-1], 0 where there is none. [kg m-2 s-1 K-1]."""
+    there = resistance > 0.0
+    return jnp.where(there, 1.0 / (FUSION * jnp.where(there, resistance, 1.0)), 0.0)
+
+
 def insulation(parameters: Parameters, state: State) -> Scalar:
     """Resistance between the surface and the soil, from the snow at the start of the step. [m2 K W-1]."""
     return parameters.ground_insulation + parameters.snow_insulation * state.snow_water
@@ -127,7 +135,8 @@ def insulation(parameters: Parameters, state: State) -> Scalar:
 def vapor_fluxes(at: Exposure, temperature: Scalar) -> tuple[Scalar, Scalar]:
     """Vapor that the unlimited root zone and snow would lose at a surface temperature. [kg m-2 s-1]."""
     wet = thermo.specific_humidity(thermo.saturation_vapor_pressure(temperature), at.air_pressure)
-    icy = thermo.specific_humidity(thermo.saturation_vapor_pressure_ice(temperature), at.air_pressure)
+    pack_temperature = jnp.where(at.melt_rate > 0.0, jnp.minimum(temperature, MELTING_POINT), temperature)
+    icy = thermo.specific_humidity(thermo.saturation_vapor_pressure_ice(pack_temperature), at.air_pressure)
     ground = evaporation.potential_evaporation(wet, at.humidity, at.conductance, at.resistance, at.air_density)
     pack = evaporation.potential_evaporation(icy, at.humidity, at.conductance, at.snow_resistance, at.air_density)
     return ground, pack
@@ -137,11 +146,14 @@ def surface_fluxes(at: Exposure, net_radiation: Callable[[Exposure, Scalar], Sca
     """Fluxes of the surface warmed by `warming` [K] since the start of the step."""
     temperature = at.temperature + warming
     ground, pack = vapor_fluxes(at, temperature)
+    sublimation = evaporation.snow_evaporation(pack, at.snow_supply, at.snow_cover_mass, at.dt)
+    left = at.snow_supply - at.dt * sublimation
     return SurfaceFluxes(
         net_radiation=net_radiation(at, temperature),
         sensible_heat=evaporation.sensible_heat(temperature, at.potential_temperature, at.conductance, at.air_density),
         root_evaporation=at.bare * evaporation.root_evaporation(ground, at.available_water, at.critical_water, at.dt),
-        snow_evaporation=evaporation.snow_evaporation(pack, at.snow_supply, at.snow_cover_mass, at.dt),
+        snow_evaporation=sublimation,
+        sheltered_melt=snow.sheltered_melt(temperature, left, at.snow_cover_mass, at.melt_rate, at.dt),
     )
 
 
@@ -210,6 +222,7 @@ def substep(
         (storage, conducted, upper * (1.0 - slopes[0])),
         -state.soil_warmth[..., 0],
         at.snow_supply,
+        at.melt_rate > 0.0,
         dt,
         step.iterations,
     )

@@ -11,7 +11,7 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default, as are the responses of stomata, the resistance of snow, the insulation
+    booked in every budget and off by default, as are the responses of stomata, the shelter of snow, the insulation
     of the soil, and all that lets water go before the root zone is full, or to the river by a quicker way than
     groundwater. The observed fraction is no part of the physics: it stands between the fluxes of the land and those its
     tower reports.
@@ -64,6 +64,14 @@ class Parameters(eqx.Module):
         bounds=(0.0, 2000.0),
         role="static",
         start=50.0,
+    )
+    melt_resistance: Scalar = quantity(
+        "m2 K W-1",
+        "Resistance to heat between a canopy, which is the surface, and the snow below; 0: the surface is the snow's",
+        default=0.0,
+        bounds=(0.0, 0.5),
+        role="static",
+        start=0.107,
     )
     roughness_length: Scalar = quantity(
         "m", "Roughness length of momentum", default=0.07, bounds=(1e-3, 3.0), log=True, role="dynamic"

@@ -37,10 +37,12 @@ def latent_heat(surface_humidity, aerodynamic, canopy, stress):
         )
         vapor = evaporation.root_evaporation(potential, jnp.asarray(stress), ONE, ZERO)
         return SurfaceFluxes(
-            AVAILABLE_ENERGY, evaporation.sensible_heat(temperature, AIR, conductance, DENSITY), vapor, ZERO
+            AVAILABLE_ENERGY, evaporation.sensible_heat(temperature, AIR, conductance, DENSITY), vapor, ZERO, ZERO
         )
 
-    balance = balance_surface(jax.tree_util.Partial(fluxes), (ZERO, ZERO, ZERO), 273.16 - AIR, ZERO, ONE, 8)
+    balance = balance_surface(
+        jax.tree_util.Partial(fluxes), (ZERO, ZERO, ZERO), 273.16 - AIR, ZERO, jnp.asarray(False), ONE, 8
+    )
     return VAPORIZATION * balance.fluxes.root_evaporation
 
 

@@ -1,22 +1,28 @@
 """Snow melts at the melting point, and its heat of fusion is accounted for to the joule."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bowen.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
-from bowen.physics import thermo
-from bowen.step import ImplicitStep, prescribed_radiation
+from bowen.land import Process
+from bowen.physics import snow, thermo
+from bowen.step import ImplicitStep, prescribed_radiation, sheltered_rate
 from bowen.variables import Forcing, Parameters, State
+from tests import helpers
 
 DT = jnp.asarray(1800.0)
 
 
 @jax.jit
-def thaw(snow, cover_mass):
+def thaw(snow_water, cover_mass, melt_resistance=0.0):
     """One step of an isothermal column at the melting point that gains 100 W m-2, in air saturated over its ice."""
-    parameters = Parameters(snow_cover_mass=cover_mass)
+    parameters = Parameters(snow_cover_mass=cover_mass, melt_resistance=melt_resistance)
     pressure = jnp.asarray(1e5)
     icy = thermo.specific_humidity(thermo.saturation_vapor_pressure_ice(jnp.asarray(MELTING_POINT)), pressure)
     forcing = Forcing(
@@ -29,7 +35,11 @@ def thaw(snow, cover_mass):
         radiation=100.0,
     )
     state = State(
-        soil_warmth=jnp.zeros(len(LAYER_THICKNESS)), snow_water=snow, root_water=100.0, groundwater=0.0, quick_water=0.0
+        soil_warmth=jnp.zeros(len(LAYER_THICKNESS)),
+        snow_water=snow_water,
+        root_water=100.0,
+        groundwater=0.0,
+        quick_water=0.0,
     )
     step = ImplicitStep(substeps=1, iterations=8, net_radiation=prescribed_radiation)
     return step(parameters, state, forcing, DT)
@@ -60,3 +70,45 @@ def test_thin_snow_vanishes_and_the_rest_warms_the_soil():
     gained = (parameters.heat_capacity * jnp.asarray(LAYER_THICKNESS) * after.soil_warmth).sum()
     spent = fluxes.sensible_heat + VAPORIZATION * (fluxes.root_evaporation + fluxes.snow_sublimation)
     np.testing.assert_allclose(gained, DT * (fluxes.net_radiation - spent) - FUSION * 0.2, atol=1e-6)
+
+
+@pytest.mark.physics
+def test_a_canopy_melts_its_snow_by_the_degree_day():
+    """2.42 mm a day and kelvin, the mean of Finnish forests, of deep snow."""
+    melt = snow.sheltered_melt(
+        jnp.asarray(MELTING_POINT + 3.0), jnp.asarray(1e9), jnp.asarray(1.0), sheltered_rate(jnp.asarray(0.107)), DT
+    )
+    np.testing.assert_allclose(86400.0 * melt / 3.0, 2.42, rtol=2e-3)
+
+
+@pytest.mark.physics
+@settings(max_examples=50, deadline=None)
+@given(st.floats(-60.0, 100.0), st.floats(0.0, 1000.0), st.floats(0.0, 10.0), st.floats(0.0, 1.0))
+def test_no_more_sheltered_snow_melts_than_there_is(warmth, supply, cover_mass, rate):
+    at = tuple(map(jnp.asarray, (MELTING_POINT + warmth, supply, cover_mass + 1e-3, rate, 1800.0)))
+    melt = snow.sheltered_melt(*at)
+    assert 0.0 <= 1800.0 * melt <= supply and (warmth > 0.0 or melt == 0.0)
+    assert snow.sheltered_melt(at[0] + 1.0, *at[1:]) >= melt
+    assert np.isfinite(jax.grad(snow.sheltered_melt, argnums=(0, 1, 2, 3))(*at)).all()
+
+
+@pytest.mark.physics
+def test_a_small_resistance_is_none():
+    """The surface tends to the melting point, and melt to what LaD melts."""
+    after, fluxes = thaw(50.0, 0.0, 1e-6)
+    np.testing.assert_allclose(DT * fluxes.snow_melt, 100.0 * 1800.0 / FUSION, rtol=1e-4)
+    np.testing.assert_allclose(fluxes.surface_temperature, MELTING_POINT, atol=1e-3)
+    np.testing.assert_allclose(after.snow_water, 50.0 - 100.0 * 1800.0 / FUSION, rtol=1e-4)
+
+
+@pytest.mark.physics
+def test_snow_below_a_canopy_melts_later():
+    """And the canopy above it gets warm in the sun, as the surface of LaD's snow cannot."""
+    inputs = helpers.weather(20, mean=277.0)
+    open_, forest = Parameters(), Parameters(melt_resistance=0.107)
+    start = dataclasses.replace(helpers.beginning(open_, inputs), snow_water=jnp.asarray(150.0))
+    gone, lying = (helpers.run(Process(p), start, inputs, lambda r: (r.state, r.fluxes)) for p in (open_, forest))
+    assert (lying[0].snow_water >= gone[0].snow_water - 1e-9).all() and lying[0].snow_water[-1] > 10.0
+    assert gone[0].snow_water[-1] == 0.0
+    assert lying[1].surface_temperature.max() > MELTING_POINT + 3.0
+    assert np.abs(lying[1].energy_residual).max() < 1e-9

@@ -104,6 +104,11 @@ def test_an_object_is_not_saved(tmp_path):
         runs.save_arrays(tmp_path / "weights.npz", {"a": np.asarray([Bomb()], dtype=object)})
 
 
+def test_a_parameter_declared_since_is_as_it_comes(weights):
+    newer = {**TREE, "base": {"leakage": jnp.asarray(3.0)}}
+    assert runs.load_arrays(weights, newer)[0]["base"]["leakage"] == 3.0
+
+
 def test_weights_of_another_model_are_refused(weights):
     with pytest.raises(RunError, match=r"does not fit the configuration .* such as cell/bias"):
         runs.load_arrays(weights, {**TREE, "cell": {**TREE["cell"], "bias": jnp.zeros(3)}})

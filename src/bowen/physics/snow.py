@@ -23,7 +23,30 @@ def snowfall_share(air_temperature: Scalar, threshold: Scalar) -> Scalar:
     return jax.nn.sigmoid((threshold - air_temperature) / 0.5)
 
 
-def degree_melt(surface_temperature: Scalar, cover: Scalar, rate: float) -> Scalar:
+def sheltered_melt(
+    surface_temperature: Scalar, snow_supply: Scalar, cover_mass: Scalar, rate: Scalar, dt: Scalar
+) -> Scalar:
+    r"""Melt of snow below a canopy that warms it from afar: $M = m\,B / (B + W_e + \Delta t\, m)$, $m = k (T - T_f)$.
+
+    Args:
+        surface_temperature: Surface temperature, which is that of the canopy. [K]
+        snow_supply: Snow that there is to melt. [kg m-2]
+        cover_mass: Snow that covers half of the ground. [kg m-2]
+        rate: Melt of full cover per kelvin. [kg m-2 s-1 K-1]
+        dt: Step length. [s]
+
+    Returns:
+        Melt; none of a cold canopy, and never more than there is. [kg m-2 s-1]
+
+    Source:
+        Degree-day melt as of Kuusisto (1980), Nord. Hydrol. 11, 235-242, driven by the canopy in the place of the air;
+        the limit is ours, and that of snow's evaporation.
+    """
+    potential = degree_melt(surface_temperature, jnp.ones_like(snow_supply), rate)
+    return potential * snow_supply / (snow_supply + cover_mass + dt * potential)
+
+
+def degree_melt(surface_temperature: Scalar, cover: Scalar, rate: Scalar | float) -> Scalar:
     """Melt in proportion to the warmth of the surface: the relaxed law an adaptive solver needs.
 
     Args:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from bowen.constants import FUSION, VAPORIZATION
 from bowen.quantities import Scalar
@@ -23,6 +24,7 @@ class SurfaceFluxes(NamedTuple):
     sensible_heat: Scalar  # W m-2
     root_evaporation: Scalar  # kg m-2 s-1
     snow_evaporation: Scalar  # kg m-2 s-1
+    sheltered_melt: Scalar  # kg m-2 s-1
 
 
 class SurfaceBalance(NamedTuple):
@@ -60,20 +62,23 @@ def balance_surface(
     below: tuple[Scalar, Scalar, Scalar],
     to_melting: Scalar,
     snow_supply: Scalar,
+    sheltered: Bool[Array, "..."],
     dt: Scalar,
     iterations: int,
 ) -> SurfaceBalance:
     r"""Solve $Q(\delta) = L_f N$ for the warming of the surface and the loss of snow N.
 
     Three regimes, told apart beforehand by $q = Q$ at the melting point: too cold to melt (N is the sublimation),
-    melting (the surface stays at the melting point, N = q / L_f), melted out (N is all the snow). Iterations carry no
-    gradient; the last Newton step does, which is the derivative of the implicit function.
+    melting (the surface stays at the melting point, N = q / L_f), melted out (N is all the snow). Sheltered snow does
+    not hold the surface at the melting point, and its melt is a flux like others. Iterations carry no gradient; the
+    last Newton step does, which is the derivative of the implicit function.
 
     Args:
         fluxes: Fluxes for a given warming; a pytree, so that its gradient can be stopped. [K -> W m-2, kg m-2 s-1]
         below: Storage, flux and slope of `surplus`. [W m-2 K-1, W m-2, W m-2 K-1]
         to_melting: Warming that would bring the surface to the melting point. [K]
         snow_supply: Snow at the start of the step with the step's snowfall. [kg m-2]
+        sheltered: Whether the surface is a canopy above the snow. [1]
         dt: Step length. [s]
         iterations: Newton steps, the differentiated one included. [1]
 
@@ -87,18 +92,18 @@ def balance_surface(
     at_melting = fluxes(to_melting)
     heat = surplus(at_melting, to_melting, *below)
     all_snow = snow_supply / dt
-    melted_out = heat >= FUSION * all_snow
-    melting = (heat > FUSION * at_melting.snow_evaporation) & ~melted_out
+    melted_out = (heat >= FUSION * all_snow) & ~sheltered
+    melting = (heat > FUSION * at_melting.snow_evaporation) & ~melted_out & ~sheltered
 
     def residual(value, warming, below, all_snow):
-        loss = jnp.where(melted_out, all_snow, value.snow_evaporation)
+        loss = jnp.where(melted_out, all_snow, value.snow_evaporation + value.sheltered_melt)
         return surplus(value, warming, *below) - FUSION * loss
 
     def slopes(fluxes, below, warming):
         """Fluxes at `warming`, their slopes, and the slope of the residual."""
         value, slope = jax.jvp(fluxes, (warming,), (jnp.ones_like(warming),))
         one, zero = jnp.ones_like(warming), jnp.zeros_like(warming)
-        loss_slope = jnp.where(melted_out, 0.0, slope.snow_evaporation)
+        loss_slope = jnp.where(melted_out, 0.0, slope.snow_evaporation + slope.sheltered_melt)
         return value, slope, surplus(slope, one, below[0], zero, below[2]) - FUSION * loss_slope
 
     frozen = jax.lax.stop_gradient((fluxes, below, all_snow)) if iterations > 1 else (fluxes, below, all_snow)
@@ -113,5 +118,6 @@ def balance_surface(
     value = fluxes(warming)
     last_step = jnp.where(melting, 0.0, -residual(value, warming, below, all_snow) / slope_of_residual)
     applied = jax.tree.map(lambda flux, rate: flux + rate * last_step, value, slope)
-    snow_loss = jnp.where(melted_out, all_snow, jnp.where(melting, heat / FUSION, applied.snow_evaporation))
+    unforced = applied.snow_evaporation + applied.sheltered_melt
+    snow_loss = jnp.where(melted_out, all_snow, jnp.where(melting, heat / FUSION, unforced))
     return SurfaceBalance(applied, warming + last_step, snow_loss, melted_out, last_step)
