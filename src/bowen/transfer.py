@@ -1,5 +1,6 @@
 """The test of transfer: trained models, and LaD as it comes, at places and on variables they were never shown."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -8,6 +9,7 @@ from typing import NamedTuple
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -18,10 +20,11 @@ from bowen.arena import slug
 from bowen.climate import balance
 from bowen.columns import simulate_days
 from bowen.config import Config
-from bowen.contest import named, untrained
-from bowen.errors import DataError, RunError
+from bowen.contest import named, untrained, varied
+from bowen.errors import ConfigError, DataError, RunError
 from bowen.experiment import Run, filled
 from bowen.files import replacing
+from bowen.quantities import learnable
 from bowen.untrained import judge, with_routing
 
 BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
@@ -159,6 +162,25 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     with replacing(path) as unfinished:
         table.to_csv(unfinished, index=False)
+
+
+def with_options(run: Run, names: Sequence[str]) -> Run:
+    """A trained model with options of the physics that it was trained without, each where learning it would begin.
+
+    Raises:
+        ConfigError: There is no such option.
+    """
+    if not (names and run.model.particulars()):
+        return run
+    base, offsets = run.model.particulars()
+    try:
+        learnable(base, tuple(names), "static")
+    except ValueError as problem:
+        raise ConfigError(f"--with: {problem}") from problem
+    switched_on = {name: jnp.zeros_like(base.root_capacity) for name in names if name not in offsets}
+    model = eqx.tree_at(lambda m: m.particulars(), run.model, (base, offsets | switched_on))
+    config = varied(run.config, {"static": (*run.config.model.static, *switched_on)})
+    return dataclasses.replace(run, config=config, model=model)
 
 
 def contestants(runs: Sequence[Run]) -> dict[str, Run]:

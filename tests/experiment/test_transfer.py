@@ -62,6 +62,19 @@ def test_what_was_simulated_is_not_again(bowen, judged, hybrid, contest, basins)
 
 
 @pytest.mark.slow
+def test_options_are_switched_on_after_training(bowen, judged, hybrid, contest, basins, tmp_path):
+    """Only the option named, and only in models with physics; runoff is then the model's own."""
+    asked = ("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--with")
+    bowen(*asked, "quick_share", "--out", tmp_path)
+    there, here = (data.read_simulation(folder / "hybrid" / f"{BASIN}_3600s.nc") for folder in (judged[0], tmp_path))
+    np.testing.assert_array_equal(there.latent_heat, here.latent_heat)
+    np.testing.assert_allclose(here.subsurface_runoff, 0.5 * there.runoff, rtol=1e-4, atol=1e-10)
+    variables = pd.read_csv(tmp_path / "transfer.csv").groupby("model")["variable"].unique()
+    assert "runoff_routed" in variables["LaD"] and "runoff_routed" not in variables["hybrid"]
+    assert "quick_sare" in bowen(*asked, "quick_sare", "--out", tmp_path, code=2).stderr
+
+
+@pytest.mark.slow
 def test_what_cannot_be_transferred(bowen, judged, hybrid, basins, tmp_path):
     folder, _ = judged
     mark = folder / "hybrid" / "model.json"

@@ -22,6 +22,10 @@ def transfer(
     step: Annotated[int, typer.Option(help="Seconds in the steps that are made of days.")] = 1800,
     first: Annotated[str | None, typer.Option("--from", help="First year, month or day to judge.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last year, month or day to judge.")] = None,
+    options: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Option of the physics, off in training, to switch on; may be given again."),
+    ] = None,
     precision: Digits = None,
 ) -> None:
     """Judge trained models, and LaD as it comes, by what they were never shown.
@@ -34,7 +38,7 @@ def transfer(
     from bowen import experiment
     from bowen import transfer as test
 
-    models = [experiment.load_run(run, precision) for run in runs]
+    models = [test.with_options(experiment.load_run(run, precision), options or ()) for run in runs]
     places = test.basins(basins, step=step, say=terminal.say) if basins else []
     places += test.towers(met, daily, say=terminal.say) if met else []
     table = test.transfer(models, places, out, first=first, last=last, say=terminal.say)
