@@ -26,6 +26,7 @@ ARGUMENT_ORDER = ("model", "parameters", "state", "forcing", "features", "dt")
 LONGEST_FILE = 300  # lines
 MODEL_WING = (
     "adaptive",
+    "again",
     "budgets",
     "classes",
     "constants",

@@ -3,11 +3,11 @@
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.ad_checkpoint import checkpoint_name
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from bowen.again import GATES, kept
+
 Memory = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
-_KEPT = jax.checkpoint_policies.save_only_these_names("gates")
 
 
 class Cell(eqx.Module):
@@ -34,11 +34,7 @@ class Cell(eqx.Module):
 
 
 def opened(gates: Float[Array, " gate"], inner: Float[Array, " hidden"]) -> Memory:
-    """The memory after its gates have opened; for the gradient they alone are kept, the rest is computed again. [1]."""
-
-    def open_gates(gates, inner):
-        enter, keep, new, leave = jnp.split(checkpoint_name(gates, "gates"), 4)
-        inner = jax.nn.sigmoid(keep) * inner + jax.nn.sigmoid(enter) * jnp.tanh(new)
-        return jax.nn.sigmoid(leave) * jnp.tanh(inner), inner
-
-    return jax.checkpoint(open_gates, policy=_KEPT, prevent_cse=False)(gates, inner)
+    """The memory after its gates have opened. [1]."""
+    enter, keep, new, leave = jnp.split(kept(gates, GATES), 4)
+    inner = jax.nn.sigmoid(keep) * inner + jax.nn.sigmoid(enter) * jnp.tanh(new)
+    return jax.nn.sigmoid(leave) * jnp.tanh(inner), inner

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from bowen.again import FOUND, GATES, again
 from bowen.land import AbstractLand, Record, Site
 from bowen.quantities import Scalar, quantity
 from bowen.variables import Forcing, State
@@ -114,8 +115,9 @@ def roll_columns(
             carry, record = here.advance(carry, forcing, features, inputs.dt)
             return carry, (select(record), record.known)
 
-        columns = functools.partial(jax.vmap(one, in_axes=(None if sites is None else 0, 0, 0)), particulars)
-        carry, (kept, known) = jax.lax.scan(columns, carry, (inputs.forcing, inputs.features, nudges))
+        columns = jax.vmap(again(one, FOUND, GATES), in_axes=(None if sites is None else 0, 0, 0))
+        advance = functools.partial(columns, particulars)
+        carry, (kept, known) = jax.lax.scan(advance, carry, (inputs.forcing, inputs.features, nudges))
         return (carry, kept), known
 
     @jax.custom_vjp

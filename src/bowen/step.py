@@ -8,6 +8,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
+from bowen.again import FOUND, again
 from bowen.budgets import booked
 from bowen.constants import FUSION, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
 from bowen.physics import evaporation, radiation, snow, soil, stomata, thermo, turbulence, water
@@ -193,7 +194,7 @@ class ImplicitStep(AbstractStep):
             def advance(now, _):
                 return substep(self, parameters, now, forcing, part)
 
-            return jax.lax.scan(advance, state, None, length=self.substeps)
+            return jax.lax.scan(again(advance, FOUND), state, None, length=self.substeps)
 
         def hold(parameters, state, forcing, part):
             _, series = jax.eval_shape(forward, parameters, state, forcing, part)

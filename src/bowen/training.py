@@ -4,7 +4,6 @@ Many windows run side by side, of one tower or of many, and each begins with wha
 there at the last update: states are handed on, never reset to a guess.
 """
 
-import functools
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ import optax
 from jaxtyping import Array, Bool, Float
 
 from bowen import devices
+from bowen.again import FOUND, again
 from bowen.config import Training
 from bowen.errors import ModelError
 from bowen.land import AbstractLand, Record, Site
@@ -60,14 +60,14 @@ def predict(
 ) -> tuple[Any, Any]:
     """Run all windows side by side; returns what each carries in the end, and predictions with offsets.
 
-    The gradient runs each day again, from what was carried into it, in the place of keeping what each step computed.
+    The gradient runs each day again, from what was carried into it, and then each step: what each computed is not kept,
+    but for what was found by iteration.
     """
 
     def select(record: Record):
         pair = record.observed()
         return pair, jnp.stack(list(record.offsets.values())) if record.offsets else jnp.zeros_like(pair[:0])
 
-    @functools.partial(jax.checkpoint, prevent_cse=False)
     def day(carry, part):
         renewed, forcing, features = part
         carry = begun(model, carry, renewed, sites)
@@ -75,7 +75,7 @@ def predict(
 
     series, days = (inputs.forcing, inputs.features), len(renewals)
     by_day = jax.tree.map(lambda x: x.reshape(days, x.shape[0] // days, *x.shape[1:]), series)
-    carry, kept = jax.lax.scan(day, carry, (renewals, *by_day))
+    carry, kept = jax.lax.scan(again(day, FOUND), carry, (renewals, *by_day))
     return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), kept)
 
 

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from bowen.again import FOUND, kept
 from bowen.constants import FUSION, VAPORIZATION
 from bowen.quantities import Scalar
 
@@ -113,7 +114,7 @@ def balance_surface(
         step = residual(value, warming, *frozen[1:]) / slope_of_residual
         warming = warming - jnp.clip(step, -LARGEST_NEWTON_STEP, LARGEST_NEWTON_STEP)
 
-    warming = jnp.where(melting, to_melting, warming)
+    warming = jnp.where(melting, to_melting, kept(warming, FOUND))
     _, slope, slope_of_residual = slopes(*frozen[:2], jax.lax.stop_gradient(warming) if iterations > 1 else warming)
     value = fluxes(warming)
     last_step = jnp.where(melting, 0.0, -residual(value, warming, below, all_snow) / slope_of_residual)

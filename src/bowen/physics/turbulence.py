@@ -6,6 +6,7 @@ Each scheme has the same arguments, so one can stand for another: `monin_obukhov
 import jax
 import jax.numpy as jnp
 
+from bowen.again import FOUND, kept
 from bowen.constants import GRAVITY, VON_KARMAN
 from bowen.quantities import Scalar
 
@@ -125,6 +126,7 @@ def obukhov_parameter(
         change = 2.0 * (wanted - rate) / (wanted + rate) * rate / slope
         grown = jnp.where(change > 0.0, 1.0 + change + 0.5 * change**2, 1.0 / (1.0 - change + 0.5 * change**2))
         zeta = jnp.where(zeta == 0.0, zeta, zeta * grown)
+    zeta = kept(zeta, FOUND)
     _, _, momentum_slope, heat_slope, slope = followed(zeta)
     momentum, heat = integrated_profiles(zeta, *geometry)
     step = (richardson - zeta * heat / momentum**2) / slope
