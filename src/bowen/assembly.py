@@ -30,14 +30,18 @@ def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
         reference_height=site["reference_height"],
         canopy_height=site["canopy_height"],
     )
-    return dataclasses.replace(base, prescribed_radiation=float(site.get("prescribed_radiation", 0)))
+    return dataclasses.replace(
+        base,
+        prescribed_radiation=float(site.get("prescribed_radiation", 0)),
+        observed_fraction=float(site.get("observed_fraction", 1)),
+    )
 
 
 def site_of(config: Config, site: Mapping[str, Any], number: int, corrected: bool) -> Site:
     """What tells a site from others; `number` is its place among the towers that are trained on."""
-    center, spread = ATTRIBUTES["canopy_height"]
-    height = site["canopy_height"] if np.isfinite(site["canopy_height"]) else center
-    return Site(base_parameters(config, site), [(height - center) / spread], number, corrected)
+    height = site["canopy_height"]
+    attributes = [ATTRIBUTES["canopy_height"](height) if np.isfinite(height) else 0.0]
+    return Site(base_parameters(config, site), attributes, number, corrected)
 
 
 def regional_of(config: Config, towers: int) -> Regional | None:

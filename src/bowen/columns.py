@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from bowen import data
 from bowen.errors import DataError
-from bowen.evaluate import FRACTION, RESIDUALS
+from bowen.evaluate import RESIDUALS
 from bowen.experiment import Run, met_by, set_up
 from bowen.land import AbstractLand, Record, Site
 from bowen.quantities import Scalar
@@ -181,6 +181,4 @@ def _told(run: Run, whole: Days, place: int, like: xr.Dataset) -> xr.Dataset:
     days = jax.tree.map(lambda x: x[place, : like.sizes["time"]], whole)
     simulation = to_dataset(run.model, days.record, like, run.title)
     weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT}
-    fraction = days.record.observed_fraction
-    learned = {FRACTION: ("time", np.asarray(fraction, float))} if (fraction != 1.0).any() else {}
-    return simulation.assign(weather | learned).assign_attrs(trained_here=like.attrs["trained_here"])
+    return simulation.assign(weather).assign_attrs(trained_here=like.attrs["trained_here"])

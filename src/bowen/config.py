@@ -58,9 +58,10 @@ class Tower(Table):
     radiation: Literal["balance", "prescribed", "either"] = setting(
         "balance", "Net radiation by balance of both streams, as measured, or as measured wherever a tower has it"
     )
-    closure: Literal["raw", "corrected", "observed-through"] = setting(
+    closure: Literal["raw", "corrected", "observed-through", "measured"] = setting(
         "raw",
-        "Fluxes to meet: as measured, with their energy balance closed, or as measured by a share that is learned",
+        "Fluxes to meet: as measured, or with their energy balance closed; or as measured by a share of those of the "
+        "model, which is learned, or told by the energy balance and at other towers the mean of those trained on",
     )
     site: str | None = setting(None, "Name of the site, in place of the file's")
     latitude: float | None = setting(None, "Latitude [degrees_north]", ge=-90, le=90)

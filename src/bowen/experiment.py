@@ -203,8 +203,11 @@ def tower_of(
     series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted)
     known, needs = dataset.attrs | {"prescribed_radiation": prescribed}, data.lives_on_more_than_rain(dataset)
     exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
-    site = site_of(config, known, number, bool(exceeds or needs))
-    stranger = site_of(config, known, -1, needs) if config.model.strangers else None
+    of_record, of_others = known, known
+    if config.tower.closure == "measured":
+        of_record, of_others = (known | {"observed_fraction": scaler.closure(place)} for place in (number, -1))
+    site = site_of(config, of_record, number, bool(exceeds or needs))
+    stranger = site_of(config, of_others, -1, needs) if config.model.strangers else None
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
     return Tower(dataset.attrs["site"], series, site, state, labels, data.by_day(dataset), stranger)
 

@@ -1,7 +1,7 @@
 """The door between the wings: a Dataset becomes the arrays a model runs on, and what a model tells a Dataset again."""
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import equinox as eqx
@@ -12,7 +12,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from bowen.constants import LAYER_DEPTH, MELTING_POINT
-from bowen.data import RADIATION, aridity, measured
+from bowen.data import RADIATION, aridity, measured, measured_closure
 from bowen.data import TURBULENT as TARGETS
 from bowen.errors import DataError, ModelError
 from bowen.land import AbstractLand, Record
@@ -22,12 +22,12 @@ from bowen.variables import Forcing
 
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
 MEMORY_DAYS = (1.0, 10.0, 30.0)  # half lives of the running means a network sees, for the seasons it cannot remember
-# Center and spread of site attributes, as over the towers of FLUXNET2015; one tower has no spread of its own.
-ATTRIBUTES = {
-    "latitude": (40.0, 20.0),
-    "elevation": (500.0, 600.0),
-    "canopy_height": (12.0, 12.0),
-    "aridity_log": (0.0, 0.7),  # a ratio of one, and a factor of two
+# Site attributes in numbers of order one, by what the towers of FLUXNET2015 have; one tower has no spread of its own.
+ATTRIBUTES: Mapping[str, Callable[[float], float]] = {
+    "latitude": lambda north: (north - 40.0) / 20.0,
+    "elevation": lambda above_sea: (above_sea - 500.0) / 600.0,
+    "canopy_height": lambda tall: np.log1p(tall) - 1.9,  # a tower taller than all that train is not far from them
+    "aridity_log": lambda ratio: ratio / 0.7,
 }
 LEAST_ARIDITY = 0.125  # where Holdridge's life zones end
 
@@ -63,8 +63,8 @@ def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndar
     past = {f"{name}_{days:g}d": frame[name].ewm(halflife=days * day).mean() for name in slow for days in MEMORY_DAYS}
     known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(np.maximum(aridity(dataset), LEAST_ARIDITY)))}
     site = {
-        name: np.full(len(frame), (known[name] - center) / spread)
-        for name, (center, spread) in ATTRIBUTES.items()
+        name: np.full(len(frame), of_order_one(known[name]))
+        for name, of_order_one in ATTRIBUTES.items()
         if np.isfinite(known.get(name, np.nan))
     }
     return {name: np.asarray(values, float) for name, values in (now | past | site).items()}
@@ -77,6 +77,7 @@ class Scaler:
     mean: Mapping[str, float]
     spread: Mapping[str, float]
     optional: Sequence[str] = ()  # features that not all records had; elsewhere they are as in the mean
+    closures: Sequence[float | None] = ()  # of the energy balance of each record, where it is known
 
     @classmethod
     def fit(
@@ -119,12 +120,19 @@ class Scaler:
                 spread[name] = deviation if deviation > 1e-8 else 1.0
         if lacking := [name for name in TARGETS if name not in mean]:
             raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
-        return cls(mean, spread, [name for name in mean if name in attributes and name not in ATTRIBUTES])
+        optional = [name for name in mean if name in attributes and name not in ATTRIBUTES]
+        return cls(mean, spread, optional, [measured_closure(*record) for record in records])
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order a network sees them."""
         return tuple(name for name in self.mean if name not in TARGETS)
+
+    def closure(self, number: int = -1) -> float:
+        """The closure of a record's energy balance by its place, or the mean of those that are known. [1]."""
+        known = [closure for closure in self.closures if closure is not None]
+        own = self.closures[number] if known and number >= 0 else None
+        return float(np.mean(known or [1.0])) if own is None else own
 
     def apply(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Normalized features, time leading.
@@ -249,6 +257,9 @@ def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str)
         variables["soil_temperature"] = (("time", "layer"), MELTING_POINT + warmth, attributes)
     if record.offsets:
         variables |= learned_parameters(model, record)
+    fraction = np.asarray(record.observed_fraction, float)
+    if (fraction != 1.0).any():
+        variables.setdefault("parameter_observed_fraction", ("time", fraction, {"units": "1"}))
     attributes = {"site": like.attrs.get("site", ""), "model": name}
     keep = ("latitude", "longitude", "elevation", "igbp", "timestep_s", "utc_offset_hours")
     dataset = xr.Dataset(variables, {"time": time}, attributes | {k: like.attrs[k] for k in keep if k in like.attrs})

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from jax import numpy_dtype_promotion
 
-from bowen.assembly import static_of
+from bowen.assembly import build, static_of
 from bowen.classes import parameters_for
 from bowen.config import parse
-from bowen.data import measured
+from bowen.contest import untrained
+from bowen.data import measured, measured_closure
 from bowen.evaluate import score
-from bowen.experiment import simulate_run, split, train_run
+from bowen.experiment import Run, fitted, simulate_run, split, tower_of, train_run
 from bowen.land import Process, initial_state
 from bowen.series import TARGETS, Scaler, Series, to_dataset
 from bowen.solve import roll, spin_up
@@ -81,6 +82,39 @@ def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
     }
     assert skill["observed-through"]["value"].min() > 0.98 > skill["raw"]["value"].min()
     assert measured(record, "latent_heat").all()
+
+
+def with_net_radiation(record, share):
+    """The record with the net radiation of which its fluxes make up a share, also where half of its nights are lost."""
+    net = (record.latent_heat + record.sensible_heat).values / share
+    lost = np.where((record.shortwave_down.values < 10.0) & (record.time.dt.day.values % 2 == 0), 9, 0)
+    return record.assign(
+        net_radiation=("time", net), net_radiation_qc=0 * record.latent_heat_qc, sensible_heat_qc=("time", lost)
+    )
+
+
+def test_the_share_that_the_energy_balance_tells(record):
+    everywhere = np.ones(record.sizes["time"], bool)
+    assert measured_closure(with_net_radiation(record, 0.7), everywhere) == pytest.approx(0.7, abs=0.01)
+    assert measured_closure(record, everywhere) is None and measured_closure(record, ~everywhere) is None
+    assert measured_closure(with_net_radiation(record, 0.2), everywhere) is None
+
+
+def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
+    records = [with_net_radiation(record, share) for share in (0.6, 0.9)] + [record]
+    examples = [(each, np.full(each.sizes["time"], "train")) for each in records]
+    tables = {**SETTINGS, "tower": {**SETTINGS["tower"], "closure": "measured"}}
+    asked = parse({**tables, "model": {**SETTINGS["model"], "strangers": True}}, where="test")
+    scaler = fitted(asked, examples)
+    towers = [tower_of(asked, scaler, *each, number) for number, each in enumerate(examples)]
+    shares = [float(tower.site.base.observed_fraction) for tower in towers]
+    assert shares == pytest.approx([0.6, 0.9, 0.75], abs=0.02)
+    assert {float(tower.stranger.base.observed_fraction) for tower in towers} == {shares[2]}
+    assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.observed_fraction) == shares[2]
+    simulation = simulate_run(Run(asked, scaler, build(asked, scaler, towers[0].site.base), {}), record)
+    assert (simulation.parameter_observed_fraction == shares[2]).all()
+    as_it_comes = simulate_run(untrained(asked, scaler, record.attrs), record)
+    assert "parameter_observed_fraction" not in as_it_comes
 
 
 def test_uncertain_steps_count_less(record):

@@ -12,6 +12,7 @@ from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
 from bowen.data.closure import energy_closure as energy_closure
+from bowen.data.closure import measured_closure as measured_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
 from bowen.data.daily import aggregate as aggregate
 from bowen.data.daily import by_day as by_day

@@ -13,6 +13,7 @@ _DAYLIGHT = 10.0  # W m-2 of shortwave radiation
 _LEAST_ENERGY = 10.0  # W m-2; a ratio over a smaller mean is one of noise
 _DOUBTFUL, _LOW = 0.5, 0.7
 _TERMS = ("latent_heat", "sensible_heat", "net_radiation", "ground_heat")
+_LEAST_SHARE, _LARGEST_SHARE = 0.4, 1.2  # of the energy that is there, at any tower with sound instruments
 _TELLING = 0.03  # of a change of the ratio
 
 
@@ -71,6 +72,34 @@ def energy_closure(dataset: xr.Dataset) -> dict[str, Any]:
         "doubtful": None if whole["ratio"] is None else not _LOW <= whole["ratio"] <= 1.0 / _LOW,
         "verdict": _verdict(whole, parts["moving"], against, whole["n"] / len(everywhere)),
     }
+
+
+def measured_closure(dataset: xr.Dataset, chosen: np.ndarray) -> float | None:
+    """The share of net radiation that latent and sensible heat make up, over the hours and months of a record.
+
+    Each hour of each month has one mean, so that ground heat cancels over days however many of their hours lack a flux.
+
+    Args:
+        dataset: A canonical dataset.
+        chosen: The steps to go by.
+
+    Returns:
+        The share; None where one of the three was not measured, or the share is not that of any tower. [1]
+    """
+    names = ("latent_heat", "sensible_heat", "net_radiation")
+    if not set(names) <= set(dataset.data_vars):
+        return None
+    known = np.all([chosen, *(measured(dataset, name) for name in names)], axis=0)
+    if not known.any():
+        return None
+    times = dataset.time.dt
+    place = (24 * times.month.values + times.hour.values)[known]
+    counts = np.bincount(place)
+    latent, sensible, net = (
+        (np.bincount(place, dataset[name].values[known])[counts > 0] / counts[counts > 0]).mean() for name in names
+    )
+    share = float((latent + sensible) / net)
+    return share if _LEAST_SHARE < share < _LARGEST_SHARE else None
 
 
 def _moving(dataset: xr.Dataset) -> np.ndarray:
