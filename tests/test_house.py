@@ -43,7 +43,7 @@ MODEL_WING = (
 ARENA = ("arena", "empirical", "metrics", "regimes", "standings")
 TRANSFER = ("climate", "columns", "transfer", "untrained")
 # Lines without docstrings.
-MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2300}
+MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2350}
 
 
 def public_functions(package: ModuleType) -> list[Callable]:

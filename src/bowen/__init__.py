@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from bowen.data import read_plumber2 as read_plumber2
     from bowen.data import read_table as read_table
     from bowen.evaluate import score as score
+    from bowen.features import Scaler as Scaler
     from bowen.hybrid import Hybrid as Hybrid
     from bowen.hybrid import Network as Network
     from bowen.land import Process as Process
     from bowen.report import write_report as write_report
-    from bowen.series import Scaler as Scaler
     from bowen.series import Series as Series
     from bowen.series import to_dataset as to_dataset
     from bowen.solve import simulate as simulate
@@ -44,7 +44,8 @@ _HOME = {
         "bowen.hybrid": ("Hybrid", "Network"),
         "bowen.land": ("Process",),
         "bowen.report": ("write_report",),
-        "bowen.series": ("Scaler", "Series", "to_dataset"),
+        "bowen.features": ("Scaler",),
+        "bowen.series": ("Series", "to_dataset"),
         "bowen.step": ("ImplicitStep",),
         "bowen.solve": ("simulate", "spin_up"),
         "bowen.training": ("train",),

@@ -11,10 +11,10 @@ import numpy as np
 from bowen.adaptive import AdaptiveStep
 from bowen.classes import parameters_for
 from bowen.config import Config
+from bowen.features import ATTRIBUTES, TARGETS, Scaler
 from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
 from bowen.land import AbstractLand, Process, Site
 from bowen.regional import Regional
-from bowen.series import ATTRIBUTES, TARGETS, Scaler
 from bowen.step import AbstractStep, ImplicitStep, balanced_radiation, given_radiation, prescribed_radiation
 from bowen.variables import Parameters
 

@@ -31,8 +31,8 @@ from bowen.experiment import (
     split,
     train_run,
 )
+from bowen.features import Scaler
 from bowen.report import write_report
-from bowen.series import Scaler
 
 PRINCIPAL = "hybrid"  # the contestant whose simulation is kept
 

@@ -17,9 +17,10 @@ from bowen.assembly import base_parameters, build, site_of
 from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
+from bowen.features import Scaler
 from bowen.land import AbstractLand, initial_state
 from bowen.quantities import Role, learnable
-from bowen.series import Scaler, Series, radiation_name, to_dataset
+from bowen.series import Series, radiation_name, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.streams import Streams, Tower
 from bowen.training import Progress, Row, outline, train

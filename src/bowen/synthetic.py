@@ -12,9 +12,9 @@ import xarray as xr
 from bowen.classes import parameters_for
 from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
+from bowen.features import FORCING
 from bowen.land import AbstractLand, Record, initial_state, refilled
 from bowen.quantities import Scalar, shift
-from bowen.series import FORCING
 from bowen.solve import Inputs, roll, spin_up
 from bowen.step import ImplicitStep
 from bowen.variables import Forcing, Parameters

@@ -11,8 +11,9 @@ from bowen.contest import untrained
 from bowen.data import measured, measured_closure
 from bowen.evaluate import score
 from bowen.experiment import Run, fitted, simulate_run, split, tower_of, train_run
+from bowen.features import TARGETS, Scaler
 from bowen.land import Process, initial_state
-from bowen.series import TARGETS, Scaler, Series, to_dataset
+from bowen.series import Series, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.synthetic import SITE, SOIL, weather
 

@@ -12,7 +12,7 @@ from bowen.config import Config, Model, Tower, Training
 from bowen.contest import untrained
 from bowen.evaluate import audit
 from bowen.experiment import filled, set_up
-from bowen.series import Scaler
+from bowen.features import Scaler
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40

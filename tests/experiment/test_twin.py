@@ -9,9 +9,10 @@ from bowen.config import Training, parse
 from bowen.data import aggregate, block_split, with_daily_fluxes
 from bowen.evaluate import score
 from bowen.experiment import Run, simulate_run
+from bowen.features import Scaler
 from bowen.hybrid import Hybrid
 from bowen.land import Site, initial_state
-from bowen.series import Scaler, Series
+from bowen.series import Series
 from bowen.streams import Streams, Tower
 from bowen.synthetic import SITE, SOIL, recovery, twin
 from bowen.training import train

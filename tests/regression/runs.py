@@ -11,9 +11,9 @@ import jax
 import jax.numpy as jnp
 
 from bowen.classes import parameters_for
+from bowen.features import FORCING
 from bowen.hybrid import Hybrid
 from bowen.land import Process, initial_state
-from bowen.series import FORCING
 from bowen.solve import Inputs, simulate
 from bowen.synthetic import weather
 from bowen.variables import Forcing

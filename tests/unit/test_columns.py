@@ -16,7 +16,8 @@ from bowen.config import Config, Model, Tower, Training
 from bowen.errors import DataError, ModelError
 from bowen.evaluate import audit
 from bowen.experiment import Run, met_by, simulate_run
-from bowen.series import Scaler, to_dataset
+from bowen.features import Scaler
+from bowen.series import to_dataset
 from bowen.solve import everything
 from bowen.synthetic import weather
 

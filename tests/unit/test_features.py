@@ -5,7 +5,7 @@ import pytest
 
 from bowen.data import QC
 from bowen.errors import DataError
-from bowen.series import TARGETS, Scaler, features
+from bowen.features import TARGETS, Scaler, features
 from bowen.synthetic import twin
 
 
