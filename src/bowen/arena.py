@@ -215,7 +215,8 @@ def meet(
     """What a contestant makes of the records of a fold that it is judged at, by key."""
     train = [(records[key], labels) for key, labels in fold.train.items()]
     if name in empirical.MODELS:
-        model = empirical.fit(name, [dataset for dataset, _ in train], [labels == "train" for _, labels in train])
+        of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
+        model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
         return {key: model.predict(records[key]) for key in fold.test}
     if name == UNTRAINED:
         run = as_it_comes(config, train)

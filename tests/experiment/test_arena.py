@@ -112,7 +112,7 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     later = days.assign_coords(time=days.time + np.timedelta64(3 * 365, "D"))
     for record in (half_hours, later, days.assign_attrs(site="FR-Pue"), half_hours.assign_attrs(site="US-Me2")):
         data.write_tower(folder, record)
-    asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "contestants": ["hybrid", "LSTM"]})
+    asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "contestants": ["1lin", "hybrid", "LSTM"]})
     folds = {
         fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.folds(asked, arena.read_towers(asked))
     }
