@@ -20,6 +20,13 @@ def double_precision_after() -> Iterator[None]:
     jax.config.update("jax_enable_x64", True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def what_was_compiled_goes() -> Iterator[None]:
+    """Compiled programs hold maps of memory, of which Linux gives a process 65,530; all tests together need more."""
+    yield
+    jax.clear_caches()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def nobodys_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or writes the downloads and the table of sites of whoever runs it."""
