@@ -57,7 +57,7 @@ def test_the_page_has_all_there_is_to_show(told, tmp_path):
     for name in ("numbers", "streamflow", "snow", "balance"):
         assert f'<section id="{name}"' in page
     kge = numbers.query("metric == 'kge' and variable == 'runoff' and model == 'hybrid'")["value"].iloc[0]
-    assert f"hybrid, the model's own: {kge:.2f}" in page and "which has the median KGE of hybrid" in page
+    assert f"the model's own: {kge:.2f}" in page and "which has the median KGE of hybrid" in page
     assert "3 of 3" in page and 'src="http' not in page
 
 
@@ -67,7 +67,7 @@ def test_a_model_with_a_quick_way_of_its_own_is_not_routed(told, tmp_path):
     kept = numbers[(numbers["model"] == "LaD") | (numbers["variable"] != "runoff_routed")]
     both = {"LaD": simulated["LaD"], "hybrid": own}
     page = write_transfer(tmp_path / "page.html", kept, medians_of(kept), balances, observed, both).read_text()
-    assert "hybrid, the model's own: 0." in page and "hybrid, half by a quick way: \u2013" in page
+    assert page.count("the model's own: ") == 2 and page.count("half by a quick way: ") == 1
 
 
 def test_a_section_with_nothing_to_show_is_left_out(told, tmp_path):

@@ -115,7 +115,8 @@ def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simul
 
 
 def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset], models: list[str]) -> Figure:
-    drawing = Figure((9.6, 0.4 + 3.3 * len(WAYS)), layout="constrained")
+    # A row is as tall as its panels are wide, so that narrow ones do not stand apart.
+    drawing = Figure((9.6, 0.4 + min(3.3, 0.8 + 12.0 / len(models)) * len(WAYS)), layout="constrained")
     panels = drawing.subplots(len(WAYS), len(models), sharex=True, sharey=True, squeeze=False)
     mean = np.deg2rad(np.mean([days.attrs["latitude"] for days in observed.values()]))
     scale = {"cmap": "viridis", "vmin": KGE_RANGE[0], "vmax": KGE_RANGE[1]}
@@ -124,11 +125,12 @@ def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset], models: list[st
             part = kge.loc[(kge["variable"] == variable) & (kge["model"] == model)]
             east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
             points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-            panel.set_title(f"{model}, {way}: {number(float(pd.Series(part['value']).median()), 2)}", fontsize=8.5)
+            median = number(float(pd.Series(part["value"]).median()), 2)
+            panel.set(title=f"{model}\n{way}: {median}".replace(" (", "\n("), visible=not part.empty)
             panel.set_aspect(1.0 / np.cos(mean))
             panel.margins(0.08)
-            panel.xaxis.set_major_formatter("{x:g}°")
-            panel.yaxis.set_major_formatter("{x:g}°")
+            for axis in (panel.xaxis, panel.yaxis):
+                axis.set_major_formatter("{x:g}°")
     drawing.colorbar(points, ax=panels, shrink=0.6, label="KGE")
     return drawing
 
