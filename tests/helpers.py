@@ -30,7 +30,9 @@ ALMA = dict(
     radiation="LWdown",
 )
 LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
-PHYSICAL = tuple(name for name in LEARNABLE if name not in ("observed_fraction", "initial_saturation"))  # of the step
+PHYSICAL = tuple(
+    name for name in LEARNABLE if name not in ("observed_fraction", "closure_skew", "initial_saturation")
+)  # of the step
 INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth", "melt_resistance")
 RELEASING = ("quick_share", "quick_residence_time", "capacity_spread", "leakage")
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")

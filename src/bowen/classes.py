@@ -61,7 +61,9 @@ SOIL = {
     "I": Soil(1000.0, 1.6e6, 11e-7),
 }
 
-# The nearest class of the Land Dynamics model; shrubs and savannas have none and take grass.
+# The nearest class of the Land Dynamics model; shrubs and savannas have none and take grass, but for the roots of the
+# trees of savannas, which outlast a dry season: the depth above which 99 % of them are, by Table 2 of Zeng (2001).
+ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4}  # m
 IGBP = {
     "ENF": "NE", "EBF": "BE", "DNF": "ND", "DBF": "BD", "MF": "BN", "CSH": "G", "OSH": "G", "WSA": "G", "SAV": "G",
     "GRA": "G", "WET": "G", "CRO": "A", "CVM": "A", "URB": "D", "BSV": "D", "SNO": "I", "WAT": "L",
@@ -111,7 +113,7 @@ def parameters_for(
         snow_masking_mass=plants.snow_masking_mass,
         thermal_conductivity=ground.heat_capacity * ground.diffusivity,
         heat_capacity=ground.heat_capacity,
-        root_capacity=ground.available_water * root_depth(plants),
+        root_capacity=ground.available_water * ROOT_DEPTH.get(igbp, root_depth(plants)),
         reference_height=reference_height,
         displacement_height=displacement,
     )

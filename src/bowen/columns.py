@@ -161,7 +161,7 @@ def advance_days(model: AbstractLand, sites: Site, carry: Any, inputs: Inputs, s
 def of_day(record: Record) -> Record:
     """What is kept of a day of records, time leading; see `simulate_days`."""
     fluxes = jax.tree.map(lambda x: x.mean(axis=0), record.fluxes)
-    fraction = record.observed_fraction.mean()
+    fraction = record.observed_fraction.mean(axis=0)
     if record.state is None:
         return Record(fluxes, None, {}, fraction)
     residuals = [largest(getattr(record.fluxes, name)) for name in RESIDUALS]

@@ -13,6 +13,7 @@ import xarray as xr
 
 from bowen.data.daily import by_day
 from bowen.data.quality import measured
+from bowen.data.schema import OBSERVED
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
 from bowen.errors import DataError, RunError
@@ -21,7 +22,6 @@ from bowen.metrics import skill
 from bowen.regimes import ALL
 
 COLUMNS = ("tower", "model", "split", "regime", "variable", "resolution", "metric", "value")
-FRACTION = "parameter_observed_fraction"  # of the turbulent fluxes, where a model has learned it
 STORES = ("snow_water", "root_water", "groundwater", "quick_water")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
 RESIDUALS = ("energy_residual", "water_residual")
@@ -111,10 +111,9 @@ def pairs(simulation: xr.Dataset, observed: xr.Dataset, target: str, keep: np.nd
 
 
 def as_measured(simulation: xr.Dataset, target: str) -> np.ndarray:
-    """What the tower would have measured of a simulated flux: all of it, or the fraction a model has learned."""
-    if target in TARGETS and FRACTION in simulation:
-        return simulation[target].values * simulation[FRACTION].values
-    return simulation[target].values
+    """What the tower would have measured of a simulated flux: all of it, or the share that a model tells."""
+    share = simulation[target + OBSERVED].values if target + OBSERVED in simulation else 1.0
+    return simulation[target].values * share
 
 
 def averaged(

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.data import TURBULENT as TARGETS
-from bowen.data import aridity, measured, measured_closure
+from bowen.data import air_dryness, aridity, measured, measured_closure
 from bowen.errors import DataError
 
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
@@ -19,6 +19,7 @@ ATTRIBUTES: Mapping[str, Callable[[float], float]] = {
     "canopy_height": lambda tall: np.log1p(tall) - 1.9,  # a tower taller than all that train is not far from them
     "aridity_log": lambda ratio: ratio / 0.7,
 }
+FEWEST_CLOSURES = 4  # with which a line through closure over dryness says more than their mean
 LEAST_ARIDITY = 0.125  # where Holdridge's life zones end
 
 
@@ -62,7 +63,9 @@ class Scaler:
     mean: Mapping[str, float]
     spread: Mapping[str, float]
     optional: Sequence[str] = ()  # features that not all records had; elsewhere they are as in the mean
-    closures: Sequence[float | None] = ()  # of the energy balance of each record, where it is known
+    closures: Sequence[
+        tuple[float, float | None]
+    ] = ()  # of each record, dryness of its air and, if it is known, closure
 
     @classmethod
     def fit(
@@ -106,18 +109,28 @@ class Scaler:
         if lacking := [name for name in TARGETS if name not in mean]:
             raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
         optional = [name for name in mean if name in attributes and name not in ATTRIBUTES]
-        return cls(mean, spread, optional, [measured_closure(*record) for record in records])
+        closures = [(air_dryness(dataset), measured_closure(dataset, train)) for dataset, train in records]
+        return cls(mean, spread, optional, closures)
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order a network sees them."""
         return tuple(name for name in self.mean if name not in TARGETS)
 
-    def closure(self, number: int = -1) -> float:
-        """The closure of a record's energy balance by its place, or the mean of those that are known. [1]."""
-        known = [closure for closure in self.closures if closure is not None]
-        own = self.closures[number] if known and number >= 0 else None
-        return float(np.mean(known or [1.0])) if own is None else own
+    def closure(self, dryness: float, number: int = -1) -> float:
+        """The closure of a record's energy balance by its place; elsewhere by the dryness of its air.
+
+        Towers in dry air close better (Stoy et al. 2013, Agricultural and Forest Meteorology 171, by kinds of plants).
+        """
+        known = [(air, closure) for air, closure in self.closures if closure is not None]
+        own = self.closures[number][1] if known and number >= 0 else None
+        if own is not None:
+            return own
+        if len(known) < FEWEST_CLOSURES:
+            return float(np.mean([closure for _, closure in known] or [1.0]))
+        where, closures = np.transpose(known)
+        slope, intercept = np.polyfit(where, closures, 1)
+        return float(np.clip(intercept + slope * dryness, closures.min(), closures.max()))
 
     def apply(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Normalized features, time leading.

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
-from bowen.land import AbstractLand, Record, refilled, settled
+from bowen.land import AbstractLand, Record, observed_fraction, refilled, settled
 from bowen.lstm import Cell
 from bowen.physics.radiation import snow_masking
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
@@ -113,7 +113,7 @@ class Hybrid(AbstractLand):
         offsets = {**self.offsets, **dict(zip(self.dynamic, self.head(memory[0]), strict=True))}
         parameters = shift(self.base, offsets)
         state, fluxes = self.step(parameters, state, forcing, dt)
-        return (memory, state), Record(fluxes, state, offsets, parameters.observed_fraction, known)
+        return (memory, state), Record(fluxes, state, offsets, observed_fraction(parameters), known)
 
     def memory(self):
         return self.cell
@@ -157,7 +157,7 @@ class Network(AbstractLand):
         del forcing, dt
         memory, known = self.cell(features, carry)
         latent, sensible = self.scale.mean + self.scale.spread * self.head(memory[0])
-        return memory, Record(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(latent), known)
+        return memory, Record(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(self.scale.mean), known)
 
     def memory(self):
         return self.cell

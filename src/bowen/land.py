@@ -22,7 +22,7 @@ class Record(NamedTuple):
     fluxes: Any  # `Fluxes`, or for a model without physics what it has of them
     state: State | None  # at the end of the step
     offsets: Mapping[str, Scalar]  # of the learned parameters, in logit space
-    observed_fraction: Scalar  # of the turbulent fluxes, by which a tower's differ from them
+    observed_fraction: Float[Array, "*batch target"]  # of latent and sensible heat, by which a tower's differ from them
     known: Scalar | None = None  # what the weights of a network's memory were multiplied with
 
     def observed(self) -> Scalar:
@@ -80,6 +80,17 @@ class AbstractLand(eqx.Module):
         """The part of the model that training leaves alone."""
 
 
+def observed_fraction(parameters: Parameters) -> Float[Array, "*batch target"]:
+    r"""Share of latent and of sensible heat that a tower measures, $f^{1-x}$ and $f^{1+x}$ with the skew $x$. [1].
+
+    Where $x$ is 0 the tower keeps the Bowen ratio (Twine et al. 2000, Agricultural and Forest Meteorology 103). Where
+    it is 1 all that is missed is sensible heat: most of it is to Charuchittipan et al. (2014, Boundary-Layer
+    Meteorology 152), and the water of basins in Arizona tells so (Scott 2010, Agricultural and Forest Meteorology 150).
+    """
+    share, skew = parameters.observed_fraction, parameters.closure_skew
+    return jnp.stack([share ** (1.0 - skew), share ** (1.0 + skew)], axis=-1)
+
+
 def settled(model: Any, site: Site, learned: tuple[str, ...]) -> Any:
     """A model of parameters and offsets at a site, where `learned` of them are ready to learn."""
     base, offsets = ready_to_learn(site.base, learned), model.offsets
@@ -133,7 +144,7 @@ class Process(AbstractLand):
         del features
         parameters = shift(self.base, self.offsets)
         state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, Record(fluxes, state, self.offsets, parameters.observed_fraction)
+        return state, Record(fluxes, state, self.offsets, observed_fraction(parameters))
 
     def fixed(self):
         return self.base

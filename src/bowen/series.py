@@ -10,7 +10,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from bowen.constants import LAYER_DEPTH, MELTING_POINT
-from bowen.data import RADIATION, measured
+from bowen.data import OBSERVED, RADIATION, measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.errors import DataError, ModelError
 from bowen.features import FORCING, Scaler, features
@@ -134,7 +134,12 @@ def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str)
         variables |= learned_parameters(model, record)
     fraction = np.asarray(record.observed_fraction, float)
     if (fraction != 1.0).any():
-        variables.setdefault("parameter_observed_fraction", ("time", fraction, {"units": "1"}))
+        for target, share in zip(TARGETS, fraction.T, strict=True):
+            variables[target + OBSERVED] = (
+                "time",
+                share,
+                {"units": "1", "long_name": f"Share that is measured of {target}"},
+            )
     attributes = {"site": like.attrs.get("site", ""), "model": name}
     keep = ("latitude", "longitude", "elevation", "igbp", "timestep_s", "utc_offset_hours")
     dataset = xr.Dataset(variables, {"time": time}, attributes | {k: like.attrs[k] for k in keep if k in like.attrs})

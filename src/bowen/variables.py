@@ -13,8 +13,8 @@ class Parameters(eqx.Module):
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
     booked in every budget and off by default, as are the responses of stomata, the shelter of snow, the insulation
     of the soil, and all that lets water go before the root zone is full, or to the river by a quicker way than
-    groundwater. The observed fraction is no part of the physics: it stands between the fluxes of the land and those its
-    tower reports.
+    groundwater. The observed fraction and its skew are no part of the physics: they stand between the fluxes of the
+    land and those its tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -203,6 +203,13 @@ class Parameters(eqx.Module):
         "Share of the turbulent fluxes that the tower measures (closure)",
         default=1.0,
         bounds=(0.4, 1.2),
+        role="static",
+    )
+    closure_skew: Scalar = quantity(
+        "1",
+        "How much more of what a tower misses is sensible heat; 0: it keeps the Bowen ratio",
+        default=0.0,
+        bounds=(-1.0, 1.0),
         role="static",
     )
     snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)

@@ -1,5 +1,6 @@
 """A tower that sees only part of the fluxes: the share is learned, and the budgets of the land know nothing of it."""
 
+import jax
 import numpy as np
 import pytest
 from jax import numpy_dtype_promotion
@@ -9,13 +10,14 @@ from bowen.classes import parameters_for
 from bowen.config import parse
 from bowen.contest import untrained
 from bowen.data import measured, measured_closure
-from bowen.evaluate import score
+from bowen.evaluate import as_measured, score
 from bowen.experiment import Run, fitted, simulate_run, split, tower_of, train_run
 from bowen.features import TARGETS, Scaler
-from bowen.land import Process, initial_state
+from bowen.land import Process, initial_state, observed_fraction
 from bowen.series import Series, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.synthetic import SITE, SOIL, weather
+from bowen.variables import Parameters
 
 SHARE = 0.78
 SETTINGS = {
@@ -73,6 +75,7 @@ def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
         }
     seen = found["observed-through"]
     assert float(seen.parameter_observed_fraction[0]) == pytest.approx(SHARE, abs=0.02)
+    assert (seen.latent_heat_observed_share == seen.parameter_observed_fraction).all()
     off = {name: abs(float(run.parameter_surface_resistance[0]) - record.attrs["truth"]) for name, run in found.items()}
     assert off["raw"] > 1.5 * off["observed-through"]  # where the share is not learned, the land pays for it
     assert np.abs(seen.energy_residual).max() < 1e-9 and np.abs(seen.water_residual).max() < 1e-14
@@ -101,7 +104,7 @@ def test_the_share_that_the_energy_balance_tells(record):
     assert measured_closure(with_net_radiation(record, 0.2), everywhere) is None
 
 
-def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
+def test_a_tower_that_is_trained_on_has_its_own_share_and_others_that_of_their_air(record):
     records = [with_net_radiation(record, share) for share in (0.6, 0.9)] + [record]
     examples = [(each, np.full(each.sizes["time"], "train")) for each in records]
     tables = {**SETTINGS, "tower": {**SETTINGS["tower"], "closure": "measured"}}
@@ -113,9 +116,35 @@ def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record
     assert {float(tower.stranger.base.observed_fraction) for tower in towers} == {shares[2]}
     assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.observed_fraction) == shares[2]
     simulation = simulate_run(Run(asked, scaler, build(asked, scaler, towers[0].site.base), {}), record)
-    assert (simulation.parameter_observed_fraction == shares[2]).all()
+    assert (simulation.latent_heat_observed_share == shares[2]).all()
     as_it_comes = simulate_run(untrained(asked, scaler, record.attrs), record)
-    assert "parameter_observed_fraction" not in as_it_comes
+    assert "latent_heat_observed_share" not in as_it_comes
+
+
+def test_the_closure_of_a_tower_nobody_knows_goes_by_the_dryness_of_its_air(record):
+    four = Scaler({}, {}, closures=[(5.0, 0.6), (5.5, None), (6.0, 0.7), (7.0, 0.8), (8.0, 0.9)])
+    assert four.closure(6.5) == pytest.approx(0.75)
+    assert four.closure(20.0) == 0.9 and four.closure(1.0) == 0.6  # no better or worse than any that is known
+    assert four.closure(20.0, 0) == 0.6 and four.closure(6.5, 1) == pytest.approx(0.75)
+    three = Scaler({}, {}, closures=[(5.0, 0.6), (6.0, 0.7), (7.0, 0.8)])
+    assert three.closure(7.0) == pytest.approx(0.7)
+    assert fitted(config("raw"), [(record, np.full(record.sizes["time"], "train"))]).closure(5.0) == 1.0
+
+
+def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
+    land = Parameters(observed_fraction=0.7)
+    np.testing.assert_array_equal(observed_fraction(land), [land.observed_fraction] * 2)
+    np.testing.assert_allclose(observed_fraction(Parameters(observed_fraction=0.7, closure_skew=1.0)), [1.0, 0.49])
+    slopes = jax.jacobian(lambda skew: observed_fraction(Parameters(observed_fraction=1.0, closure_skew=skew)))(0.5)
+    np.testing.assert_array_equal(slopes, [0.0, 0.0])  # where nothing is missed there is nothing to learn
+    skewed = Process(Parameters(observed_fraction=0.7, closure_skew=0.5))
+    scaler = fitted(config("raw"), [(record, np.full(record.sizes["time"], "train"))])
+    inputs = Series.of(record, scaler).inputs.window(0, 48)
+    _, told = roll(skewed, initial_state(skewed.base, inputs.forcing.air_temperature.mean()), inputs)
+    simulation = to_dataset(skewed, told, record.isel(time=slice(0, 48)), "skewed")
+    for name, share in (("latent_heat", 0.7**0.5), ("sensible_heat", 0.7**1.5)):
+        np.testing.assert_allclose(as_measured(simulation, name), share * simulation[name])
+    assert np.abs(simulation.energy_residual).max() < 1e-9  # the budgets of the land know nothing of it
 
 
 def test_uncertain_steps_count_less(record):

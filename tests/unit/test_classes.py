@@ -46,6 +46,13 @@ def test_every_class_makes_a_site(igbp, soil):
     assert parameters.root_capacity > 0.0
 
 
+def test_the_trees_of_savannas_have_deeper_roots_than_their_grass():
+    grass, woody, savanna = (float(parameters_for(igbp, "M").root_capacity) for igbp in ("GRA", "WSA", "SAV"))
+    assert (woody, savanna) == pytest.approx((132.0 * 1.7, 132.0 * 2.4))
+    assert grass < woody
+    assert parameters_for("SAV").surface_resistance == parameters_for("GRA").surface_resistance
+
+
 def test_defaults_are_grass_on_medium_soil():
     ours, default = parameters_for("GRA", "M"), type(parameters_for("GRA"))()
     for name in helpers.LEARNABLE:

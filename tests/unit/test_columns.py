@@ -105,7 +105,7 @@ def test_a_batch_is_what_its_records_are_one_by_one(records, kind):
         if kind == "hybrid":
             warmth = single.soil_temperature.values.reshape(-1, 24, 5).mean(axis=1)
             np.testing.assert_allclose(days.soil_temperature, warmth, rtol=1e-10)
-            np.testing.assert_allclose(days.parameter_observed_fraction, single.parameter_observed_fraction[::24])
+            np.testing.assert_allclose(days.latent_heat_observed_share, single.latent_heat_observed_share[::24])
         np.testing.assert_allclose(days.precipitation, record.precipitation.values.reshape(-1, 24).mean(axis=1))
     if kind == "hybrid":
         assert float(together[2].snow_water.max()) > 5.0, "it snows in the colder one"

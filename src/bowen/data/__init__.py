@@ -11,6 +11,7 @@ from bowen.data.camels import basins_in as basins_in
 from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
+from bowen.data.closure import air_dryness as air_dryness
 from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.closure import measured_closure as measured_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
@@ -39,6 +40,7 @@ from bowen.data.quality import measured as measured
 from bowen.data.reading import read as read
 from bowen.data.reading import read_simulation as read_simulation
 from bowen.data.schema import FORCING as FORCING
+from bowen.data.schema import OBSERVED as OBSERVED
 from bowen.data.schema import QC as QC
 from bowen.data.schema import RADIATION as RADIATION
 from bowen.data.schema import SCHEMA as SCHEMA

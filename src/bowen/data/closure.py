@@ -102,6 +102,11 @@ def measured_closure(dataset: xr.Dataset, chosen: np.ndarray) -> float | None:
     return share if _LEAST_SHARE < share < _LARGEST_SHARE else None
 
 
+def air_dryness(dataset: xr.Dataset) -> float:
+    """How dry the air of a record is: the logarithm of its mean vapor pressure deficit in Pa. [1]."""
+    return float(np.log(np.nanmean(dataset.vapor_pressure_deficit.values)))
+
+
 def _moving(dataset: xr.Dataset) -> np.ndarray:
     moving = np.ones(dataset.sizes["time"], bool)
     for name in _TERMS:
