@@ -25,6 +25,8 @@ from pathlib import Path
 from speed import FEATURES, Case, make, synthetic
 from turns import Failed, Worker, machine, middle, serve, table
 
+from bowen.compiler import fuse_more
+
 THREADS, COLUMNS, HIDDEN, DAYS, BASIN_DAYS = 2, 64, 64, 30, 365
 SITE = Path("data/fluxtower/US-Me2/US-Me2-forcings-test.csv")
 STEP, FORWARD = "training step", "forward"
@@ -221,6 +223,8 @@ def main() -> None:
     chosen = parser.parse_args()
     if chosen.serve:
         work, arguments = WORKS[chosen.serve]
+        if chosen.serve.startswith("bowen"):
+            fuse_more()  # as the command does
         return work(chosen.canveg, *arguments)
     if hasattr(os, "sched_setaffinity"):  # what is started from here has as many threads as it may use cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])

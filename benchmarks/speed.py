@@ -1,7 +1,8 @@
 """How fast a model runs, forward and with its gradient: `make bench` prints the table and writes build/bench.{json,md}.
 
 Each case runs in a process of its own, so that compile time and peak memory are its own, as training runs it: many
-columns side by side, day by day, float32. Times are medians of the compiled function.
+columns side by side, day by day, float32, with the option of XLA that the command sets. Times are medians of the
+compiled function.
 
 How fast it could be: a step takes at least the time of its operations at the rate of a large matrix product and of its
 transcendental functions at the rate of those, or that of a stream of its inputs and results through memory, if that is
@@ -9,6 +10,7 @@ longer. XLA counts the operations of a step, the bytes are counted here, and the
 """
 
 import argparse
+import contextlib
 import json
 import resource
 import statistics
@@ -255,6 +257,10 @@ def main() -> None:
     parser.add_argument("--rates", action="store_true", help="measure the machine, print JSON")
     parser.add_argument("--out", type=Path, default=Path("build"))
     chosen = parser.parse_args()
+    with contextlib.suppress(ImportError):  # in a revision to compare with, whose command did not
+        from bowen.compiler import fuse_more
+
+        fuse_more()
     if chosen.serve:
         return turns(Case.of(chosen.serve))
     if chosen.rates or chosen.case:

@@ -1,4 +1,4 @@
-"""Strictness for the tests only: double precision, no silent promotion, one CPU."""
+"""Strictness for the tests only: double precision, no silent promotion, one CPU; compiled as for the command."""
 
 import os
 from collections.abc import Iterator
@@ -7,6 +7,9 @@ from pathlib import Path
 import jax
 import pytest
 
+from bowen.compiler import fuse_more
+
+fuse_more()
 jax.config.update("jax_platforms", "cpu")
 jax.config.update("jax_enable_x64", True)
 jax.config.update("jax_numpy_dtype_promotion", "strict")
