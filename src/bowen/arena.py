@@ -3,7 +3,7 @@
 import functools
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -16,15 +16,17 @@ from bowen import config as configs
 from bowen import data, empirical
 from bowen.config import Config
 from bowen.contest import as_it_comes, varied
-from bowen.data import TURBULENT as TARGETS
+from bowen.ensemble import mean_of
 from bowen.errors import ConfigError, RunError
-from bowen.evaluate import COLUMNS, as_measured, read_scores, score, write_scores
+from bowen.evaluate import COLUMNS, read_scores, score, write_scores
+from bowen.examples import span
 from bowen.experiment import Run, Watch, filled, set_up, simulate_run, train_on
 from bowen.files import replacing
 from bowen.metrics import seven
 from bowen.standings import BENCHMARKS, inmv, over_towers
 
-SETTLING = 15 * 86400  # s, at the beginning of a record that is not scored
+DAY = 86400  # s
+SETTLING = 15 * DAY  # s, at the beginning of a record that is not scored
 CHOOSING = 10  # every so many blocks of four days of a training tower, one chooses the weights
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, NETWORK = "LaD", "hybrid", "LSTM"
@@ -63,7 +65,25 @@ def read_towers(config: Config) -> dict[str, xr.Dataset]:
     if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
         raise ConfigError(f"[tower]: `leave_out` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
     kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
-    return {key: filled(data.open_tower(archive, key).load(), config) for key in kept}
+    return {key: filled(data.in_steps(chosen(data.open_tower(archive, key), config)).load(), config) for key in kept}
+
+
+def chosen(record: xr.Dataset, config: Config) -> xr.Dataset:
+    """A record of an archive; of one that is kept by day, the days that the configuration uses.
+
+    Raises:
+        ConfigError: It has none of them.
+    """
+    if not config.tower.basin_days or record.attrs["timestep_s"] != DAY:
+        return record
+    first, last = map(str, config.tower.basin_days)
+    used = record.sel(time=slice(first, last))
+    if not used.sizes["time"]:
+        raise ConfigError(
+            f"[tower]: `basin_days` is {first} to {last}, and {record.attrs['site']} has {span(record)}.\n"
+            "  to go on: choose days that all basins have, or name this one in `leave_out`."
+        )
+    return used
 
 
 def site_in(key: str) -> str:
@@ -160,8 +180,9 @@ def benchmark(
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
                     members = [meet(name, seed, claimed, home / str(seed), fold, records, watch) for seed in seeds]
+                    together = {key: mean_of([member[key] for member in members], title) for key in fold.test}
                     place.mkdir(parents=True, exist_ok=True)
-                    write_scores(judged(ensemble(members), records, fold, name), place / "scores.csv")
+                    write_scores(judged(together, records, fold, name), place / "scores.csv")
                 tables.append(read_scores(place / "scores.csv").assign(model=title))
                 write_scores(pd.concat(tables, ignore_index=True), folder / "scores.csv")
     return pd.concat(tables, ignore_index=True)
@@ -172,18 +193,6 @@ def entries(name: str, seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     if name not in LEARNED or len(seeds) == 1:
         return {name: seeds if name in LEARNED else (0,)}
     return {f"{name} {seed}": (seed,) for seed in seeds} | {f"{name}, mean of {len(seeds)}": seeds}
-
-
-def ensemble(members: Sequence[Mapping[str, xr.Dataset]]) -> Mapping[str, xr.Dataset]:
-    """The mean of what several make of the same records, which closes budgets where each of them does."""
-    if len(members) == 1:
-        return members[0]
-
-    def mean(key: str) -> xr.Dataset:
-        fluxes = {name: np.mean([as_measured(member[key], name) for member in members], axis=0) for name in TARGETS}
-        return xr.Dataset({name: ("time", values) for name, values in fluxes.items()}, members[0][key].coords)
-
-    return {key: mean(key) for key in members[0]}
 
 
 def claim(folder: Path, config: Config) -> Config:

@@ -56,7 +56,8 @@ def simulate_days(
 
     Returns:
         Of each record a dataset of its whole days, from the first midnight on, with mean air temperature, air
-        pressure and precipitation besides what the model tells; the attribute `trained_here` says whether it was.
+        pressure and precipitation besides what the model tells; the attribute `trained_here` says whether it was, and
+        `water_trained` from when to when on runoff or snow of the same place, in whatever record.
 
     Raises:
         DataError: A record holds no whole day, or lacks what drives the model.
@@ -92,6 +93,7 @@ def _column(run: Run, dataset: xr.Dataset) -> _Column:
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
     tower = met_by(run, whole, data.fingerprint(dataset))
     days.attrs["trained_here"] = int(tower.site.number >= 0)
+    days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
     tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))
     return _Column(tower, days, min(YEAR, days.sizes["time"]), steps)
 
@@ -181,4 +183,5 @@ def _told(run: Run, whole: Days, place: int, like: xr.Dataset) -> xr.Dataset:
     days = jax.tree.map(lambda x: x[place, : like.sizes["time"]], whole)
     simulation = to_dataset(run.model, days.record, like, run.title)
     weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT}
-    return simulation.assign(weather).assign_attrs(trained_here=like.attrs["trained_here"])
+    trained = {name: like.attrs[name] for name in ("trained_here", "water_trained")}
+    return simulation.assign(weather).assign_attrs(trained)

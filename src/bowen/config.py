@@ -10,7 +10,7 @@ import pydantic
 
 from bowen.errors import ConfigError
 from bowen.settings import Table, lines, setting, toml_value
-from bowen.split import Blocks, Periods, Split
+from bowen.split import Blocks, Period, Periods, Split
 
 DYNAMIC = ("surface_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
 STATIC = ("root_capacity", "critical_saturation", "vegetation_heat_capacity")
@@ -53,6 +53,7 @@ class Tower(Table):
         "Weather, or all there is: a file, a network's .zip, a folder with one tower's files, or an archive of many",
     )
     leave_out: Names = setting((), "Records of an archive that are left out, by site or with their years")
+    basin_days: Period | None = setting(None, "First and last day that are used of the daily records of an archive")
     flux: File | None = setting(None, "Fluxes, where they have a file of their own; found if it is named as usual")
     format: Kind | None = setting(None, "Kind of text table, by name or as a TOML file; recognized if it is not given")
     radiation: Literal["balance", "prescribed", "either"] = setting(
@@ -133,6 +134,7 @@ class Training(Table):
     weights: Literal["uniform", "uncertainty"] = setting(
         "uniform", "What each measured step counts: the same, or less with the random uncertainty of its fluxes"
     )
+    water_weight: float = setting(1.0, "What a record's runoff or snow counts, over its latent or sensible heat", ge=0)
     weight_decay: float = setting(1e-4, "Decay of the network's weights", ge=0)
     prior_weight: float = setting(1e-3, "Pull of learned parameters toward their defaults", ge=0)
     seed: int = setting(0, "Seed of all that is random", ge=0, lt=2**32)

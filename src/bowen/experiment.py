@@ -13,14 +13,15 @@ import xarray as xr
 
 from bowen import config as configs
 from bowen import data, devices, runs
-from bowen.assembly import base_parameters, build, site_of
+from bowen.assembly import base_parameters, build
 from bowen.config import Config, Precision
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
+from bowen.examples import Example, fitted, span, taught, tower_of
 from bowen.features import Scaler
-from bowen.land import AbstractLand, initial_state
+from bowen.land import AbstractLand
 from bowen.quantities import Role, learnable
-from bowen.series import Series, radiation_name, to_dataset
+from bowen.series import radiation_name, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.streams import Streams, Tower
 from bowen.training import Progress, Row, outline, train
@@ -31,7 +32,6 @@ SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height"
 
 LEAST_NET = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
 
-Example = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
 Watch = Callable[[Config, tuple[Row, ...]], None]
 
 
@@ -105,7 +105,8 @@ def filled(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     complete = data.fill_forcing(dataset, need=need).assign_attrs(prescribed_radiation=int("net_radiation" in need))
     if either and "net_radiation" not in dataset:
         complete = data.with_net_radiation(complete)
-    return data.with_closed_balance(complete) if config.tower.closure == "corrected" else complete
+    closes = config.tower.closure == "corrected" and any(name in dataset for name in data.TURBULENT)
+    return data.with_closed_balance(complete) if closes else complete
 
 
 def split(config: Config, dataset: xr.Dataset) -> np.ndarray:
@@ -146,16 +147,18 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
         watch: See `train_run`.
     """
     set_up(config)
+    records, targets = taught(config, records)
     settings, datasets = config.training, [dataset for dataset, _ in records]
     scaler = fitted(config, records)
-    weighted = settings.weights == "uncertainty"
-    towers = [tower_of(config, scaler, *record, place, weighted=weighted) for place, record in enumerate(records)]
+    towers = [tower_of(config, scaler, *record, place, targets=targets) for place, record in enumerate(records)]
     model = build(config, scaler, towers[0].site.base, len(towers))
-    streams = Streams(towers, columns=settings.columns, window=settings.window_days, seed=settings.seed)
+    worth = [settings.water_weight if name in data.WATER else 1.0 for name in targets]
+    streams = Streams(towers, columns=settings.columns, window=settings.window_days, seed=settings.seed, worth=worth)
     meta = {
         "fingerprints": [data.fingerprint(dataset) for dataset in datasets],
         "site": {name: datasets[0].attrs[name] for name in SITE},
         "scaler": dataclasses.asdict(scaler),
+        "water": {of.attrs["site"]: span(of) for of in datasets if {*data.targets_measured(of)} & {*data.WATER}},
     }
     if (folder / "run.json").exists():
         refuse_other(folder, config, meta)
@@ -182,36 +185,6 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
     if devices.writes():
         publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
     return Run(config, scaler, progress.best, meta, folder)
-
-
-def fitted(config: Config, records: Sequence[Example]) -> Scaler:
-    """The scaler of the features that a configuration shows a network."""
-    either = config.tower.radiation == "either"
-    radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)
-    seen = [(dataset, labels == "train") for dataset, labels in records]
-    return Scaler.fit(seen, radiation, config.model.attributes)
-
-
-def tower_of(
-    config: Config, scaler: Scaler, dataset: xr.Dataset, labels: np.ndarray, number: int, *, weighted: bool = False
-) -> Tower:
-    """A record as a model sees it; `number` is its place among those trained on, -1 for another.
-
-    Corrections are allowed where more evaporated than fell, beyond what the soil may have given, which is known where
-    it was trained on; and where its plants need more than falls, which is known anywhere.
-    """
-    prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
-    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted)
-    known, needs = dataset.attrs | {"prescribed_radiation": prescribed}, data.lives_on_more_than_rain(dataset)
-    exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
-    of_record, of_others = known, known
-    if config.tower.closure == "measured":
-        dryness = data.air_dryness(dataset)
-        of_record, of_others = (known | {"observed_fraction": scaler.closure(dryness, place)} for place in (number, -1))
-    site = site_of(config, of_record, number, bool(exceeds or needs))
-    stranger = site_of(config, of_others, -1, needs) if config.model.strangers else None
-    state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
-    return Tower(dataset.attrs["site"], series, site, state, labels, data.by_day(dataset), stranger)
 
 
 def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.data import TURBULENT as TARGETS
-from bowen.data import air_dryness, aridity, measured, measured_closure
+from bowen.data import air_dryness, aridity, closure_in_air, measured, measured_closure, targets_measured
 from bowen.errors import DataError
 
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
@@ -19,7 +19,6 @@ ATTRIBUTES: Mapping[str, Callable[[float], float]] = {
     "canopy_height": lambda tall: np.log1p(tall) - 1.9,  # a tower taller than all that train is not far from them
     "aridity_log": lambda ratio: ratio / 0.7,
 }
-FEWEST_CLOSURES = 4  # with which a line through closure over dryness says more than their mean
 LEAST_ARIDITY = 0.125  # where Holdridge's life zones end
 
 
@@ -81,7 +80,8 @@ class Scaler:
             attributes: Of the site, among `ATTRIBUTES`, or "leaf_area_index". [1]
 
         Raises:
-            DataError: A target was measured in no record, or in one, but at fewer than 48 of its training steps.
+            DataError: A flux was measured in no record, but for those of runoff and snow alone, or in one, but at
+                fewer than 48 of its training steps.
         """
         tables = []
         for dataset, train in records:
@@ -106,7 +106,8 @@ class Scaler:
                 mean[name] = float(np.mean([values.mean() for values in known]))
                 deviation = float(np.sqrt(np.mean([((values - mean[name]) ** 2).mean() for values in known])))
                 spread[name] = deviation if deviation > 1e-8 else 1.0
-        if lacking := [name for name in TARGETS if name not in mean]:
+        lacking = [name for name in TARGETS if name not in mean]
+        if lacking and not (len(lacking) == len(TARGETS) and any(targets_measured(dataset) for dataset, _ in records)):
             raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
         optional = [name for name in mean if name in attributes and name not in ATTRIBUTES]
         closures = [(air_dryness(dataset), measured_closure(dataset, train)) for dataset, train in records]
@@ -118,19 +119,12 @@ class Scaler:
         return tuple(name for name in self.mean if name not in TARGETS)
 
     def closure(self, dryness: float, number: int = -1) -> float:
-        """The closure of a record's energy balance by its place; elsewhere by the dryness of its air.
-
-        Towers in dry air close better (Stoy et al. 2013, Agricultural and Forest Meteorology 171, by kinds of plants).
-        """
+        """The closure of a record's energy balance by its place; elsewhere by the dryness of its air. [1]."""
         known = [(air, closure) for air, closure in self.closures if closure is not None]
         own = self.closures[number][1] if known and number >= 0 else None
         if own is not None:
             return own
-        if len(known) < FEWEST_CLOSURES:
-            return float(np.mean([closure for _, closure in known] or [1.0]))
-        where, closures = np.transpose(known)
-        slope, intercept = np.polyfit(where, closures, 1)
-        return float(np.clip(intercept + slope * dryness, closures.min(), closures.max()))
+        return closure_in_air(dryness, known)
 
     def apply(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Normalized features, time leading.

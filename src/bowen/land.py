@@ -15,6 +15,8 @@ from bowen.quantities import Scalar, learnable, ready_to_learn, shift
 from bowen.step import AbstractStep, ImplicitStep
 from bowen.variables import Forcing, Parameters, State
 
+TURBULENT = ("latent_heat", "sensible_heat")
+
 
 class Record(NamedTuple):
     """What a model tells of one step; with a leading time axis, of a series."""
@@ -25,9 +27,11 @@ class Record(NamedTuple):
     observed_fraction: Float[Array, "*batch target"]  # of latent and sensible heat, by which a tower's differ from them
     known: Scalar | None = None  # what the weights of a network's memory were multiplied with
 
-    def observed(self) -> Scalar:
-        """Latent and sensible heat as the tower would measure them. [W m-2]."""
-        return self.observed_fraction * jnp.stack([self.fluxes.latent_heat, self.fluxes.sensible_heat])
+    def observed(self, names: Sequence[str] = TURBULENT) -> Scalar:
+        """Fluxes or stores as they would be measured: by a tower that sees a share of the turbulent fluxes. [SI]."""
+        share = {name: self.observed_fraction[..., place] for place, name in enumerate(TURBULENT)}
+        told = {name: getattr(self.fluxes if hasattr(self.fluxes, name) else self.state, name) for name in names}
+        return jnp.stack([share[name] * value if name in share else value for name, value in told.items()])
 
 
 class Site(eqx.Module):

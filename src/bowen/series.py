@@ -1,5 +1,6 @@
 """The door between the wings: a Dataset becomes the arrays a model runs on, and what a model tells a Dataset again."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +11,7 @@ import xarray as xr
 from jaxtyping import Array, Bool, Float
 
 from bowen.constants import LAYER_DEPTH, MELTING_POINT
-from bowen.data import OBSERVED, RADIATION, measured
+from bowen.data import OBSERVED, RADIATION, WATER, measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.errors import DataError, ModelError
 from bowen.features import FORCING, Scaler, features
@@ -32,6 +33,7 @@ class Series(eqx.Module):
     targets: Float[Array, "time target"]
     measured: Bool[Array, "time target"]
     weight: Float[Array, "time target"]
+    names: tuple[str, ...] = eqx.field(static=True, default=TARGETS)  # of the targets
 
     @classmethod
     def of(
@@ -41,6 +43,7 @@ class Series(eqx.Module):
         *,
         prescribed: bool = False,
         weighted: bool = False,
+        targets: Sequence[str] = TARGETS,
         dtype: Any = None,
     ) -> "Series":
         """Arrays of a canonical dataset; without targets in the dataset nothing counts as measured.
@@ -49,7 +52,8 @@ class Series(eqx.Module):
             dataset: Canonical dataset with forcing without gaps. [SI]
             scaler: Normalizes the features. [1]
             prescribed: Whether net radiation drives the model in the place of longwave. [1]
-            weighted: Whether uncertain targets count less; see `confidence`. [1]
+            weighted: Whether uncertain fluxes count less; see `confidence`. [1]
+            targets: Names of the targets. [1]
             dtype: Precision; None is JAX's default. [1]
 
         Raises:
@@ -68,13 +72,15 @@ class Series(eqx.Module):
         shown = features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
         inputs = Inputs(forcing, array(scaler.apply(shown)), array(dataset.attrs["timestep_s"]))
         none = np.full(dataset.sizes["time"], np.nan)
-        seen = [measured(dataset, name) if name in dataset else np.isfinite(none) for name in TARGETS]
-        values = [
-            np.where(ok, dataset[name].values if name in dataset else none, 0.0)
-            for name, ok in zip(TARGETS, seen, strict=True)
-        ]
-        weights = [confidence(dataset, name) if weighted else np.ones(len(none)) for name in TARGETS]
-        return cls(inputs, array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)), array(np.stack(weights, -1)))
+        values, seen, weights = [], [], []
+        for name in targets:
+            ok = measured(dataset, name) if name in dataset else np.isfinite(none)
+            uncertain = weighted and ok.any() and name not in WATER
+            seen.append(ok)
+            values.append(np.where(ok, dataset[name].values if name in dataset else none, 0.0))
+            weights.append(confidence(dataset, name) if uncertain else np.ones(len(none)))
+        sides = array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)), array(np.stack(weights, -1))
+        return cls(inputs, *sides, tuple(targets))
 
 
 def confidence(dataset: xr.Dataset, name: str) -> np.ndarray:

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from bowen import devices
 from bowen.errors import DataError
 from bowen.land import Site
-from bowen.series import TARGETS, Series
+from bowen.series import Series
 from bowen.solve import Inputs
 from bowen.variables import State
 
@@ -33,7 +33,7 @@ class Tower(NamedTuple):
     site: Site
     state: State  # to spin up from
     labels: np.ndarray  # "train", "validation" or something else for each step
-    daily: bool = False  # whether its targets are means over days
+    daily: bool = False  # whether its turbulent fluxes are means over days, as other targets always are
     stranger: Site | None = None  # the site where nothing of its own is known; every other column is there, if given
 
 
@@ -42,23 +42,26 @@ class Batch(NamedTuple):
 
     inputs: Inputs
     renewals: Bool[Array, "day column"]  # whether the water begins anew
-    daily: Bool[Array, "day column"]  # whether the targets are the mean of the day
-    targets: Float[Array, "time column target"]  # W m-2
-    train: Float[Array, "time column target"]  # (W m-2)-2, so that the mean over steps is error over variance
+    daily: Bool[Array, "day column"]  # whether turbulent fluxes are the mean of the day, as other targets always are
+    targets: Float[Array, "time column target"]  # SI
+    train: Float[Array, "time column target"]  # SI-2, so that the mean over steps is error over variance
     validation: Float[Array, "time column target"]  # likewise
 
 
 class Streams:
     """The windows of many towers, in an order that is known beforehand."""
 
-    def __init__(self, towers: Sequence[Tower], *, columns: int, window: int, seed: int):
+    def __init__(
+        self, towers: Sequence[Tower], *, columns: int, window: int, seed: int, worth: Sequence[float] | None = None
+    ):
         """Deal the columns out.
 
         Args:
-            towers: The records, all with the same step.
+            towers: The records, all with the same step and targets.
             columns: Of each tower; 0: as many as cover the longest record.
             window: Length of a window. [d]
             seed: Of the days the columns begin at.
+            worth: What the error of each target counts in the loss; None: all the same.
 
         Raises:
             DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
@@ -68,6 +71,7 @@ class Streams:
         self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
         self.per_day = round(DAY / float(towers[0].series.inputs.dt))
         self.days = np.array([self._days(tower) for tower in towers])
+        self.targets = towers[0].series.names
         self._daily = np.array([tower.daily for tower in towers])
         self._short = np.array([not tower.series.inputs.last_a_year() for tower in towers])
         columns = columns or -(-int(self.days.max()) // window)
@@ -82,8 +86,11 @@ class Streams:
         odd = np.arange(len(self.owner)) % columns % 2
         sites = jax.tree.map(lambda *x: jnp.stack(x)[odd, self.owner], *both)
         self.sites = devices.placed(self.mesh, sites, devices.FIRST)
-        self.variance = np.stack([variance(tower, "validation") for tower in towers])  # W2 m-4, (tower, target)
-        self._counts = [[weights(tower, label) for tower in towers] for label in LABELS]
+        self.variance = np.stack([variance(tower, "validation") for tower in towers])  # SI2, (tower, target)
+        train, validation = ([weights(tower, label) for tower in towers] for label in LABELS)
+        if worth is not None:
+            train = [of * np.asarray(worth, of.dtype) for of in train]
+        self._counts = [train, validation]
 
     @property
     def year(self) -> int:
@@ -153,14 +160,14 @@ def counting(tower: Tower, label: str) -> np.ndarray:
     chosen = ever & (tower.labels == label)[:, None]
     if (few := (chosen.sum(axis=0) < 2) & (ever.any(axis=0) | ~ever.any())).any():
         raise DataError(
-            f"{tower.name}: no measured {TARGETS[int(np.argmax(few))]} in the {label} part of the record.\n"
+            f"{tower.name}: no measured {tower.series.names[int(np.argmax(few))]} in the {label} part of the record.\n"
             "  to go on: choose another split, or see `bowen inspect` for when it was measured."
         )
     return chosen * np.asarray(tower.series.weight)
 
 
 def variance(tower: Tower, label: str) -> np.ndarray:
-    """Of each target over the steps that count; zero where none does. [W2 m-4]."""
+    """Of each target over the steps that count; zero where none does. [SI2]."""
     count, values = counting(tower, label), np.asarray(tower.series.targets)
     total = np.maximum(count.sum(axis=0), np.finfo(count.dtype).tiny)
     mean = (count * values).sum(axis=0) / total
@@ -168,7 +175,7 @@ def variance(tower: Tower, label: str) -> np.ndarray:
 
 
 def weights(tower: Tower, label: str) -> np.ndarray:
-    """Weights by which the mean over all steps is the mean over those that count, over the variance. [W-2 m4]."""
+    """Weights by which the mean over all steps is the mean over those that count, over the variance. [SI-2]."""
     count = counting(tower, label)
     share = np.maximum(count.mean(axis=0), LEAST_MEASURED * (tower.labels == label).mean())
     scale = variance(tower, label) * share

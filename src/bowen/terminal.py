@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bowen.training import Row
 
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
+SHOWN = SYMBOLS | {"runoff": "runoff", "snow_water": "snow"}  # while training
 MARKS = {"good": ("green", "✓"), "doubt": ("yellow", "!"), "bad": ("red", "✗"), "unknown": ("dim", "?")}
 # Columns that read from the left.
 TEXT = ("tower", "model", "variable", "units", "budget", "filled with", "site", "class", "name", "record")
@@ -248,10 +249,9 @@ def news(config: "Config", history: "tuple[Row, ...]") -> str:
     if not history:
         return "compiling and spinning up, which takes up to a minute"
     last, first = history[-1], history[0]
-    text = (
-        f"loss {last.loss:.3f}, validation NSE LE {last.validation_latent_heat:.3f} "
-        f"H {last.validation_sensible_heat:.3f}"
-    )
+    by_target = {symbol: getattr(last, f"validation_{name}") for name, symbol in SHOWN.items()}
+    text = f"loss {last.loss:.3f}, validation NSE "
+    text += " ".join(f"{symbol} {value:.3f}" for symbol, value in by_target.items() if value == value)
     left = config.training.steps - 1 - last.step
     if last.step == first.step or left <= 0:
         return text

@@ -5,7 +5,7 @@ there at the last update: states are handed on, never reset to a guess.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -19,7 +19,7 @@ from bowen import devices
 from bowen.again import FOUND, again
 from bowen.config import Training
 from bowen.errors import ModelError
-from bowen.land import AbstractLand, Record, Site
+from bowen.land import TURBULENT, AbstractLand, Record, Site
 from bowen.solve import Inputs, begun, roll_columns
 from bowen.streams import Batch, Streams
 
@@ -53,20 +53,30 @@ class Row(NamedTuple):
     validation_latent_heat: float  # median over the towers
     validation_sensible_heat: float
     seconds: float
+    validation_runoff: float = np.nan
+    validation_snow_water: float = np.nan
+
+
+TOLD = tuple(name for name in Row._fields if name.startswith("validation_"))
 
 
 def predict(
-    model: AbstractLand, carry: Any, inputs: Inputs, renewals: Bool[Array, "day column"], sites: Site | None = None
+    model: AbstractLand,
+    carry: Any,
+    inputs: Inputs,
+    renewals: Bool[Array, "day column"],
+    sites: Site | None = None,
+    targets: Sequence[str] = TURBULENT,
 ) -> tuple[Any, Any]:
-    """Run all windows side by side; returns what each carries in the end, and predictions with offsets.
+    """Run all windows side by side; returns what each carries in the end, and predictions of targets with offsets.
 
     The gradient runs each day again, from what was carried into it, and then each step: what each computed is not kept,
     but for what was found by iteration.
     """
 
     def select(record: Record):
-        pair = record.observed()
-        return pair, jnp.stack(list(record.offsets.values())) if record.offsets else jnp.zeros_like(pair[:0])
+        told = record.observed(targets)
+        return told, jnp.stack(list(record.offsets.values())) if record.offsets else jnp.zeros_like(told[:0])
 
     def day(carry, part):
         renewed, forcing, features = part
@@ -80,18 +90,26 @@ def predict(
 
 
 def as_given(
-    predicted: Float[Array, "time column target"], daily: Bool[Array, "day column"]
+    predicted: Float[Array, "time column target"],
+    daily: Bool[Array, "day column"],
+    targets: Sequence[str] = TURBULENT,
 ) -> Float[Array, "time column target"]:
-    """Predictions at the interval of the targets: the mean of the day at each step where these are means of days."""
+    """Predictions at the interval of the targets: the mean of the day at each step where these are means of days.
+
+    Turbulent fluxes are where a column has them by day, and all others everywhere.
+    """
     by_day = predicted.reshape(len(daily), -1, *predicted.shape[1:])
     means = by_day.mean(axis=1, keepdims=True)
-    return jnp.where(daily[:, None, :, None], means, by_day).reshape(predicted.shape)
+    chosen, always = daily[:, None, :, None], np.array([[[[name not in TURBULENT for name in targets]]]])
+    return jnp.where(chosen | always if always.any() else chosen, means, by_day).reshape(predicted.shape)
 
 
-def loss(model: AbstractLand, carry: Any, batch: Batch, sites: Site, prior: float) -> tuple[Array, Any]:
+def loss(
+    model: AbstractLand, carry: Any, batch: Batch, sites: Site, prior: float, targets: Sequence[str] = TURBULENT
+) -> tuple[Array, Any]:
     """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
-    after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, sites)
-    squared = (as_given(predicted, batch.daily) - batch.targets) ** 2
+    after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, sites, targets)
+    squared = (as_given(predicted, batch.daily, targets) - batch.targets) ** 2
     error = (batch.train * squared).mean()
     pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
     tally = jnp.stack([(batch.validation * squared).sum(axis=0), batch.validation.sum(axis=0)])
@@ -128,7 +146,7 @@ def optimizer(training: Training) -> optax.GradientTransformation:
     )
 
 
-def fresh(model: AbstractLand, carry: Any, training: Training) -> Progress:
+def fresh(model: AbstractLand, carry: Any, training: Training, targets: int = len(TURBULENT)) -> Progress:
     """Progress before the first update; the caller's model is left alone, for updates overwrite what they are given."""
     model = copied(model)
     moments = optimizer(training).init(eqx.filter(model, learned(model)))
@@ -137,7 +155,7 @@ def fresh(model: AbstractLand, carry: Any, training: Training) -> Progress:
         average=copied(model),
         optimizer=moments,
         carry=carry,
-        tally=jnp.zeros((2, len(jax.tree.leaves(carry)[0]), 2)),
+        tally=jnp.zeros((2, len(jax.tree.leaves(carry)[0]), targets)),
         best=copied(model),
         best_score=jnp.asarray(-jnp.inf),
         waited=jnp.asarray(0),
@@ -153,7 +171,7 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
         return predict(model, carry, inputs, renewals, sites)[0]
 
     day = eqx.filter_jit(devices.over_columns(streams.mesh, each, devices.FIRST))
-    progress = fresh(model, jax.vmap(model.start)(streams.states), training)
+    progress = fresh(model, jax.vmap(model.start)(streams.states), training, len(streams.targets))
     progress = devices.placed(streams.mesh, progress, PLACES)
     carry = progress.carry
     for number in range(-training.spin_up_years * streams.year, 0):
@@ -164,7 +182,11 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
 
 def outline(model: AbstractLand, streams: Streams, training: Training) -> Progress:
     """The structure, shapes and types of progress, to read a checkpoint into."""
-    return eqx.filter_eval_shape(lambda states: fresh(model, jax.vmap(model.start)(states), training), streams.states)
+
+    def before(states):
+        return fresh(model, jax.vmap(model.start)(states), training, len(streams.targets))
+
+    return eqx.filter_eval_shape(before, streams.states)
 
 
 def copied(tree: Any) -> Any:
@@ -203,7 +225,7 @@ def train(
         moving, still = eqx.partition(model, learned(model))
 
         def objective(moving, carry):
-            return loss(eqx.combine(moving, still), carry, batch, sites, training.prior_weight)
+            return loss(eqx.combine(moving, still), carry, batch, sites, training.prior_weight, streams.targets)
 
         # The carry's is not used, but without it JAX traces the scan over days twice, to find that the carry moves.
         (value, told), (gradient, _) = jax.value_and_grad(objective, (0, 1), has_aux=True)(moving, carry)
@@ -252,8 +274,9 @@ def train(
                 "  to go on: raise `validate_every`, `columns` or `window_days`, so that they reach around the records."
             )
         score = float(np.nanmean(np.maximum(efficiency, WORST)))
-        latent, sensible = map(float, np.nanmedian(efficiency, axis=0))
-        row = Row(step, float(value), score, latent, sensible, time.monotonic() - began)
+        medians = zip(streams.targets, np.nanmedian(efficiency, axis=0), strict=True)
+        told = dict.fromkeys(TOLD, np.nan) | {f"validation_{name}": float(median) for name, median in medians}
+        row = Row(step, float(value), score, seconds=time.monotonic() - began, **told)
         gain = score - float(whole.best_score)
         whole = whole._replace(
             tally=jnp.zeros_like(whole.tally),

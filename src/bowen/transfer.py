@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,11 +21,12 @@ from bowen.climate import balance
 from bowen.columns import simulate_days
 from bowen.config import Config
 from bowen.contest import named, untrained, varied
+from bowen.ensemble import mean_of
 from bowen.errors import ConfigError, DataError, RunError
 from bowen.experiment import Run, filled
 from bowen.files import replacing
 from bowen.quantities import learnable
-from bowen.untrained import judge, with_routing
+from bowen.untrained import SEEN, judge, with_routing
 
 BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
 STEP = 1800  # s, to which days are made; networks know no other
@@ -118,6 +119,8 @@ def transfer(
 ) -> pd.DataFrame:
     """Judge trained models, and LaD as it comes, at places; what was simulated in an earlier call is not again.
 
+    Where several models are of a kind, the mean of what they give is judged besides.
+
     Args:
         runs: Trained models, at least one; LaD sees what the first of them sees.
         places: Where.
@@ -137,13 +140,16 @@ def transfer(
     """
     from bowen.report.transfer import write_transfer  # here, because it brings matplotlib
 
-    tables, balances, shown, reference = [], [], {}, {}
-    for name, run in contestants(runs).items():
-        simulated = days_of(name, run, places, folder / slug(name), say)
-        shown[name] = {place: with_routing(days).sel(time=slice(first, last)) for place, days in simulated.items()}
+    models, tables, balances, shown, reference = contestants(runs), [], [], {}, {}
+    simulated = {name: days_of(name, run, places, folder / slug(name), say) for name, run in models.items()}
+    for title, names in alike(models).items():
+        name = f"{title}, mean of {len(names)}"
+        simulated[name] = {at: mean_of([simulated[each][at] for each in names], name) for at in simulated[names[0]]}
+    for name, days in simulated.items():
+        shown[name] = {place: with_routing(of).sel(time=slice(first, last)) for place, of in days.items()}
         reference = reference or shown[name]
         for place in places:
-            tables.append(judge(simulated[place.name], place.observed, model=name, first=first, last=last))
+            tables.append(judge(days[place.name], place.observed, model=name, first=first, last=last))
             if water := balance(shown[name][place.name], reference[place.name], place.observed):
                 balances.append({"model": name, "site": place.name} | water)
     table = pd.concat(tables, ignore_index=True)
@@ -187,6 +193,13 @@ def contestants(runs: Sequence[Run]) -> dict[str, Run]:
     """LaD as it comes, and trained models, by the names they have in tables."""
     lad = untrained(runs[0].config, runs[0].scaler, runs[0].meta["site"])
     return named([lad, *(run for run in runs if run.title != lad.title)])
+
+
+def alike(models: Mapping[str, Run]) -> dict[str, list[str]]:
+    """The names of models by their title, where several have the same."""
+    titles = dict.fromkeys(run.title for run in models.values())
+    names = {title: [name for name, run in models.items() if run.title == title] for title in titles}
+    return {title: those for title, those in names.items() if len(those) > 1}
 
 
 def days_of(
@@ -234,13 +247,14 @@ def claim(folder: Path, run: Run) -> None:
 
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:
-    """The median of each number over the places where all models have it, among those that have it anywhere.
+    """The median of each number over the places where all models have it unseen, among those that have it anywhere.
 
     Returns:
         A row for a variable and metric, a column for a model, and `places`, how many they are.
     """
     models, found = list(table["model"].unique()), {}
-    for case, part in table.groupby(["variable", "metric"], sort=False):
+    unseen = ~table["note"].astype(str).str.contains(SEEN) if "note" in table else slice(None)
+    for case, part in table[unseen].groupby(["variable", "metric"], sort=False):
         wide = part.pivot(index="site", columns="model", values="value").dropna(axis="columns", how="all").dropna()
         found[case] = wide.median().reindex(models).to_dict() | {"places": float(len(wide))}
     rows = pd.MultiIndex.from_tuples(list(found), names=["variable", "metric"])

@@ -10,12 +10,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.schema import TURBULENT
+from bowen.data.schema import TURBULENT, WATER
 from bowen.errors import DataError
 from bowen.evaluate import as_measured
 from bowen.metrics import FEWEST_PAIRS, skill
 
 COLUMNS = ("model", "site", "variable", "depth", "metric", "value", "n", "note")
+SEEN = "trained on runoff or snow of this place,"  # in notes
 QUICK_SHARE, QUICK_DAYS = 0.5, 1.0  # of drainage and d; round numbers, the same everywhere
 FLOOR = 0.01  # of the mean observed flow, added before logarithms, as Pushpalatha et al. (2012) do
 LEAST_SNOW = 20.0  # kg m-2; winters with less have no melt-out worth comparing
@@ -44,8 +45,8 @@ def judge(
     """Judge the days of a simulation by all that was observed and the model has.
 
     Args:
-        simulation: Days of a model, as `simulate_days` gives them. What it was trained on, if it was trained here, is
-            not judged.
+        simulation: Days of a model, as `simulate_days` gives them. Fluxes it was trained on, if it was trained here,
+            are not judged; of runoff and snow the note says so, as there may be other years to judge.
         observed: Days at the same place under canonical names; missing ones are NaN. A variable whose attribute
             `product` is set is another model's, which the note says. Soil temperature is at 5 cm, unless its attribute
             `depth` [m] says otherwise.
@@ -79,7 +80,9 @@ def judge(
             continue
         if observable in theirs and (judged := judged_by(ours, theirs)):
             product = theirs[observable].attrs.get("product")
-            note = "; ".join(part for part in (product and f"model product: {product}", judged.note) if part)
+            seen = observable in WATER and simulation.attrs.get("water_trained")
+            parts = product and f"model product: {product}", seen and f"{SEEN} {seen}", judged.note
+            note = "; ".join(part for part in parts if part)
             numbers = {"n": 0.0} if judged.pairs is None else skill(judged.pairs)
             count = numbers.pop("n")
             told = {metric: (value, count) for metric, value in numbers.items()} | dict(judged.beyond)

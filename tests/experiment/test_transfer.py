@@ -13,6 +13,7 @@ from bowen.contest import untrained
 from bowen.evaluate import audit
 from bowen.experiment import filled, set_up
 from bowen.features import Scaler
+from bowen.untrained import SEEN
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40
@@ -75,6 +76,17 @@ def test_options_are_switched_on_after_training(bowen, judged, hybrid, contest, 
 
 
 @pytest.mark.slow
+def test_the_mean_of_models_of_a_kind_is_judged_besides(bowen, hybrid, basins, tmp_path):
+    twin = shutil.copytree(hybrid, tmp_path / "twin")
+    bowen("transfer", hybrid, twin, "--basins", basins, "--step", 3600, "--out", tmp_path / "out")
+    numbers = pd.read_csv(tmp_path / "out" / "transfer.csv").pivot_table(
+        index=["variable", "metric"], columns="model", values="value"
+    )
+    assert set(numbers) == {"LaD", f"hybrid ({hybrid})", f"hybrid ({twin})", "hybrid, mean of 2"}
+    np.testing.assert_array_equal(numbers["hybrid, mean of 2"], numbers[f"hybrid ({hybrid})"])
+
+
+@pytest.mark.slow
 def test_what_cannot_be_transferred(bowen, judged, hybrid, basins, tmp_path):
     folder, _ = judged
     mark = folder / "hybrid" / "model.json"
@@ -111,6 +123,8 @@ def test_medians_are_over_places_that_all_models_are_judged_at():
     found = transfer.medians(pd.concat([table, other]))
     assert found.loc[("runoff", "kge")].tolist()[:2] == [2.0, 2.0] and found.loc[("runoff", "kge"), "places"] == 2
     assert found.loc[("heat", "nse"), "LSTM"] == 5.0 and np.isnan(found.loc[("heat", "nse"), "LaD"])
+    trained = table.assign(note=["", "", "", "", f"{SEEN} 1985-01-01 to 1994-12-31"])
+    assert transfer.medians(trained).loc[("runoff", "kge")].tolist() == [1.0, 0.0, 1.0], "only what neither has seen"
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 """A model is the same function however it is called, and a network that knows nothing changes nothing."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -61,6 +63,19 @@ def test_sites_side_by_side_are_sites_one_by_one():
         return helpers.run(Process(parameters), helpers.beginning(parameters, inputs), inputs, heat_and_states)
 
     require_close(together(parameters, inputs), alone)
+
+
+def test_a_tower_sees_a_share_of_fluxes_and_all_of_runoff_and_snow():
+    inputs = helpers.weather(20, mean=272.0)
+    model = Process(dataclasses.replace(parameters_for("ENF"), observed_fraction=0.5))
+    names = ("latent_heat", "sensible_heat", "runoff", "snow_water")
+    record = helpers.run(model, helpers.beginning(model.base, inputs), inputs, lambda record: record)
+    seen = jax.vmap(lambda record: record.observed(names))(record)
+    heat = 0.5 * jnp.stack([record.fluxes.latent_heat, record.fluxes.sensible_heat], axis=-1)
+    np.testing.assert_array_equal(seen[:, :2], heat)
+    np.testing.assert_array_equal(seen[:, 2:], jnp.stack([record.fluxes.runoff, record.state.snow_water], axis=-1))
+    np.testing.assert_array_equal(jax.vmap(lambda record: record.observed())(record), heat)
+    assert float(seen[:, 3].max()) > 1.0
 
 
 def test_compiling_changes_nothing():

@@ -6,6 +6,7 @@ import sys
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -287,6 +288,8 @@ def test_progress_tells_loss_skill_and_time_left():
     assert "compiling" in terminal.news(config, ())
     assert terminal.news(config, HISTORY[:1]) == "loss 0.900, validation NSE LE 0.100 H 0.100"
     assert terminal.news(config, HISTORY) == "loss 0.500, validation NSE LE 0.625 H 0.575, at most 50 s left"
+    basins = (Row(0, 0.9, 0.1, np.nan, np.nan, 20.0, 0.1),)
+    assert terminal.news(config, basins) == "loss 0.900, validation NSE runoff 0.100"
 
 
 @pytest.mark.parametrize("color", ["1", ""], ids=["terminal", "pipe"])

@@ -41,3 +41,11 @@ def test_a_target_need_not_be_measured_at_every_tower(record):
     assert both.mean["sensible_heat"] == one.mean["sensible_heat"]
     with pytest.raises(DataError, match="no record has a measured sensible_heat to train on"):
         fitted([unmeasured(record, TARGETS[1])])
+
+
+def test_runoff_alone_may_be_all_there_is_to_train_on(record):
+    bare = record.drop_vars([name for name in record if str(name).startswith(TARGETS)])
+    flow = bare.assign(runoff=0.0 * bare.precipitation, runoff_qc=0 * bare.precipitation_qc)
+    assert fitted([flow]).features == fitted([record]).features
+    with pytest.raises(DataError, match="no record has a measured latent_heat to train on"):
+        fitted([bare])

@@ -124,6 +124,17 @@ def test_a_batch_tells_which_targets_are_means_over_days(streams):
     np.testing.assert_array_equal(given[:, :COLUMNS], predicted[:, :COLUMNS])
     means = predicted[:, COLUMNS:].reshape(WINDOW, PER_DAY, COLUMNS, 2).mean(axis=1)
     np.testing.assert_allclose(given[:, COLUMNS:], np.repeat(means, PER_DAY, axis=0))
+    with_runoff = np.asarray(as_given(jnp.asarray(predicted), batch.daily, ("latent_heat", "runoff")))
+    np.testing.assert_array_equal(with_runoff[..., 0], given[..., 0])
+    of_days = predicted[..., 1].reshape(WINDOW, PER_DAY, -1).mean(axis=1)
+    np.testing.assert_allclose(with_runoff[..., 1], np.repeat(of_days, PER_DAY, axis=0))
+
+
+def test_a_target_may_be_worth_more_in_the_loss_but_not_in_validation(streams):
+    towers = [tower(*item) for item in DAYS.items()]
+    twice = Streams(towers, columns=COLUMNS, window=WINDOW, seed=0, worth=(1.0, 2.0)).batch(0)
+    np.testing.assert_array_equal(twice.train, np.asarray(streams.batch(0).train) * [1.0, 2.0])
+    np.testing.assert_array_equal(twice.validation, streams.batch(0).validation)
 
 
 def test_as_many_columns_as_cover_the_longest_record():

@@ -29,6 +29,15 @@ def winter(melted_after, largest=100.0):
     return np.where((day >= 90) & (day < melted_after), largest * (day - 89) / (melted_after - 90), 0.0)
 
 
+def test_runoff_that_was_trained_on_is_told():
+    flow = days(runoff=2e-5 * (1.5 + WAVE), precipitation=1e-4, latent_heat=50.0 + WAVE)
+    seen = flow.assign_attrs(water_trained="1985-01-01 to 1994-12-31")
+    notes = judge(seen, flow, model="some model").groupby("variable")["note"].unique()
+    assert notes["runoff"].tolist() == ["trained on runoff or snow of this place, 1985-01-01 to 1994-12-31"]
+    assert notes["latent_heat"].tolist() == [""]
+    assert numbers(flow.assign_attrs(water_trained=""), flow, "runoff")["note"].eq("").all()
+
+
 def test_runoff_by_its_scores():
     flow = 2e-5 * (1.5 + WAVE)
     found = numbers(days(runoff=1.2 * flow, precipitation=1e-4), days(runoff=flow), "runoff")["value"]

@@ -1,5 +1,6 @@
 """Commands about many towers: fetch some, find some, keep some."""
 
+import functools
 from pathlib import Path
 from typing import Annotated
 
@@ -96,21 +97,25 @@ def archive(
             metavar="[PATH...]", help="Records, or folders of them; a Flux file goes with the Met file of its name."
         ),
     ] = None,
+    basins: Annotated[Path | None, typer.Option(help="River basins: the folder of CAMELS, or a .tar of it.")] = None,
 ) -> None:
-    """Put records of towers into one archive that opens at once, and print their names in it.
+    """Put records of towers and basins into one archive that opens at once, and print their names in it.
 
-    Without records, tell what is in the archive. A record that cannot be used is told and left out.
+    Without records, tell what is in the archive. A record that cannot be used is told and left out. Basins are kept by
+    the day, and made into half-hours when they are used.
     """
     from bowen import data
 
-    if not paths:
+    if not paths and basins is None:
         typer.echo("\n".join(data.towers_in(out)))
         return
-    records = data.pair(paths)
+    records = [functools.partial(data.read, *pair) for pair in data.pair(paths or [])]
+    if basins is not None:
+        records += [functools.partial(data.read_camels, basins, basin) for basin in data.basins_in(basins)]
     refused = 0
-    for count, (met, flux) in enumerate(records, start=1):
+    for count, record in enumerate(records, start=1):
         try:
-            dataset = data.read(met, flux)
+            dataset = record()
         except BowenError as problem:
             refused += 1
             terminal.say(f"{count} of {len(records)}: {problem}")

@@ -12,12 +12,14 @@ from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
 from bowen.data.closure import air_dryness as air_dryness
+from bowen.data.closure import closure_in_air as closure_in_air
 from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.closure import measured_closure as measured_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance
 from bowen.data.daily import aggregate as aggregate
 from bowen.data.daily import by_day as by_day
 from bowen.data.daily import disaggregate as disaggregate
+from bowen.data.daily import in_steps as in_steps
 from bowen.data.daily import with_daily_fluxes as with_daily_fluxes
 from bowen.data.daily_towers import read_daily_tower as read_daily_tower
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION
@@ -37,6 +39,7 @@ from bowen.data.quality import check as check
 from bowen.data.quality import check_daily as check_daily
 from bowen.data.quality import fluxes_measured as fluxes_measured
 from bowen.data.quality import measured as measured
+from bowen.data.quality import targets_measured as targets_measured
 from bowen.data.reading import read as read
 from bowen.data.reading import read_simulation as read_simulation
 from bowen.data.schema import FORCING as FORCING
@@ -46,6 +49,7 @@ from bowen.data.schema import RADIATION as RADIATION
 from bowen.data.schema import SCHEMA as SCHEMA
 from bowen.data.schema import TARGETS as TARGETS
 from bowen.data.schema import TURBULENT as TURBULENT
+from bowen.data.schema import WATER as WATER
 from bowen.data.schema import WEATHER as WEATHER
 from bowen.data.schema import Variable as Variable
 from bowen.data.schema import attributes as attributes

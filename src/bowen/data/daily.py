@@ -13,7 +13,7 @@ from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure
 from bowen.data.longwave import cloud_fraction, longwave_from_sky
 from bowen.data.quality import check_daily, name_of
 from bowen.data.record import Flagged, build, build_daily
-from bowen.data.schema import QC, TARGETS, TURBULENT, WEATHER
+from bowen.data.schema import QC, TARGETS, TURBULENT, WATER, WEATHER
 from bowen.data.site import NUMBERS, WORDS, locate
 from bowen.data.sun import clear_sky, sunrise
 from bowen.errors import ConfigError, DataError
@@ -97,7 +97,7 @@ def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
 
 
 def with_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
-    """A record made of days, with the turbulent fluxes of the days beside it, to train and judge models by.
+    """A record made of days, with the turbulent fluxes, runoff and snow of the days beside it, to train models by.
 
     Args:
         record: What `disaggregate` made of `daily`.
@@ -107,12 +107,18 @@ def with_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
         The record, in which every step has the mean of its day. Its attribute `flux_interval_s` says so: models are
         held to their own means over days.
     """
-    names = [name for known in TURBULENT if known in daily for name in (known, f"{known}_qc")]
+    names = [name for known in (*TURBULENT, *WATER) if known in daily for name in (known, f"{known}_qc")]
     days = record.time.values.astype("datetime64[D]").astype(daily.time.dtype)
     fluxes = daily[names].reindex(time=days, fill_value={name: QC.MISSING for name in names if name.endswith("_qc")})
     return record.assign({name: ("time", fluxes[name].values, fluxes[name].attrs) for name in names}).assign_attrs(
         flux_interval_s=_DAY
     )
+
+
+def in_steps(dataset: xr.Dataset) -> xr.Dataset:
+    """A record that can drive a model: half-hours with what was observed by day, of a daily one; any other as it is."""
+    daily = dataset.attrs["timestep_s"] == _DAY
+    return with_daily_fluxes(disaggregate(dataset), dataset) if daily else dataset
 
 
 def by_day(dataset: xr.Dataset) -> bool:

@@ -9,7 +9,7 @@ import xarray as xr
 from bowen.data.axis import minute, positions, step_of
 from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure
-from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, TURBULENT, nearest
+from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, TURBULENT, WATER, nearest
 from bowen.data.sky import black_body_share, clear_sky_share
 from bowen.errors import DataError
 
@@ -130,7 +130,16 @@ def fluxes_measured(dataset: xr.Dataset) -> tuple[str, ...]:
     Args:
         dataset: A canonical dataset.
     """
-    return tuple(name for name in TURBULENT if name in dataset and measured(dataset, name).any()) or TURBULENT
+    return tuple(name for name in targets_measured(dataset) if name in TURBULENT) or TURBULENT
+
+
+def targets_measured(dataset: xr.Dataset) -> tuple[str, ...]:
+    """What a record has measured of all that models may be trained on.
+
+    Args:
+        dataset: A canonical dataset.
+    """
+    return tuple(name for name in (*TURBULENT, *WATER) if name in dataset and measured(dataset, name).any())
 
 
 def name_of(dataset: xr.Dataset) -> str:

@@ -8,7 +8,7 @@ import xarray as xr
 
 from bowen.data.alma import undo_alma
 from bowen.data.archive import is_kept, open_tower
-from bowen.data.daily import disaggregate, with_daily_fluxes
+from bowen.data.daily import in_steps
 from bowen.data.daily_towers import read_daily_tower
 from bowen.data.plumber2 import read_plumber2
 from bowen.data.sources import find, magic, partner
@@ -28,7 +28,7 @@ def read(
 
     The content tells what it is: NetCDF in the layout of PLUMBER2, or a text table, whose columns tell its kind. Of a
     folder or an archive the half-hourly or hourly record is taken, and the site's metadata (BIF) beside it. Of a tower
-    that gives one value a day, half-hours are made; see `disaggregate` and `with_daily_fluxes`.
+    or basin that gives one value a day, half-hours are made; see `in_steps`.
 
     Args:
         met: The weather, or all there is: a file, a network's .zip, a folder with the files of one tower, or a record
@@ -45,15 +45,14 @@ def read(
         DataError: A file cannot be used; see the readers.
     """
     if is_kept(Path(met)):
-        return open_tower(Path(met).parent, Path(met).name).load()
+        return in_steps(open_tower(Path(met).parent, Path(met).name).load())
     main = find(Path(met))
     flux = partner(main) if flux is None else flux
     if main.name.endswith((".nc", ".nc4")) or magic(main) in ENGINES:
         if main.member:
             raise DataError(f"{main.path.name}: unpack this archive first; {main.name} is read from a file of its own.")
         if "Tair_min" in netcdf_names(main.path):
-            daily = read_daily_tower(main.path, site=site)
-            return with_daily_fluxes(disaggregate(daily), daily)
+            return in_steps(read_daily_tower(main.path, site=site))
         return read_plumber2(main.path, flux, site=site)
     if flux is not None and magic(Source(Path(flux))) in ENGINES:
         raise DataError(f"{main.name}: is a text table and {Path(flux).name} is NetCDF; leave out one of them.")

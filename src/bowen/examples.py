@@ -1,0 +1,82 @@
+"""Records to train on: which of them teach a model, what of them it is held to, and how it sees them."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from bowen import data
+from bowen.assembly import site_of
+from bowen.config import Config
+from bowen.errors import ConfigError
+from bowen.features import Scaler
+from bowen.land import initial_state
+from bowen.series import Series, radiation_name
+from bowen.streams import Tower
+
+Example = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
+
+
+def taught(config: Config, records: Sequence[Example]) -> tuple[list[Example], tuple[str, ...]]:
+    """The records that teach the model of a configuration, and all that they teach.
+
+    Both turbulent fluxes are targets wherever one of them was measured; runoff and snow, where they were. A network
+    alone tells neither of the last two, so a basin teaches it nothing and is left out.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    if config.model.kind != "network":
+        known = {name for dataset, _ in records for name in data.targets_measured(dataset)}
+        heat = data.TURBULENT if known & {*data.TURBULENT} or not known else ()
+        return list(records), (*heat, *(name for name in data.WATER if name in known))
+    chosen = [record for record in records if {*data.targets_measured(record[0])} - {*data.WATER}]
+    if not chosen and any(data.targets_measured(dataset) for dataset, _ in records):
+        raise ConfigError(
+            '[model]: kind = "network" tells latent and sensible heat alone, and no record has measured either.\n'
+            '  to go on: set kind = "hybrid" or "process", which have runoff and snow, or add a tower.'
+        )
+    return chosen or list(records), data.TURBULENT
+
+
+def span(dataset: xr.Dataset) -> str:
+    """The first and the last day of a record."""
+    first, last = (f"{dataset.time.values[end]:.10}" for end in (0, -1))
+    return f"{first} to {last}"
+
+
+def fitted(config: Config, records: Sequence[Example]) -> Scaler:
+    """The scaler of the features that a configuration shows a network."""
+    either = config.tower.radiation == "either"
+    radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)
+    seen = [(dataset, labels == "train") for dataset, labels in records]
+    return Scaler.fit(seen, radiation, config.model.attributes)
+
+
+def tower_of(
+    config: Config,
+    scaler: Scaler,
+    dataset: xr.Dataset,
+    labels: np.ndarray,
+    number: int,
+    *,
+    targets: Sequence[str] = data.TURBULENT,
+) -> Tower:
+    """A record as a model sees it; `number` is its place among those trained on, -1 for another.
+
+    Corrections are allowed where more evaporated than fell, beyond what the soil may have given, which is known where
+    it was trained on; and where its plants need more than falls, which is known anywhere.
+    """
+    prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
+    weighted = number >= 0 and config.training.weights == "uncertainty"
+    series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted, targets=targets)
+    known, needs = dataset.attrs | {"prescribed_radiation": prescribed}, data.lives_on_more_than_rain(dataset)
+    exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
+    of_record, of_others = known, known
+    if config.tower.closure == "measured":
+        dryness = data.air_dryness(dataset)
+        of_record, of_others = (known | {"observed_fraction": scaler.closure(dryness, place)} for place in (number, -1))
+    site = site_of(config, of_record, number, bool(exceeds or needs))
+    stranger = site_of(config, of_others, -1, needs) if config.model.strangers else None
+    state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
+    return Tower(dataset.attrs["site"], series, site, state, labels, data.by_day(dataset), stranger)

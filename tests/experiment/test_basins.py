@@ -1,0 +1,116 @@
+"""Runoff beside fluxes: what a basin teaches by the day, what it cannot, and how it comes into an archive."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from bowen import arena, data
+from bowen.assembly import base_parameters, build
+from bowen.config import parse
+from bowen.errors import ConfigError
+from bowen.experiment import Run, filled, simulate_run, train_on
+from bowen.features import Scaler
+from bowen.synthetic import twin, weather
+from tests.data.files import BASIN, camels_folder
+
+DAYS = 60
+SETTINGS = {
+    "tower": {"met": "", "soil": "CMF"},
+    "model": {"kind": "process", "static": ["quick_share"], "substeps": 1, "newton": 3},
+    "training": {
+        "steps": 60,
+        "learning_rate": 0.02,
+        "window_days": 10,
+        "columns": 3,
+        "validate_every": 10,
+        "spin_up_years": 1,
+        "prior_weight": 0.0,
+    },
+}
+
+
+def config(**changes):
+    return parse({name: table | changes.get(name, {}) for name, table in SETTINGS.items()}, where="test")
+
+
+def flagged(dataset):
+    zeros = np.zeros(dataset.sizes["time"], np.int8)
+    return dataset.assign({f"{name}_qc": ("time", zeros) for name in dataset.data_vars})
+
+
+@pytest.fixture(scope="module")
+def basin():
+    """Days of runoff alone, of a model whose quick way takes more than a half; and its share."""
+    wet = weather(DAYS, 0)
+    record = filled(flagged(wet.assign(precipitation=4.0 * wet.precipitation)), config())
+    scaler = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
+    model = build(config(), scaler, base_parameters(config(), record.attrs))
+    model = eqx.tree_at(lambda m: m.offsets, model, {"quick_share": jnp.asarray(1.0)})
+    simulation = simulate_run(Run(config(), scaler, model, {"fingerprints": []}), record)
+    daily = flagged(simulation[["runoff"]].resample(time="1D").mean())
+    truth = float(simulation.parameter_quick_share[0])
+    return data.with_daily_fluxes(record, daily).assign_attrs(site="XX-Bas"), truth
+
+
+def example(record):
+    return record, data.block_split(record.time.values, 4, ("train", "train", "validation"))
+
+
+@pytest.fixture
+def trained(tmp_path):
+    def train(records, **changes):
+        with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
+            return train_on([example(record) for record in records], config(**changes), tmp_path / "run")
+
+    return train
+
+
+@pytest.mark.slow
+def test_days_of_runoff_alone_tell_the_share_of_the_quick_way(basin, trained):
+    record, truth = basin
+    run = trained([record])
+    found = float(simulate_run(run, record).parameter_quick_share[0])
+    assert 0.6 < truth < 0.8 and found == pytest.approx(truth, abs=0.02)
+    assert run.meta["water"] == {"XX-Bas": "2001-03-01 to 2001-04-29"}
+    table = (run.folder / "history.csv").read_text().splitlines()
+    row = dict(zip(table[0].split(","), map(float, table[-1].split(",")), strict=True))
+    assert row["validation_runoff"] == row["validation"] > 0.95 and np.isnan(row["validation_latent_heat"])
+
+
+@pytest.mark.slow
+def test_a_tower_and_a_basin_train_one_hybrid(basin, trained):
+    tower = filled(twin(DAYS)[0], config())
+    hybrid = {"kind": "hybrid", "hidden": 4, "dynamic": ["surface_resistance"]}
+    run = trained([tower, basin[0]], model=hybrid, training={"steps": 4, "validate_every": 2})
+    assert float(run.model.offsets["quick_share"]) > 0.0 and float(jnp.abs(run.model.head.weight).max()) > 0.0
+    assert list(run.meta["water"]) == ["XX-Bas"]
+
+
+@pytest.mark.slow
+def test_a_network_learns_nothing_of_a_basin(basin, trained):
+    network = {"model": {"kind": "network", "hidden": 4}, "training": {"steps": 2}}
+    with pytest.raises(ConfigError, match=r'"network" tells latent and sensible heat alone.*\n.*kind = "hybrid"'):
+        trained([basin[0]], **network)
+    tower = filled(twin(DAYS)[0], config())
+    assert trained([basin[0], tower], **network).meta["fingerprints"] == [data.fingerprint(tower)]
+
+
+def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path):
+    pytest.importorskip("zarr", reason="an archive takes zarr: pip install bowen[archive]")
+    archive, camels = tmp_path / "basins.zarr", camels_folder(tmp_path, 40)
+    assert bowen("archive", archive, "--basins", camels).stdout == f"{BASIN}_1980-1980\n"
+    assert data.open_tower(archive, BASIN).sizes["time"] == 40
+    asked = config(tower={"met": str(archive), "basin_days": ["1980-03-01", "1980-03-20"]})
+    (record,) = arena.read_towers(asked).values()
+    daily = data.read_camels(camels, BASIN).runoff.sel(time="1980-03-01")
+    assert record.sizes["time"] == 20 * 48 and data.targets_measured(record) == ("runoff",)
+    np.testing.assert_array_equal(record.runoff[:48], daily)
+    assert data.read(archive / BASIN).sizes["time"] == 40 * 48
+    later = config(tower={"met": str(archive), "basin_days": ["1999-01-01", "1999-12-31"]})
+    with pytest.raises(ConfigError, match=f"1999-12-31, and {BASIN} has 1980-02-27 to 1980-04-06"):
+        arena.read_towers(later)
+    (camels / "usgs_streamflow" / "01" / f"{BASIN}_streamflow_qc.txt").write_text(f"{BASIN} 1980 02 27 1.0 Z\n")
+    result = bowen("archive", archive, "--basins", camels, code=1)
+    assert "unknown flag `Z`" in result.stderr and "1 of 1 records could not be used" in result.stderr
