@@ -107,7 +107,10 @@ def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path
     daily = data.read_camels(camels, BASIN).runoff.sel(time="1980-03-01")
     assert record.sizes["time"] == 20 * 48 and data.targets_measured(record) == ("runoff",)
     np.testing.assert_array_equal(record.runoff[:48], daily)
-    assert data.read(archive / BASIN).sizes["time"] == 40 * 48
+    told = data.summary(data.read(archive / BASIN))
+    assert told["steps"] == 40 * 48 and told["usable"] == {"drive": None, "train": None}
+    assert told["verdicts"][1]["sentence"] == "Runoff can train a model, by the day."
+    assert [entry["measured"] for entry in told["variables"] if entry["name"] == "runoff"] == [pytest.approx(0.4)]
     later = config(tower={"met": str(archive), "basin_days": ["1999-01-01", "1999-12-31"]})
     with pytest.raises(ConfigError, match=f"1999-12-31, and {BASIN} has 1980-02-27 to 1980-04-06"):
         arena.read_towers(later)

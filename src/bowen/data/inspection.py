@@ -11,8 +11,8 @@ from bowen.data.clock import clock_changes, light_lag
 from bowen.data.closure import energy_closure
 from bowen.data.gaps import fill_forcing
 from bowen.data.plausibility import doubts_of_values, values_verdict
-from bowen.data.quality import check, measured
-from bowen.data.schema import QC, SCHEMA, TURBULENT
+from bowen.data.quality import check, measured, targets_measured
+from bowen.data.schema import QC, SCHEMA, TURBULENT, WATER
 from bowen.data.sensors import present, sensors_verdict, stuck
 from bowen.data.water import annual, water_balance
 from bowen.errors import DataError
@@ -52,7 +52,7 @@ def summary(dataset: xr.Dataset) -> dict[str, Any]:
         "site": {key: value for key, value in dataset.attrs.items() if key != "assumptions"},
         "period": [str(dataset.time.values[k])[:16] for k in (0, -1)],
         "steps": dataset.sizes["time"],
-        "variables": [_variable(dataset, name) for name in present(dataset)],
+        "variables": [_variable(dataset, name) for name in (*present(dataset), *WATER) if name in dataset],
         "verdicts": verdicts,
         "closure": energy["parts"].get("record", {}).get("ratio"),
         "energy": energy["verdict"],
@@ -86,6 +86,8 @@ def usable(dataset: xr.Dataset) -> dict[str, str | None]:
         check(filled)
     except DataError as problem:
         return {"drive": str(problem), "train": str(problem)}
+    if _water_alone(dataset):
+        return {"drive": None, "train": None}
     try:
         check(filled, need=TURBULENT)
     except DataError as problem:
@@ -150,7 +152,15 @@ def _verdict(about: str, wrong: bool | None, sentence: str, mark: str = "doubt")
     return {"about": about, "mark": "unknown" if wrong is None else mark if wrong else "good", "sentence": sentence}
 
 
+def _water_alone(dataset: xr.Dataset) -> tuple[str, ...]:
+    """What a basin has measured; nothing for a tower."""
+    known = targets_measured(dataset)
+    return () if {*known} & {*TURBULENT} else known
+
+
 def _training(dataset: xr.Dataset) -> str:
+    if water := _water_alone(dataset):
+        return f"{' and '.join(water).replace('_', ' ').capitalize()} can train a model, by the day."
     latent, sensible = (int(measured(dataset, name).sum()) for name in TURBULENT)
     return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
 
