@@ -62,7 +62,7 @@ class Tower(Table):
     closure: Literal["raw", "corrected", "observed-through", "measured"] = setting(
         "raw",
         "Fluxes to meet: as measured, or with their energy balance closed; or as measured by a share of those of the "
-        "model, which is learned, or told by the energy balance and at other towers by the dryness of their air",
+        "model, which is learned, or told by the energy balance and at other towers the mean of those trained on",
     )
     site: str | None = setting(None, "Name of the site, in place of the file's")
     latitude: float | None = setting(None, "Latitude [degrees_north]", ge=-90, le=90)

@@ -74,8 +74,7 @@ def tower_of(
     exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
     of_record, of_others = known, known
     if config.tower.closure == "measured":
-        dryness = data.air_dryness(dataset)
-        of_record, of_others = (known | {"observed_fraction": scaler.closure(dryness, place)} for place in (number, -1))
+        of_record, of_others = (known | {"observed_fraction": scaler.closure(place)} for place in (number, -1))
     site = site_of(config, of_record, number, bool(exceeds or needs))
     stranger = site_of(config, of_others, -1, needs) if config.model.strangers else None
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())

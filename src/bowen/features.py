@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.data import TURBULENT as TARGETS
-from bowen.data import air_dryness, aridity, closure_in_air, measured, measured_closure, targets_measured
+from bowen.data import aridity, measured, measured_closure, targets_measured
 from bowen.errors import DataError
 
 FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
@@ -62,9 +62,7 @@ class Scaler:
     mean: Mapping[str, float]
     spread: Mapping[str, float]
     optional: Sequence[str] = ()  # features that not all records had; elsewhere they are as in the mean
-    closures: Sequence[
-        tuple[float, float | None]
-    ] = ()  # of each record, dryness of its air and, if it is known, closure
+    closures: Sequence[float | None] = ()  # of the energy balance of each record, where it is known
 
     @classmethod
     def fit(
@@ -110,21 +108,18 @@ class Scaler:
         if lacking and not (len(lacking) == len(TARGETS) and any(targets_measured(dataset) for dataset, _ in records)):
             raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
         optional = [name for name in mean if name in attributes and name not in ATTRIBUTES]
-        closures = [(air_dryness(dataset), measured_closure(dataset, train)) for dataset, train in records]
-        return cls(mean, spread, optional, closures)
+        return cls(mean, spread, optional, [measured_closure(*record) for record in records])
 
     @property
     def features(self) -> tuple[str, ...]:
         """Names of the features, in the order a network sees them."""
         return tuple(name for name in self.mean if name not in TARGETS)
 
-    def closure(self, dryness: float, number: int = -1) -> float:
-        """The closure of a record's energy balance by its place; elsewhere by the dryness of its air. [1]."""
-        known = [(air, closure) for air, closure in self.closures if closure is not None]
-        own = self.closures[number][1] if known and number >= 0 else None
-        if own is not None:
-            return own
-        return closure_in_air(dryness, known)
+    def closure(self, number: int = -1) -> float:
+        """The closure of a record's energy balance by its place, or the mean of those that are known. [1]."""
+        known = [closure for closure in self.closures if closure is not None]
+        own = self.closures[number] if known and number >= 0 else None
+        return float(np.mean(known or [1.0])) if own is None else own
 
     def apply(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
         """Normalized features, time leading.

@@ -25,7 +25,7 @@ import pandas as pd
 from bowen.errors import RunError
 from bowen.files import replacing
 
-FORMAT = 5
+FORMAT = 4
 HISTORY = "history"
 BASE = "base/"  # of weights: where a parameter of the physics is that a version before this may not have declared
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)

@@ -104,7 +104,7 @@ def test_the_share_that_the_energy_balance_tells(record):
     assert measured_closure(with_net_radiation(record, 0.2), everywhere) is None
 
 
-def test_a_tower_that_is_trained_on_has_its_own_share_and_others_that_of_their_air(record):
+def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
     records = [with_net_radiation(record, share) for share in (0.6, 0.9)] + [record]
     examples = [(each, np.full(each.sizes["time"], "train")) for each in records]
     tables = {**SETTINGS, "tower": {**SETTINGS["tower"], "closure": "measured"}}
@@ -119,16 +119,6 @@ def test_a_tower_that_is_trained_on_has_its_own_share_and_others_that_of_their_a
     assert (simulation.latent_heat_observed_share == shares[2]).all()
     as_it_comes = simulate_run(untrained(asked, scaler, record.attrs), record)
     assert "latent_heat_observed_share" not in as_it_comes
-
-
-def test_the_closure_of_a_tower_nobody_knows_goes_by_the_dryness_of_its_air(record):
-    four = Scaler({}, {}, closures=[(5.0, 0.6), (5.5, None), (6.0, 0.7), (7.0, 0.8), (8.0, 0.9)])
-    assert four.closure(6.5) == pytest.approx(0.75)
-    assert four.closure(20.0) == 0.9 and four.closure(1.0) == 0.6  # no better or worse than any that is known
-    assert four.closure(20.0, 0) == 0.6 and four.closure(6.5, 1) == pytest.approx(0.75)
-    three = Scaler({}, {}, closures=[(5.0, 0.6), (6.0, 0.7), (7.0, 0.8)])
-    assert three.closure(7.0) == pytest.approx(0.7)
-    assert fitted(config("raw"), [(record, np.full(record.sizes["time"], "train"))]).closure(5.0) == 1.0
 
 
 def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):

@@ -11,8 +11,6 @@ from bowen.data.camels import basins_in as basins_in
 from bowen.data.camels import read_camels as read_camels
 from bowen.data.catalogue import add_sites as add_sites
 from bowen.data.catalogue import sites as sites
-from bowen.data.closure import air_dryness as air_dryness
-from bowen.data.closure import closure_in_air as closure_in_air
 from bowen.data.closure import energy_closure as energy_closure
 from bowen.data.closure import measured_closure as measured_closure
 from bowen.data.correction import with_closed_balance as with_closed_balance

@@ -1,6 +1,5 @@
 """How far the turbulent fluxes of a tower meet the energy that is there for them."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ _LEAST_ENERGY = 10.0  # W m-2; a ratio over a smaller mean is one of noise
 _DOUBTFUL, _LOW = 0.5, 0.7
 _TERMS = ("latent_heat", "sensible_heat", "net_radiation", "ground_heat")
 _LEAST_SHARE, _LARGEST_SHARE = 0.4, 1.2  # of the energy that is there, at any tower with sound instruments
-_FEWEST = 4  # towers through which a line says more than their mean
 _TELLING = 0.03  # of a change of the ratio
 
 
@@ -102,31 +100,6 @@ def measured_closure(dataset: xr.Dataset, chosen: np.ndarray) -> float | None:
     )
     share = float((latent + sensible) / net)
     return share if _LEAST_SHARE < share < _LARGEST_SHARE else None
-
-
-def air_dryness(dataset: xr.Dataset) -> float:
-    """How dry the air of a record is: the logarithm of its mean vapor pressure deficit in Pa. [1]."""
-    return float(np.log(np.nanmean(dataset.vapor_pressure_deficit.values)))
-
-
-def closure_in_air(dryness: float, known: Sequence[tuple[float, float]]) -> float:
-    """The closure to expect at a tower where it is not known: towers in dry air close better.
-
-    That is a regularity of the towers at hand, as of those of Stoy et al. (2013, Agricultural and Forest Meteorology
-    171), where savannas close best.
-
-    Args:
-        dryness: Of the air at the tower; see `air_dryness`.
-        known: Dryness and closure of others.
-
-    Returns:
-        What the line through those others tells, within their range; their mean if they are few, one if none. [1]
-    """
-    if len(known) < _FEWEST:
-        return float(np.mean([closure for _, closure in known] or [1.0]))
-    where, closures = np.transpose(known)
-    slope, intercept = np.polyfit(where, closures, 1)
-    return float(np.clip(intercept + slope * dryness, closures.min(), closures.max()))
 
 
 def _moving(dataset: xr.Dataset) -> np.ndarray:
