@@ -4,6 +4,7 @@ Many windows run side by side, of one tower or of many, and each begins with wha
 there at the last update: states are handed on, never reset to a guess.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from bowen.land import TURBULENT, AbstractLand, Record, Site
 from bowen.solve import Inputs, begun, roll_columns
 from bowen.streams import Batch, Streams
 
+QUARTERS = 4  # of a day, where its steps divide so
 LEAST_GAIN = 1e-4  # of the efficiency; less does not make training wait any longer
 WORST = -1.0  # efficiency of a tower; what is below says no more
 
@@ -70,22 +72,24 @@ def predict(
 ) -> tuple[Any, Any]:
     """Run all windows side by side; returns what each carries in the end, and predictions of targets with offsets.
 
-    The gradient runs each day again, from what was carried into it, and then each step: what each computed is not kept,
-    but for what was found by iteration.
+    The gradient runs each quarter of a day again, from what was carried into it, and then each step: what each computed
+    is not kept, but for what was found by iteration. What a quarter keeps while it is run again stays in the cache.
     """
 
     def select(record: Record):
         told = record.observed(targets)
         return told, jnp.stack(list(record.offsets.values())) if record.offsets else jnp.zeros_like(told[:0])
 
-    def day(carry, part):
+    def quarter(carry, part):
         renewed, forcing, features = part
         carry = begun(model, carry, renewed, sites)
         return roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select, sites)
 
-    series, days = (inputs.forcing, inputs.features), len(renewals)
-    by_day = jax.tree.map(lambda x: x.reshape(days, x.shape[0] // days, *x.shape[1:]), series)
-    carry, kept = jax.lax.scan(again(day, FOUND), carry, (renewals, *by_day))
+    series, days, steps = (inputs.forcing, inputs.features), len(renewals), len(inputs.features)
+    count = math.gcd(QUARTERS, steps // days)
+    renewed = jnp.zeros((count * days, *renewals.shape[1:]), bool).at[::count].set(renewals)
+    parts = jax.tree.map(lambda x: x.reshape(count * days, -1, *x.shape[1:]), series)
+    carry, kept = jax.lax.scan(again(quarter, FOUND), carry, (renewed, *parts))
     return carry, jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), kept)
 
 
