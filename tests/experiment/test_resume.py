@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bowen.runs import read_history
+from bowen.training import Row
 
 KILL = """
 import os, signal, sys
@@ -52,7 +53,8 @@ def test_killed_and_run_again_it_ends_in_the_same_bits(elsewhere, hybrid, tmp_pa
     assert again.returncode == 0, again.stderr
     for name in ("weights.npz", "checkpoint.npz"):
         straight, resumed = arrays(hybrid / name), arrays(folder / name)
-        straight["history"], resumed["history"] = straight["history"][..., :-1], resumed["history"][..., :-1]
+        for table in (straight, resumed):
+            table["history"].reshape(-1, len(Row._fields))[:, Row._fields.index("seconds")] = 0.0  # in place
         assert set(straight) == set(resumed)
         for place, values in straight.items():
             np.testing.assert_array_equal(resumed[place], values, err_msg=place, strict=True)
