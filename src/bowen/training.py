@@ -98,10 +98,7 @@ def as_given(
     daily: Bool[Array, "day column"],
     targets: Sequence[str] = TURBULENT,
 ) -> Float[Array, "time column target"]:
-    """Predictions at the interval of the targets: the mean of the day at each step where these are means of days.
-
-    Turbulent fluxes are where a column has them by day, and all others everywhere.
-    """
+    """Predictions at the interval of the targets: means of days for turbulent fluxes given so, and all others."""
     by_day = predicted.reshape(len(daily), -1, *predicted.shape[1:])
     means = by_day.mean(axis=1, keepdims=True)
     chosen, always = daily[:, None, :, None], np.array([[[[name not in TURBULENT for name in targets]]]])
