@@ -14,7 +14,7 @@ import xarray as xr
 from bowen import data, runs
 from bowen.assembly import base_parameters, build
 from bowen.config import Config, Contest
-from bowen.errors import RunError
+from bowen.errors import DataError, RunError
 from bowen.evaluate import write_scores
 from bowen.experiment import (
     Example,
@@ -135,11 +135,16 @@ def evaluate(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.Dat
         dataset: The record; None reads the files each model was trained on.
 
     Raises:
-        DataError: The record cannot be used.
+        DataError: The record cannot be used, or has no flux.
     """
     scores = []
     for name, model in named(models).items():
         record = read_tower(model.config) if dataset is None else dataset
+        if not any(flux in record for flux in data.TURBULENT):
+            raise DataError(
+                f"{record.attrs['site']}: has neither latent nor sensible heat to score by.\n"
+                "  to go on: `bowen transfer` judges models by runoff and snow."
+            )
         scores.append(score_run(model, simulate_run(model, record), record).assign(model=name))
     return pd.concat(scores, ignore_index=True)
 

@@ -9,7 +9,8 @@ import pytest
 from bowen import arena, data
 from bowen.assembly import base_parameters, build
 from bowen.config import parse
-from bowen.errors import ConfigError
+from bowen.contest import evaluate
+from bowen.errors import ConfigError, DataError
 from bowen.experiment import Run, filled, simulate_run, train_on
 from bowen.features import Scaler
 from bowen.synthetic import twin, weather
@@ -84,6 +85,8 @@ def test_a_tower_and_a_basin_train_one_hybrid(basin, trained):
     tower = filled(twin(DAYS)[0], config())
     hybrid = {"kind": "hybrid", "hidden": 4, "dynamic": ["surface_resistance"]}
     run = trained([tower, basin[0]], model=hybrid, training={"steps": 4, "validate_every": 2})
+    with pytest.raises(DataError, match=r"XX-Bas: has neither latent nor sensible heat.*\n.*bowen transfer"):
+        evaluate([run], basin[0])
     assert float(run.model.offsets["quick_share"]) > 0.0 and float(jnp.abs(run.model.head.weight).max()) > 0.0
     assert list(run.meta["water"]) == ["XX-Bas"]
 
