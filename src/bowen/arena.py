@@ -65,10 +65,11 @@ def read_towers(config: Config) -> dict[str, xr.Dataset]:
     if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
         raise ConfigError(f"[tower]: `leave_out` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
     kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
-    return {key: filled(data.in_steps(chosen(data.open_tower(archive, key), config)).load(), config) for key in kept}
+    used = {key: days_used(data.open_tower(archive, key), config) for key in kept}
+    return {key: filled(data.in_steps(record).load(), config) for key, record in used.items()}
 
 
-def chosen(record: xr.Dataset, config: Config) -> xr.Dataset:
+def days_used(record: xr.Dataset, config: Config) -> xr.Dataset:
     """A record of an archive; of one that is kept by day, the days that the configuration uses.
 
     Raises:
