@@ -9,8 +9,8 @@ A peer that is not installed is skipped, and the sentence that says so names wha
 What the rates count differs, and the table says so: a step of bowen is a half-hour in two sub-steps, with the balance
 of energy solved; one of dMG's HBV is a day of a bucket of water. JAX-CanVeg is given the soil moisture and temperature
 that bowen predicts, and its half-hours are independent of each other, so that it needs no loop in time; it in turn
-resolves the canopy and its carbon. All use two threads, and float32; PyTorch is also given one, because its two wait
-for each other, and lose the more the less idle the machine is.
+resolves the canopy and its carbon. All use two cores, and float32; PyTorch is also given one thread, because its two
+wait for each other, and lose the more the less idle the machine is.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 from speed import FEATURES, Case, make, synthetic
 from turns import Failed, Worker, machine, middle, serve, table
 
-from bowen.compiler import fuse_more
+from bowen.compiler import fuse_more, use_cores
 
 THREADS, COLUMNS, HIDDEN, DAYS, BASIN_DAYS = 2, 64, 64, 30, 365
 SITE = Path("data/fluxtower/US-Me2/US-Me2-forcings-test.csv")
@@ -125,7 +125,7 @@ def ours_in_training(folder: str, model: str) -> None:
 
     @jax.jit
     def step(moving, moments):
-        value, gradient = jax.value_and_grad(made.squares)(moving, *rest)
+        value, gradient = made.functions["gradient"](moving, *rest)
         change, moments = descend.update(gradient, moments)
         return value, optax.apply_updates(moving, change), moments
 
@@ -153,7 +153,7 @@ def ours_forward(folder: str, columns: int) -> None:
     arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in FORCING}
     forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
     made = make(Case("process", columns), forcing)
-    ready = jax.jit(made.squares)
+    ready = made.functions["forward"]
     serve({"run": lambda: jax.block_until_ready(ready(*made.arguments))}, steps=made.steps, unit="half-hour",
           versions=versions("jax"))  # fmt: skip
 
@@ -224,7 +224,8 @@ def main() -> None:
     if chosen.serve:
         work, arguments = WORKS[chosen.serve]
         if chosen.serve.startswith("bowen"):
-            fuse_more()  # as the command does
+            fuse_more()  # as the command does, and
+            use_cores()
         return work(chosen.canveg, *arguments)
     if hasattr(os, "sched_setaffinity"):  # what is started from here has as many threads as it may use cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])

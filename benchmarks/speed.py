@@ -1,8 +1,8 @@
 """How fast a model runs, forward and with its gradient: `make bench` prints the table and writes build/bench.{json,md}.
 
 Each case runs in a process of its own, so that compile time and peak memory are its own, as training runs it: many
-columns side by side, day by day, float32, with the option of XLA that the command sets. Times are medians of the
-compiled function.
+columns side by side, shared out between devices, day by day, float32, with the options of XLA that the command sets.
+Times are medians of the compiled function.
 
 How fast it could be: a step takes at least the time of its operations at the rate of a large matrix product and of its
 transcendental functions at the rate of those, or that of a stream of its inputs and results through memory, if that is
@@ -58,9 +58,9 @@ CASES = [
 
 
 class Made(NamedTuple):
-    """A case ready to run; `squares(*arguments)` is a loss, and training takes its gradient by the first of them."""
+    """A case ready to run: what is timed is a loss of the arguments, and the loss with its gradient by the first."""
 
-    squares: Callable
+    functions: dict[str, Callable]
     arguments: tuple
     model: Any
     steps: int  # of all columns
@@ -72,6 +72,7 @@ def make(case: Case, forcing: Any = None) -> Made:
     import jax
     import jax.numpy as jnp
 
+    from bowen import devices
     from bowen.classes import parameters_for
     from bowen.hybrid import Hybrid, Network, Scale, fed
     from bowen.land import Process, initial_state
@@ -97,12 +98,21 @@ def make(case: Case, forcing: Any = None) -> Made:
         lambda x: jnp.broadcast_to(x, (case.columns, *x.shape)), model.start(initial_state(base, jnp.asarray(283.0)))
     )
     moving, still = eqx.partition(model, learned(model))
+    mesh = devices.mesh_for(case.columns)
 
-    def squares(moving, carry, inputs):
-        none = jnp.zeros((case.days, case.columns), bool)
+    def squares(moving, carry, inputs, _):
+        none = jnp.zeros((case.days, inputs.features.shape[1]), bool)
         return (predict(eqx.combine(moving, still), carry, inputs, none)[1][0] ** 2).mean()
 
-    return Made(squares, (moving, carry, inputs), model, length * case.columns)
+    def shared_out(function):
+        def each(*arguments):
+            return jax.lax.pmean(function(*arguments), devices.COLUMN)
+
+        return lambda *arguments: devices.over_columns(mesh, each, devices.ALL)(*arguments, None)
+
+    functions = {"forward": shared_out(squares), "gradient": shared_out(jax.value_and_grad(squares))}
+    arguments = devices.placed(mesh, (moving, carry, inputs), (devices.ALL, devices.FIRST, devices.series(inputs)))
+    return Made({name: jax.jit(of) for name, of in functions.items()}, arguments, model, length * case.columns)
 
 
 def synthetic(days: int) -> Any:
@@ -116,13 +126,6 @@ def synthetic(days: int) -> Any:
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in names}
     return Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
-
-
-def functions(made: Made) -> dict[str, Callable]:
-    """What is timed: the loss, and the loss with its gradient."""
-    import jax
-
-    return {"forward": jax.jit(made.squares), "gradient": jax.jit(jax.value_and_grad(made.squares))}
 
 
 def one_step(case: Case) -> dict[str, dict[str, float]]:
@@ -175,7 +178,7 @@ def run(case: Case) -> dict:
 
     made = make(case)
     told = case._asdict() | {"operations": operations(case)}
-    for name, function in functions(made).items():
+    for name, function in made.functions.items():
         began = time.perf_counter()
         ready = function.lower(*made.arguments).compile()
         told[f"{name}_compile_s"] = round(time.perf_counter() - began, 1)
@@ -198,7 +201,7 @@ def turns(case: Case) -> None:
     serve(
         {
             name: lambda function=function: jax.block_until_ready(function(*made.arguments))
-            for name, function in functions(made).items()
+            for name, function in made.functions.items()
         },
         bowen=bowen.__file__,
         steps=made.steps,
@@ -206,25 +209,29 @@ def turns(case: Case) -> None:
 
 
 def rates() -> dict[str, float]:
-    """What this machine can do, float32: matrix product, transcendental functions in cache, a stream through memory."""
+    """What this machine can do on all devices, float32: product, transcendental functions, stream of memory."""
     import jax
     import jax.numpy as jnp
 
-    def best(function, argument) -> float:
-        ready = jax.jit(function)
+    from bowen import devices
+
+    count = jax.device_count()
+    mesh = devices.mesh_for(count)
+
+    def best(function, *shape) -> float:
+        each = jax.shard_map(function, mesh=mesh, in_specs=devices.FIRST, out_specs=devices.FIRST)
+        ready, argument = jax.jit(each), devices.placed(mesh, jnp.ones((count, *shape)), devices.FIRST)
         jax.block_until_ready(ready(argument))
-        return min(repeated(lambda: jax.block_until_ready(ready(argument)), least=7))
+        return min(repeated(lambda: jax.block_until_ready(ready(argument)), least=7)) / count
 
-    def bend(x):
-        for _ in range(8):
-            x = jnp.tanh(jnp.exp(-x))
-        return x
+    def bent(x):  # functions that do not wait for each other
+        return jax.lax.fori_loop(0, 64, lambda _, x: x + sum(jnp.tanh(by * x) for by in (0.9, 0.8, 0.7, 0.6)), x)
 
-    square, long, short = jnp.ones((2048, 2048)), jnp.ones(1 << 25), jnp.ones(1 << 18)
+    side, long, short = 2048, 1 << 24, 1 << 14
     return {
-        "product_GFLOP_per_s": 2 * 2048**3 / best(lambda x: x @ x, square) / 1e9,
-        "transcendentals_G_per_s": 16 * short.size / best(bend, short) / 1e9,
-        "stream_GB_per_s": 8 * long.size / best(lambda x: 2.0 * x + 1.0, long) / 1e9,
+        "product_GFLOP_per_s": 2 * side**3 / best(lambda x: (x[0] @ x[0])[None], side, side) / 1e9,
+        "transcendentals_G_per_s": 64 * 4 * short / best(bent, short) / 1e9,
+        "stream_GB_per_s": 8 * long / best(lambda x: 2.0 * x + 1.0, long) / 1e9,
     }
 
 
@@ -261,6 +268,9 @@ def main() -> None:
         from bowen.compiler import fuse_more
 
         fuse_more()
+        from bowen.compiler import use_cores
+
+        use_cores()
     if chosen.serve:
         return turns(Case.of(chosen.serve))
     if chosen.rates or chosen.case:

@@ -1,18 +1,41 @@
-"""What bowen asks of XLA, which compiles for JAX: options that a process chooses before JAX begins to compute."""
+"""What bowen asks of XLA, which compiles for JAX: options that a process chooses before JAX begins to compute.
+
+Each appends to `XLA_FLAGS`, unless its option is named there or they name a file of flags. The command `bowen` calls
+both, `import bowen` neither; once JAX has computed, they do nothing.
+"""
 
 import os
 
 OPTION = "xla_cpu_use_multi_output_fusion"
+DEVICES = "xla_force_host_platform_device_count"
 
 
 def fuse_more() -> None:
     """Let XLA compute in one loop what reads the same arrays: training on a device for each core takes a fifth less.
 
-    Call it before JAX computes anything; afterwards it does nothing. The command `bowen` calls it, `import bowen` does
-    not. It appends to `XLA_FLAGS`, unless the option is named there or they name a file of flags. The option is an
-    experiment of XLA's: numbers differ by round-off, and an XLA that does not know it passes over it, as GPUs do. To
-    do without it: `XLA_FLAGS=--xla_disable_hlo_passes=cpu_multi_output_fusion`.
+    The option is an experiment of XLA's: numbers differ by round-off, and an XLA that does not know it passes over it,
+    as GPUs do. To do without it: `XLA_FLAGS=--xla_disable_hlo_passes=cpu_multi_output_fusion`.
     """
+    ask(OPTION, f"--xla_backend_extra_options={OPTION}=true")
+
+
+def use_cores() -> None:
+    """Make each core that this process may use a device, between which training shares its columns out.
+
+    XLA's own threads divide the work of one device so finely that two cores are slower than one. GPUs are left as they
+    are. To do without it: `XLA_FLAGS=--xla_force_host_platform_device_count=1`, or `JAX_NUM_CPU_DEVICES` in JAX's way.
+    """
+    if "JAX_NUM_CPU_DEVICES" not in os.environ:
+        ask(DEVICES, f"--{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false")
+
+
+def cores() -> int:
+    """How many this process may use, where the system tells, or else how many there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def ask(name: str, words: str) -> None:
+    """Append words to the flags of XLA, unless they name the option or are the name of a file."""
     flags = os.environ.get("XLA_FLAGS", "").strip()
-    if OPTION not in flags and (not flags or flags.startswith("-")):
-        os.environ["XLA_FLAGS"] = f"{flags} --xla_backend_extra_options={OPTION}=true".strip()
+    if name not in flags and (not flags or flags.startswith("-")):
+        os.environ["XLA_FLAGS"] = f"{flags} {words}".strip()

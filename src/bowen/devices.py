@@ -4,7 +4,6 @@ Several processes are one program on the devices of all: each makes the batches 
 writes.
 """
 
-import logging
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -61,52 +60,60 @@ def agree(step: int) -> None:
 
 
 def mesh_for(columns: int) -> Mesh:
-    """The devices to share columns out to: all, or as many of each process as share them out evenly.
-
-    Raises:
-        ConfigError: There are more processes than share them out evenly.
-    """
+    """As many devices of each process as there is use for, so that none has more columns than it must."""
     devices = [[here for here in jax.devices() if here.process_index == at] for at in range(jax.process_count())]
     processes, most = len(devices), min(map(len, devices))
-    count = max((count for count in range(1, most + 1) if columns % (count * processes) == 0), default=0)
-    even = "choose `columns` so that towers times columns is a multiple of"
-    if count == 0:
-        raise ConfigError(
-            f"{columns} columns cannot be shared out evenly among {processes} processes.\n"
-            f"  to go on: {even} {processes}, or start fewer processes."
-        )
-    if count < most and writes():
-        logging.getLogger("bowen").warning(
-            f"{count * processes} of {most * processes} devices train, which share {columns} columns out evenly.\n"
-            f"  to use all: {even} {most * processes}."
-        )
+    each = -(-columns // (processes * most))
+    count = -(-columns // (processes * each))
     return Mesh(np.array([here[:count] for here in devices]).ravel(), (COLUMN,))
 
 
-def mine(columns: int) -> np.ndarray:
-    """Which columns the devices of this process have."""
-    return np.array_split(np.arange(columns), jax.process_count())[jax.process_index()]
+def places(mesh: Mesh, columns: int) -> np.ndarray:
+    """Which column each place of the devices has: its own, or the last once more where that fills a device."""
+    return np.minimum(np.arange(-(-columns // mesh.size) * mesh.size), columns - 1)
+
+
+def mine(mesh: Mesh, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which columns the devices of this process have, and what each counts: nothing if it is there to fill a device.
+
+    Over the devices of all the mean of what columns count is one.
+    """
+    which = places(mesh, columns)
+    counts = (np.arange(len(which)) < columns) * (len(which) / columns)
+    here, count = jax.process_index(), jax.process_count()
+    return np.split(which, count)[here], np.split(counts, count)[here]
 
 
 def placed(mesh: Mesh, tree: Tree, where: Any) -> Tree:
     """Arrays that every process has whole, over the devices; `where` tells of each or of a branch where columns are."""
 
-    def place(spec, branch):
-        def put(x):
-            return jax.make_array_from_callback(x.shape, NamedSharding(mesh, spec), np.asarray(x).__getitem__)
+    def place(x, axis, spec):
+        whole = np.asarray(x)
+        if axis is not None:
+            whole = whole.take(places(mesh, whole.shape[axis]), axis)
+        return jax.make_array_from_callback(whole.shape, NamedSharding(mesh, spec), whole.__getitem__)
 
-        return jax.tree.map(lambda x: put(x) if eqx.is_array(x) else x, branch)
-
-    return jax.tree.map(place, where, tree, is_leaf=lambda spec: isinstance(spec, PartitionSpec))
+    return each_array(place, tree, where)
 
 
-def gathered(mesh: Mesh, tree: Tree) -> Tree:
-    """Arrays that are over the devices, whole and on one device of every process."""
+def gathered(mesh: Mesh, tree: Tree, where: Any, columns: int) -> Tree:
+    """Arrays that `placed` has put over the devices, whole and on one device of every process."""
 
-    def gather(x):
-        return jax.device_put(x, NamedSharding(mesh, ALL)).addressable_data(0)
+    def gather(x, axis, _):
+        whole = jax.device_put(x, NamedSharding(mesh, ALL)).addressable_data(0)
+        return whole if axis is None else jax.lax.slice_in_dim(whole, 0, columns, axis=axis)
 
-    return jax.tree.map(lambda x: gather(x) if eqx.is_array(x) else x, tree)
+    return each_array(gather, tree, where)
+
+
+def each_array(function: Callable, tree: Tree, where: Any) -> Tree:
+    """What a function makes of each array, the axis of its columns if it has one, and where it lies."""
+
+    def branch(spec, below):
+        axis = tuple(spec).index(COLUMN) if COLUMN in tuple(spec) else None
+        return jax.tree.map(lambda x: function(x, axis, spec) if eqx.is_array(x) else x, below)
+
+    return jax.tree.map(branch, where, tree, is_leaf=lambda spec: isinstance(spec, PartitionSpec))
 
 
 def batched(mesh: Mesh, tree: Tree) -> Tree:

@@ -46,6 +46,7 @@ class Batch(NamedTuple):
     targets: Float[Array, "time column target"]  # SI
     train: Float[Array, "time column target"]  # SI-2, so that the mean over steps is error over variance
     validation: Float[Array, "time column target"]  # likewise
+    share: Float[Array, "1 column"]  # what a column counts, one on average; nothing if it is there to fill a device
 
 
 class Streams:
@@ -65,7 +66,6 @@ class Streams:
 
         Raises:
             DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
-            ConfigError: The columns cannot be shared out among the processes.
         """
         self.towers, self.window = tuple(towers), window
         self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
@@ -80,7 +80,7 @@ class Streams:
         self.start = (place * self.days[:, None]).astype(int).ravel()
         self.owner = np.repeat(np.arange(len(towers)), columns)
         self.mesh = devices.mesh_for(len(self.owner))
-        self._mine = devices.mine(len(self.owner))
+        self._mine, self._share = devices.mine(self.mesh, len(self.owner))
         self.states = jax.tree.map(lambda x: x[self.owner], stacked([tower.state for tower in towers]))
         both = stacked([tower.site for tower in towers]), stacked([tower.stranger or tower.site for tower in towers])
         odd = np.arange(len(self.owner)) % columns % 2
@@ -119,7 +119,10 @@ class Streams:
             return self._series[tower].targets[steps], *(of[tower][steps] for of in self._counts)
 
         weather, renewals = self.inputs(day, self.window), self.renewals(day, self.window)
-        return Batch(weather, renewals, self._by_day(), *self._gathered(pick, day, self.window))
+        share: Any = self._share[None].astype(self.towers[0].series.targets.dtype)
+        targets, train, validation = self._gathered(pick, day, self.window)
+        share = devices.batched(self.mesh, share)
+        return Batch(weather, renewals, self._by_day(), targets, train, validation, share)
 
     def _by_day(self) -> Bool[Array, "day column"]:
         here: Any = np.tile(self._daily[self.owner[self._mine]], (self.window, 1))

@@ -111,8 +111,9 @@ def loss(
     """Squared error over the variance of each tower, and a pull of the learned parameters toward their defaults."""
     after, (predicted, offsets) = predict(model, carry, batch.inputs, batch.renewals, sites, targets)
     squared = (as_given(predicted, batch.daily, targets) - batch.targets) ** 2
-    error = (batch.train * squared).mean()
-    pull = (offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
+    share = batch.share[..., None]
+    error = (share * batch.train * squared).mean()
+    pull = (share * offsets**2).mean(axis=(0, 1)).sum() if offsets.size else jnp.zeros_like(error)
     tally = jnp.stack([(batch.validation * squared).sum(axis=0), batch.validation.sum(axis=0)])
     return error + prior * pull, jax.lax.stop_gradient((after, tally))
 
@@ -261,7 +262,7 @@ def train(
         progress, value = update((streams.batch(step), streams.sites), progress)
         if (step + 1) % training.validate_every and step != training.steps - 1:
             continue
-        whole = devices.gathered(mesh, progress)
+        whole = devices.gathered(mesh, progress, PLACES, len(streams.owner))
         efficiency = efficiencies(np.asarray(whole.tally), streams)
         if not np.isfinite(float(value)):
             raise ModelError(
@@ -288,7 +289,7 @@ def train(
         history = (*history, row)
         watch(whole, history)
         progress = devices.placed(mesh, whole, PLACES)
-    return devices.gathered(mesh, progress), history
+    return devices.gathered(mesh, progress, PLACES, len(streams.owner)), history
 
 
 def efficiencies(tally: np.ndarray, streams: Streams) -> np.ndarray:

@@ -26,7 +26,7 @@ from bowen.training import outline, train
 from bowen.variables import Parameters
 from tests import helpers
 
-TOWERS, COLUMNS, HALFWAY = 4, 2, 2
+TOWERS, COLUMNS, HALFWAY = 5, 3, 2  # 15 columns, which eight devices cannot share out evenly
 # So that the first moment of Adam after the first update is a tenth of the gradient.
 TRAINING = Training(steps=4, window_days=2, validate_every=1, columns=COLUMNS, spin_up_years=1, gradient_clip=1e9)
 
@@ -72,9 +72,9 @@ def main() -> None:
     streams = Streams([tower(number) for number in range(TOWERS)], columns=COLUMNS, window=2, seed=0)
     told, gather = {"batch": layout((streams.batch(0).targets, streams.batch(0).inputs.forcing))}, devices.gathered
 
-    def looked_at(mesh, progress):
+    def looked_at(mesh, progress, *where):
         told["carry"], told["tally"], told["model"] = map(layout, (progress.carry, progress.tally, progress.model))
-        return gather(mesh, progress)
+        return gather(mesh, progress, *where)
 
     devices.gathered = looked_at
     for kind in chosen.models:

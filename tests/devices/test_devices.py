@@ -63,7 +63,7 @@ def test_many_devices_train_as_one(one, many, kind):
 
 def test_each_device_has_its_columns_and_all_of_the_model(many):
     layout = json.loads((many / "layout.json").read_text())
-    each = TOWERS * COLUMNS // MANY
+    each = -(-TOWERS * COLUMNS // MANY)
     assert {(devices, shape[1]) for devices, shape in layout["batch"] + layout["tally"]} == {(MANY, each)}
     assert {(devices, shape[0]) for devices, shape in layout["carry"]} == {(MANY, each)}
     assert {devices for devices, _ in layout["model"]} == {MANY}
@@ -76,10 +76,14 @@ def test_a_training_goes_on_on_another_number_of_devices(request, tmp_path, one,
         assert_equal_to_round_off(folder / f"network-{number}.npz", one / f"network-{number}.npz")
 
 
-@pytest.mark.parametrize(("columns", "used"), [(16, 8), (12, 6), (7, 7), (65, 5), (11, 1)])
-def test_it_tells_when_not_all_devices_train(monkeypatch, caplog, columns, used):
+@pytest.mark.parametrize(
+    ("columns", "used", "each"), [(16, 8, 2), (12, 6, 2), (15, 8, 2), (65, 8, 9), (11, 6, 2), (3, 3, 1)]
+)
+def test_no_device_has_more_columns_than_it_must(monkeypatch, columns, used, each):
     here = jax.devices()
     monkeypatch.setattr(jax, "devices", lambda: here * MANY)
-    assert devices.mesh_for(columns).size == used
-    told = f"{used} of {MANY} devices train, which share {columns} columns out evenly" in caplog.text
-    assert told == (used < MANY)
+    mesh = devices.mesh_for(columns)
+    which, counts = devices.mine(mesh, columns)
+    assert (mesh.size, len(which)) == (used, used * each)
+    assert set(which) == set(range(columns)) and (which[:columns] == np.arange(columns)).all()
+    assert counts.mean() == pytest.approx(1.0) and (counts[columns:] == 0.0).all() and len(set(counts[:columns])) == 1

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
 import bowen
 from bowen import cli
-from bowen.compiler import OPTION, fuse_more
+from bowen.compiler import DEVICES, OPTION, cores, fuse_more, use_cores
 
 OURS = f"--xla_backend_extra_options={OPTION}=true"
 OTHER = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0"
@@ -45,23 +46,53 @@ def test_what_the_user_has_set_stands(monkeypatch, flags, after):
         assert os.environ["XLA_FLAGS"] == after
 
 
-def test_the_command_sets_it_and_the_library_offers_it(monkeypatch):
+@pytest.mark.parametrize("flags", ["flags.txt", f"--{DEVICES}=1", f"{OTHER} --{DEVICES}=8"])
+def test_how_many_devices_the_user_wants_stands(monkeypatch, flags):
+    monkeypatch.setenv("XLA_FLAGS", flags)
+    use_cores()
+    assert os.environ["XLA_FLAGS"] == flags
+
+
+def test_the_way_of_jax_to_ask_for_devices_stands(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    monkeypatch.setenv("JAX_NUM_CPU_DEVICES", "3")
+    use_cores()
+    assert not os.environ["XLA_FLAGS"]
+
+
+def test_the_command_sets_both_and_the_library_offers_them(monkeypatch):
     seen = []
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ["XLA_FLAGS"]))
     cli.main()
-    assert seen == [OURS]
-    assert bowen.fuse_more is fuse_more
+    assert seen == [f"{OURS} --{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false"]
+    assert bowen.fuse_more is fuse_more and bowen.use_cores is use_cores
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system tells of no such thing")
+def test_a_process_that_is_held_to_one_core_has_one_device():
+    code = """
+        import os
+        from bowen import use_cores
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
+        use_cores()
+        import jax
+        print(jax.device_count())
+    """
+    assert said_by(code) == "1\n"
+    assert said_by(code.replace("[:1]", "")) == f"{cores()}\n"
+
+
+def said_by(code, *words, flags=""):
+    """What a process of its own prints that runs some code."""
+    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", textwrap.dedent(code), *words]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def outputs_in_one_loop(how, flags=""):
     """How many kernels of a small program have two results, in a process of its own."""
-    code = "\n".join(line[4:] for line in COUNT.splitlines())
-    environment = os.environ | {"XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        [sys.executable, "-c", code, how], env=environment, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
+    return json.loads(said_by(COUNT, how, flags=flags))
 
 
 def test_xla_knows_the_option_after_jax_was_imported_too():
