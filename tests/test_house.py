@@ -43,7 +43,7 @@ MODEL_WING = (
 ARENA = ("arena", "empirical", "ensemble", "metrics", "regimes", "standings")
 TRANSFER = ("climate", "columns", "transfer", "untrained")
 # Lines without docstrings.
-MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2426}
+MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2430}
 
 
 def public_functions(package: ModuleType) -> list[Callable]:

@@ -95,16 +95,20 @@ def site_in(key: str) -> str:
 def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
     """The folds of a standard split that the records allow and the configuration asks for.
 
+    Where fewer records train than there are, they are drawn in one order for all folds, so that few are among many.
+
     Raises:
-        ConfigError: A fold is unknown, or none has a tower in the archive.
+        ConfigError: A fold is unknown, or none has a tower in the archive, or fewer are to train in the split of years.
     """
     standard = tomllib.loads(resources.files("bowen").joinpath("standard.toml").read_text(encoding="utf-8"))
     chosen = standard[config.benchmark.split]
     known = ["years"] if config.benchmark.split == "time" else list(chosen)
     if unknown := [name for name in config.benchmark.folds if name not in known]:
         raise ConfigError(f"[benchmark]: `folds` names {unknown[0]}; there are {', '.join(known)}.")
-    found = []
+    fewer, found = config.benchmark.train_records, []
     if config.benchmark.split == "time":
+        if fewer:
+            raise ConfigError("[benchmark]: `train_records` is for the splits of towers; in that of years all train.")
         labels = {
             key: data.period_split(dataset.time.values, chosen[site_in(key)])
             for key, dataset in records.items()
@@ -112,11 +116,13 @@ def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
         }
         found = [Fold("years", labels, labels)] if labels else []
     else:
+        lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
             judges = {key: dataset for key, dataset in records.items() if site_in(key) in chosen[name]}
             by_day = config.benchmark.split == "daily"
             test = {key: settled(dataset) for key, dataset in judges.items() if data.by_day(dataset) == by_day}
-            train = {key: choosing(dataset) for key, dataset in records.items() if site_in(key) not in chosen[name]}
+            drawn = [key for key in lot if site_in(key) not in chosen[name]][: fewer or None]
+            train = {key: choosing(dataset) for key, dataset in records.items() if key in drawn}
             found += [Fold(name, train, test)] if train and test else []
     if not found:
         raise ConfigError(f"{config.tower.met.name}: holds no tower of the split `{config.benchmark.split}`.")
@@ -205,8 +211,8 @@ def claim(folder: Path, config: Config) -> Config:
     Raises:
         RunError: It is for another configuration.
     """
-    split = configs.Benchmark(split=config.benchmark.split)
-    claimed = config.model_copy(update={"benchmark": split})
+    stays = config.benchmark.model_dump(include={"split", "train_records"})
+    claimed = config.model_copy(update={"benchmark": configs.Benchmark(**stays)})
     asked, path = configs.dumps(claimed), folder / "config.toml"
     if path.exists() and path.read_text(encoding="utf-8") != asked:
         raise RunError(

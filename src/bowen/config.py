@@ -162,6 +162,9 @@ class Benchmark(Table):
     )
     folds: Names = setting((), "Folds of the split to run, by name; none: all")
     seeds: tuple[int, ...] = setting((0,), "Seeds of those that have any")
+    train_records: int = setting(
+        0, "Records that train where towers are left out, drawn by lot; 0: all there are", ge=0
+    )
 
 
 class Config(Table):

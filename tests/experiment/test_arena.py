@@ -128,6 +128,18 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     assert tests == {"A": ["US-Me2_2001-2001"], "C": ["BE-Vie_2001-2001"]}
 
 
+def test_fewer_records_train_and_they_are_among_more(archive):
+    def trained(count):
+        asked = config(archive, benchmark={"folds": ["A", "B", "C"], "train_records": count})
+        return [(set(fold.train), set(fold.test)) for fold in arena.folds(asked, arena.read_towers(asked))]
+
+    everything, one, many = trained(0), trained(1), trained(9)
+    assert many == everything and [len(train) for train, _ in everything] == [2, 2, 2]
+    for (train, test), (few, judges) in zip(everything, one, strict=True):
+        assert judges == test and len(few) == 1 and few < train
+    assert len(set.union(*(few for few, _ in one))) == 2  # in one order for all folds, the first of it wherever it may
+
+
 @pytest.mark.slow
 def test_one_model_of_all_towers_by_command(archive, tmp_path, bowen):
     path = tmp_path / "all.toml"
@@ -156,6 +168,10 @@ def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
         ),
         ({"benchmark": {"folds": ["E"]}}, r"\[benchmark\]: `folds` names E; there are A, B, C, D"),
         ({"benchmark": {"split": "time", "folds": []}}, "towers.zarr: holds no tower of the split `time`"),
+        (
+            {"benchmark": {"split": "time", "folds": [], "train_records": 1}},
+            "`train_records` is for the splits of towers",
+        ),
         ({"tower": {"leave_out": ["XX-Yyy"]}}, r"\[tower\]: `leave_out` names XX-Yyy, and towers.zarr holds BE-Vie"),
     ],
 )
