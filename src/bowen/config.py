@@ -113,7 +113,7 @@ class Model(Table):
         ):
             if odd := [name for name in names if name not in lists[among]]:
                 raise ValueError(f"`{learned}` names {', '.join(odd)}, which `{among}` does not")
-        if both := [name for name in self.dynamic if name in self.static]:
+        if self.kind == "hybrid" and (both := [name for name in self.dynamic if name in self.static]):
             raise ValueError(f"{', '.join(both)} cannot be both `dynamic` and `static`")
         return self
 

@@ -120,6 +120,10 @@ def test_an_error_says_where_what_and_what_is_allowed(text, message):
     assert message in str(caught.value)
 
 
+def test_what_a_hybrid_has_dynamic_a_process_may_have_static():
+    assert with_tower("[model]\nkind = 'process'\nstatic = ['surface_resistance']").model.dynamic
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

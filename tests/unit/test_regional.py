@@ -3,6 +3,7 @@
 import dataclasses
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -60,3 +61,17 @@ def test_a_correction_is_none_where_it_is_not_allowed(model):
     fractions = {float(here.observed_fraction) for here in (allowed, refused, elsewhere)}
     assert len(fractions) == 1 and max(fractions) < 1.0
     np.testing.assert_array_equal(elsewhere.root_capacity, Parameters().root_capacity)
+
+
+def test_the_gradient_scatters_nothing(model):
+    """XLA crashes where it fuses two scatters, so that all that a model may learn must do without."""
+    sites = jax.tree.map(lambda *x: jnp.stack(x), *(Site(Parameters(), [0.0], number) for number in (0, 1, -1)))
+
+    def total(learned):
+        told = jax.vmap(lambda site: parameters(learned, site))(sites)
+        return sum(getattr(told, name).sum() for name in LEARNED)
+
+    learned = eqx.tree_at(lambda m: m.regional.departures, model, jnp.array([[-1.0, 2.0], [1.0, 0.0]]))
+    assert "scatter" not in str(eqx.filter_make_jaxpr(eqx.filter_grad(total))(learned)[0])
+    found = eqx.filter_grad(total)(learned).regional.departures
+    assert (found[:, 1] > 0.0).all() and found[:, 0].sum() == pytest.approx(0.0)
