@@ -40,10 +40,10 @@ MODEL_WING = (
     "step",
     "variables",
 )
-ARENA = ("arena", "empirical", "ensemble", "metrics", "regimes", "standings")
+ARENA = ("arena", "empirical", "ensemble", "metrics", "records", "regimes", "standings")
 TRANSFER = ("climate", "columns", "transfer", "untrained")
 # Lines without docstrings.
-MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2430}
+MOST_CODE = {"model wing": 1500, "data": 4000, "report": 1600, "arena": 700, "transfer": 600, "the rest": 2470}
 
 
 def public_functions(package: ModuleType) -> list[Callable]:

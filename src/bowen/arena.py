@@ -3,7 +3,7 @@
 import functools
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
@@ -19,14 +19,13 @@ from bowen.contest import as_it_comes, varied
 from bowen.ensemble import mean_of
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import COLUMNS, read_scores, score, write_scores
-from bowen.examples import span
-from bowen.experiment import Run, Watch, filled, set_up, simulate_run, train_on
+from bowen.experiment import Run, Watch, set_up, simulate_run, train_on
 from bowen.files import replacing
 from bowen.metrics import seven
+from bowen.records import Examples, read_towers, site_in
 from bowen.standings import BENCHMARKS, inmv, over_towers
 
-DAY = 86400  # s
-SETTLING = 15 * DAY  # s, at the beginning of a record that is not scored
+SETTLING = 15 * 86400  # s, at the beginning of a record that is not scored
 CHOOSING = 10  # every so many blocks of four days of a training tower, one chooses the weights
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, NETWORK = "LaD", "hybrid", "LSTM"
@@ -40,56 +39,30 @@ LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
 }
 
 
+def settled(dataset: xr.Dataset) -> np.ndarray:
+    """All steps of a record to be judged at, but for 15 days to settle."""
+    return np.where(np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= SETTLING, "test", "")
+
+
+def choosing(dataset: xr.Dataset) -> np.ndarray:
+    """A tenth of the days of a record to train on chooses the weights: every tenth block of four."""
+    pattern = ["train"] * (CHOOSING // 2) + ["validation"] + ["train"] * (CHOOSING - CHOOSING // 2 - 1)
+    return data.block_split(dataset.time.values, 4, pattern)
+
+
 class Fold(NamedTuple):
-    """Records to train on and records to be judged at, each with what its steps are for."""
+    """Records to train on and records to be judged at, by key, and what says of a record what its steps are for."""
 
     name: str
-    train: Mapping[str, np.ndarray]
-    test: Mapping[str, np.ndarray]
+    train: Sequence[str]
+    test: Sequence[str]
+    deal: Callable[[xr.Dataset], np.ndarray] = choosing
+    judge: Callable[[xr.Dataset], np.ndarray] = settled
 
 
 def calibrated(config: Config) -> tuple[str, ...]:
     """The static parameters of calibrated LaD: those of the contest, and those the hybrid has for its sites."""
     return tuple(dict.fromkeys((*config.contest.calibrated, *config.model.static)))
-
-
-def read_towers(config: Config) -> dict[str, xr.Dataset]:
-    """The records of an archive with their forcing filled, by key.
-
-    Raises:
-        ConfigError: The configuration names no archive, or leaves out a record that is not there.
-        DataError: A record cannot drive a model.
-    """
-    archive, left_out = config.tower.met, config.tower.leave_out
-    keys = data.towers_in(archive)
-    if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
-        raise ConfigError(f"[tower]: `leave_out` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
-    kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
-    used = {key: days_used(data.open_tower(archive, key), config) for key in kept}
-    return {key: filled(data.in_steps(record).load(), config) for key, record in used.items()}
-
-
-def days_used(record: xr.Dataset, config: Config) -> xr.Dataset:
-    """A record of an archive; of one that is kept by day, the days that the configuration uses.
-
-    Raises:
-        ConfigError: It has none of them.
-    """
-    if not config.tower.basin_days or record.attrs["timestep_s"] != DAY:
-        return record
-    first, last = map(str, config.tower.basin_days)
-    used = record.sel(time=slice(first, last))
-    if not used.sizes["time"]:
-        raise ConfigError(
-            f"[tower]: `basin_days` is {first} to {last}, and {record.attrs['site']} has {span(record)}.\n"
-            "  to go on: choose days that all basins have, or name this one in `leave_out`."
-        )
-    return used
-
-
-def site_in(key: str) -> str:
-    """The site of a record's key: "US-Hn1" of "US-Hn1_2016-2017"."""
-    return key.split("_", maxsplit=1)[0]
 
 
 def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
@@ -109,20 +82,22 @@ def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
     if config.benchmark.split == "time":
         if fewer:
             raise ConfigError("[benchmark]: `train_records` is for the splits of towers; in that of years all train.")
-        labels = {
-            key: data.period_split(dataset.time.values, chosen[site_in(key)])
-            for key, dataset in records.items()
-            if site_in(key) in chosen and spans(dataset, chosen[site_in(key)])
-        }
-        found = [Fold("years", labels, labels)] if labels else []
+        keys = [
+            key for key, dataset in records.items() if site_in(key) in chosen and spans(dataset, chosen[site_in(key)])
+        ]
+
+        def deal(dataset: xr.Dataset) -> np.ndarray:
+            return data.period_split(dataset.time.values, chosen[dataset.attrs["site"]])
+
+        found = [Fold("years", keys, keys, deal, deal)] if keys else []
     else:
+        by_day = config.benchmark.split == "daily"
+        judges = [key for key, dataset in records.items() if data.by_day(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
-            judges = {key: dataset for key, dataset in records.items() if site_in(key) in chosen[name]}
-            by_day = config.benchmark.split == "daily"
-            test = {key: settled(dataset) for key, dataset in judges.items() if data.by_day(dataset) == by_day}
+            test = [key for key in judges if site_in(key) in chosen[name]]
             drawn = [key for key in lot if site_in(key) not in chosen[name]][: fewer or None]
-            train = {key: choosing(dataset) for key, dataset in records.items() if key in drawn}
+            train = [key for key in records if key in drawn]
             found += [Fold(name, train, test)] if train and test else []
     if not found:
         raise ConfigError(f"{config.tower.met.name}: holds no tower of the split `{config.benchmark.split}`.")
@@ -135,21 +110,10 @@ def spans(dataset: xr.Dataset, periods: Mapping[str, list[str]]) -> bool:
     return all(first <= end + "~" and last >= begin for begin, end in periods.values())
 
 
-def settled(dataset: xr.Dataset) -> np.ndarray:
-    """All steps of a record to be judged at, but for 15 days to settle."""
-    return np.where(np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= SETTLING, "test", "")
-
-
-def choosing(dataset: xr.Dataset) -> np.ndarray:
-    """A tenth of the days of a record to train on chooses the weights: every tenth block of four."""
-    pattern = ["train"] * (CHOOSING // 2) + ["validation"] + ["train"] * (CHOOSING - CHOOSING // 2 - 1)
-    return data.block_split(dataset.time.values, 4, pattern)
-
-
 def train_all(config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
     """Train one model on all records of an archive, or go on; see `train_run`."""
     records = read_towers(config)
-    return train_on([(dataset, choosing(dataset)) for dataset in records.values()], config, folder, watch=watch)
+    return train_on(Examples(records, list(records), choosing), config, folder, watch=watch)
 
 
 def benchmark(
@@ -229,7 +193,7 @@ def meet(
     name: str, seed: int, config: Config, place: Path, fold: Fold, records: Mapping[str, xr.Dataset], watch: Watch
 ) -> dict[str, xr.Dataset]:
     """What a contestant makes of the records of a fold that it is judged at, by key."""
-    train = [(records[key], labels) for key, labels in fold.train.items()]
+    train = Examples(records, fold.train, fold.deal)
     if name in empirical.MODELS:
         of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
         model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
@@ -247,8 +211,9 @@ def judged(
     """Scores at the steps to be judged: those of every day, and PLUMBER2's seven at half-hours."""
     tables = []
     for key, simulation in simulations.items():
-        judge = functools.partial(score, simulation, records[key], np.where(fold.test[key] == "test", "test", ""))
-        asked = {"model": title, "targets": data.fluxes_measured(records[key])}
+        record = records[key]
+        judge = functools.partial(score, simulation, record, np.where(fold.judge(record) == "test", "test", ""))
+        asked = {"model": title, "targets": data.fluxes_measured(record)}
         scores = [
             judge(**asked, resolutions=("native", "daily", "monthly")),
             judge(**asked, resolutions=("native",), metrics=seven),

@@ -1,6 +1,6 @@
 """Records to train on: which of them teach a model, what of them it is held to, and how it sees them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -17,8 +17,8 @@ from bowen.streams import Tower
 Example = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
 
 
-def taught(config: Config, records: Sequence[Example]) -> tuple[list[Example], tuple[str, ...]]:
-    """The records that teach the model of a configuration, and all that they teach.
+def taught(config: Config, records: Iterable[Example]) -> tuple[list[int], tuple[str, ...]]:
+    """The places of the records that teach the model of a configuration, and all that they teach.
 
     Both turbulent fluxes are targets wherever one of them was measured; runoff and snow, where they were. A network
     alone tells neither of the last two, so a basin teaches it nothing and is left out.
@@ -26,17 +26,18 @@ def taught(config: Config, records: Sequence[Example]) -> tuple[list[Example], t
     Raises:
         ConfigError: There is none.
     """
+    each = [{*data.targets_measured(dataset)} for dataset, _ in records]
+    known, everywhere = set().union(*each), list(range(len(each)))
     if config.model.kind != "network":
-        known = {name for dataset, _ in records for name in data.targets_measured(dataset)}
         heat = data.TURBULENT if known & {*data.TURBULENT} or not known else ()
-        return list(records), (*heat, *(name for name in data.WATER if name in known))
-    chosen = [record for record in records if {*data.targets_measured(record[0])} - {*data.WATER}]
-    if not chosen and any(data.targets_measured(dataset) for dataset, _ in records):
+        return everywhere, (*heat, *(name for name in data.WATER if name in known))
+    chosen = [place for place in everywhere if each[place] - {*data.WATER}]
+    if not chosen and known:
         raise ConfigError(
             '[model]: kind = "network" tells latent and sensible heat alone, and no record has measured either.\n'
             '  to go on: set kind = "hybrid" or "process", which have runoff and snow, or add a tower.'
         )
-    return chosen or list(records), data.TURBULENT
+    return chosen or everywhere, data.TURBULENT
 
 
 def span(dataset: xr.Dataset) -> str:
@@ -45,11 +46,11 @@ def span(dataset: xr.Dataset) -> str:
     return f"{first} to {last}"
 
 
-def fitted(config: Config, records: Sequence[Example]) -> Scaler:
+def fitted(config: Config, records: Iterable[Example]) -> Scaler:
     """The scaler of the features that a configuration shows a network."""
     either = config.tower.radiation == "either"
     radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)
-    seen = [(dataset, labels == "train") for dataset, labels in records]
+    seen = ((dataset, labels == "train") for dataset, labels in records)
     return Scaler.fit(seen, radiation, config.model.attributes)
 
 

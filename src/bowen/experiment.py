@@ -1,7 +1,7 @@
 """From a configuration to a trained model on disk, and from there to simulations, scores and a report."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -141,25 +141,30 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
     """Train one model on records of many towers, or go on; see `train_run`.
 
     Args:
-        records: Of each a canonical dataset, filled, and what its steps are for.
+        records: Of each a canonical dataset, filled, and what its steps are for; read one at a time, three times.
         config: What to train; which record it names does not matter.
         folder: Run directory; made if need be.
         watch: See `train_run`.
     """
     set_up(config)
-    records, targets = taught(config, records)
-    settings, datasets = config.training, [dataset for dataset, _ in records]
-    scaler = fitted(config, records)
-    towers = [tower_of(config, scaler, *record, place, targets=targets) for place, record in enumerate(records)]
-    model = build(config, scaler, towers[0].site.base, len(towers))
+    places, targets = taught(config, records)
+    settings, scaler = config.training, fitted(config, (records[place] for place in places))
+    marks, sites, water = [], [], {}
+
+    def towers() -> Iterator[Tower]:
+        for number, place in enumerate(places):
+            dataset, labels = records[place]
+            marks.append(data.fingerprint(dataset))
+            sites.append({name: dataset.attrs[name] for name in SITE})
+            if {*data.targets_measured(dataset)} & {*data.WATER}:
+                water[dataset.attrs["site"]] = span(dataset)
+            yield tower_of(config, scaler, dataset, labels, number, targets=targets)
+
     worth = [settings.water_weight if name in data.WATER else 1.0 for name in targets]
-    streams = Streams(towers, columns=settings.columns, window=settings.window_days, seed=settings.seed, worth=worth)
-    meta = {
-        "fingerprints": [data.fingerprint(dataset) for dataset in datasets],
-        "site": {name: datasets[0].attrs[name] for name in SITE},
-        "scaler": dataclasses.asdict(scaler),
-        "water": {of.attrs["site"]: span(of) for of in datasets if {*data.targets_measured(of)} & {*data.WATER}},
-    }
+    columns, window, seed = settings.columns, settings.window_days, settings.seed
+    streams = Streams(towers(), columns=columns, window=window, seed=seed, worth=worth, folder=folder)
+    model = build(config, scaler, streams.first.base, len(places))
+    meta = {"fingerprints": marks, "site": sites[0], "scaler": dataclasses.asdict(scaler), "water": water}
     if (folder / "run.json").exists():
         refuse_other(folder, config, meta)
     elif devices.writes():

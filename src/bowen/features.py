@@ -1,7 +1,7 @@
 """What a network sees of a record, in numbers of order one."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -66,7 +66,7 @@ class Scaler:
 
     @classmethod
     def fit(
-        cls, records: Sequence[tuple[xr.Dataset, np.ndarray]], radiation: Sequence[str], attributes: Sequence[str] = ()
+        cls, records: Iterable[tuple[xr.Dataset, np.ndarray]], radiation: Sequence[str], attributes: Sequence[str] = ()
     ) -> "Scaler":
         """Fit to the features that all records have; each record counts the same, however long it is.
 
@@ -81,7 +81,7 @@ class Scaler:
             DataError: A flux was measured in no record, but for those of runoff and snow alone, or in one, but at
                 fewer than 48 of its training steps.
         """
-        tables = []
+        tables, closures, told = [], [], set()
         for dataset, train in records:
             columns = {name: values[train] for name, values in features(dataset, radiation).items()}
             for name in TARGETS:
@@ -93,7 +93,9 @@ class Scaler:
                         f"{dataset.attrs.get('site')}: only {len(columns[name])} measured steps of {name} to train "
                         "on.\n  to go on: choose another split, or run `bowen inspect` to see what was measured when."
                     )
-            tables.append(columns)
+            tables.append({name: (values.mean(), values.var()) for name, values in columns.items()})
+            closures.append(measured_closure(dataset, train))
+            told |= {*targets_measured(dataset)}
         mean, spread = {}, {}
         for name in dict.fromkeys(name for table in tables for name in table):
             known = [table[name] for table in tables if name in table]
@@ -101,14 +103,14 @@ class Scaler:
                 if name in attributes:
                     mean[name], spread[name] = 0.0, 1.0
             elif len(known) == len(tables) or name in (*TARGETS, *attributes):
-                mean[name] = float(np.mean([values.mean() for values in known]))
-                deviation = float(np.sqrt(np.mean([((values - mean[name]) ** 2).mean() for values in known])))
+                mean[name] = float(np.mean([middle for middle, _ in known]))
+                deviation = float(np.sqrt(np.mean([within + (middle - mean[name]) ** 2 for middle, within in known])))
                 spread[name] = deviation if deviation > 1e-8 else 1.0
         lacking = [name for name in TARGETS if name not in mean]
-        if lacking and not (len(lacking) == len(TARGETS) and any(targets_measured(dataset) for dataset, _ in records)):
+        if lacking and not (len(lacking) == len(TARGETS) and told):
             raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
         optional = [name for name in mean if name in attributes and name not in ATTRIBUTES]
-        return cls(mean, spread, optional, [measured_closure(*record) for record in records])
+        return cls(mean, spread, optional, closures)
 
     @property
     def features(self) -> tuple[str, ...]:

@@ -6,6 +6,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from bowen.errors import RunError
 
 
@@ -39,3 +41,21 @@ def replacing(path: Path | str) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def on_disk(array: np.ndarray, folder: Path) -> np.ndarray:
+    """The same array in a nameless file on the disk of a folder, so that memory holds no more of it than is read.
+
+    Raises:
+        RunError: The disk is full, or cannot be written.
+    """
+    there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            array.tofile(file)
+            return np.memmap(file, array.dtype, "r", shape=array.shape)
+    except OSError as problem:
+        raise RunError(
+            f"{there}: what is to train a model cannot be laid down there ({problem}).\n"
+            "  to go on: free some space, or choose another folder."
+        ) from problem

@@ -5,7 +5,8 @@ reset to a guess, but for the water of a record that is shorter than a year: it 
 has the same number of columns, however long its record is: towers count the same, and a batch has no padding.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +16,7 @@ from jaxtyping import Array, Bool, Float
 
 from bowen import devices
 from bowen.errors import DataError
+from bowen.files import on_disk
 from bowen.land import Site
 from bowen.series import Series
 from bowen.solve import Inputs
@@ -53,44 +55,60 @@ class Streams:
     """The windows of many towers, in an order that is known beforehand."""
 
     def __init__(
-        self, towers: Sequence[Tower], *, columns: int, window: int, seed: int, worth: Sequence[float] | None = None
+        self,
+        towers: Iterable[Tower],
+        *,
+        columns: int,
+        window: int,
+        seed: int,
+        worth: Sequence[float] | None = None,
+        folder: Path | None = None,
     ):
         """Deal the columns out.
 
         Args:
-            towers: The records, all with the same step and targets.
+            towers: The records, all with the same step and targets; one at a time is enough.
             columns: Of each tower; 0: as many as cover the longest record.
             window: Length of a window. [d]
             seed: Of the days the columns begin at.
             worth: What the error of each target counts in the loss; None: all the same.
+            folder: On whose disk series lie while they train, that many records need no more memory than few; None:
+                they stay in memory.
 
         Raises:
             DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
+            RunError: The disk is full.
         """
-        self.towers, self.window = tuple(towers), window
-        self._series = [jax.tree.map(np.asarray, tower.series) for tower in towers]
-        self.per_day = round(DAY / float(towers[0].series.inputs.dt))
-        self.days = np.array([self._days(tower) for tower in towers])
-        self.targets = towers[0].series.names
-        self._daily = np.array([tower.daily for tower in towers])
-        self._short = np.array([not tower.series.inputs.last_a_year() for tower in towers])
+        self.window, self._series = window, []
+        days, daily, short, variances, known = [], [], [], [], []
+        for tower in towers:
+            inputs = tower.series.inputs
+            if not known:
+                self.first, self._name, self.targets = tower.site, tower.name, tower.series.names
+                self.per_day = round(DAY / float(inputs.dt))
+            days.append(self._days(tower))
+            daily.append(tower.daily)
+            short.append(not inputs.last_a_year())
+            variances.append(variance(tower, "validation"))
+            known.append((tower.state, tower.site, tower.stranger or tower.site))
+            train, validation = (weights(tower, label) for label in LABELS)
+            train = train if worth is None else train * np.asarray(worth, train.dtype)
+            arrays = jax.tree.map(np.asarray, (inputs, tower.series.targets, train, validation))
+            self._series.append(jax.tree.map(lambda x: on_disk(x, folder) if folder and x.ndim else x, arrays))
+        self.days, self._daily, self._short = map(np.array, (days, daily, short))
+        self.variance = np.stack(variances)  # SI2, (tower, target)
         columns = columns or -(-int(self.days.max()) // window)
-        first = np.random.default_rng(seed).random(len(towers))
+        first = np.random.default_rng(seed).random(len(days))
         place = np.add.outer(first, np.arange(columns) / columns)  # of a tower's columns in its record
         self.start = (place * self.days[:, None]).astype(int).ravel()
-        self.owner = np.repeat(np.arange(len(towers)), columns)
+        self.owner = np.repeat(np.arange(len(days)), columns)
         self.mesh = devices.mesh_for(len(self.owner))
         self._mine, self._share = devices.mine(self.mesh, len(self.owner))
-        self.states = jax.tree.map(lambda x: x[self.owner], stacked([tower.state for tower in towers]))
-        both = stacked([tower.site for tower in towers]), stacked([tower.stranger or tower.site for tower in towers])
+        states, *both = map(stacked, zip(*known, strict=True))
+        self.states = jax.tree.map(lambda x: x[self.owner], states)
         odd = np.arange(len(self.owner)) % columns % 2
         sites = jax.tree.map(lambda *x: jnp.stack(x)[odd, self.owner], *both)
         self.sites = devices.placed(self.mesh, sites, devices.FIRST)
-        self.variance = np.stack([variance(tower, "validation") for tower in towers])  # SI2, (tower, target)
-        train, validation = ([weights(tower, label) for tower in towers] for label in LABELS)
-        if worth is not None:
-            train = [of * np.asarray(worth, of.dtype) for of in train]
-        self._counts = [train, validation]
 
     @property
     def year(self) -> int:
@@ -101,7 +119,7 @@ class Streams:
         """What drives each column for a number of days, from so many days after its first."""
 
         def pick(tower: int, steps: np.ndarray) -> Inputs:
-            return jax.tree.map(lambda x: x[steps] if x.ndim else x, self._series[tower].inputs)
+            return jax.tree.map(lambda x: x[steps] if x.ndim else x, self._series[tower][0])
 
         return self._gathered(pick, day, length)
 
@@ -116,10 +134,10 @@ class Streams:
         day = number * self.window
 
         def pick(tower: int, steps: np.ndarray) -> tuple[np.ndarray, ...]:
-            return self._series[tower].targets[steps], *(of[tower][steps] for of in self._counts)
+            return tuple(of[steps] for of in self._series[tower][1:])
 
         weather, renewals = self.inputs(day, self.window), self.renewals(day, self.window)
-        share: Any = self._share[None].astype(self.towers[0].series.targets.dtype)
+        share: Any = self._share[None].astype(self._series[0][1].dtype)
         targets, train, validation = self._gathered(pick, day, self.window)
         share = devices.batched(self.mesh, share)
         return Batch(weather, renewals, self._by_day(), targets, train, validation, share)
@@ -142,7 +160,7 @@ class Streams:
         days = tower.series.targets.shape[0] // per_day
         if per_day != self.per_day:
             raise DataError(
-                f"{tower.name}: has {per_day} steps a day where {self.towers[0].name} has {self.per_day}.\n"
+                f"{tower.name}: has {per_day} steps a day where {self._name} has {self.per_day}.\n"
                 "  to go on: train on records of one step at a time."
             )
         if days < self.window:

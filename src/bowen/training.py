@@ -294,6 +294,6 @@ def train(
 
 def efficiencies(tally: np.ndarray, streams: Streams) -> np.ndarray:
     """Nash-Sutcliffe efficiency of each tower and target over the validation steps since the last; NaN without any."""
-    sums = tally.reshape(2, len(streams.towers), -1, tally.shape[-1]).sum(axis=2)
+    sums = tally.reshape(2, len(streams.days), -1, tally.shape[-1]).sum(axis=2)
     with np.errstate(invalid="ignore", divide="ignore"):
         return 1.0 - sums[0] / (sums[1] * streams.variance)

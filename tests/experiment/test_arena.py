@@ -1,6 +1,8 @@
 """The arena on an archive of made towers with the names of real ones: all contestants, interrupted and gone on with."""
 
+import gc
 import json
+import weakref
 
 import jax
 import numpy as np
@@ -11,7 +13,8 @@ from bowen import arena, data, terminal
 from bowen.config import dumps, parse
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import COLUMNS
-from bowen.experiment import filled
+from bowen.experiment import filled, load_run
+from bowen.records import read_towers
 from bowen.synthetic import twin
 
 pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
@@ -88,6 +91,7 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
 
     with pytest.raises(RunError, match="holds the scores of another configuration"):
         arena.benchmark(config(archive, training={"steps": 5}), tmp_path)
+    assert load_run(tmp_path / "site-A" / "calibrated-lad" / "0").title == "calibrated LaD"
 
     standings = arena.standings(scores)
     assert list(standings.index) == SETTINGS["benchmark"]["contestants"]
@@ -113,9 +117,7 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     for record in (half_hours, later, days.assign_attrs(site="FR-Pue"), half_hours.assign_attrs(site="US-Me2")):
         data.write_tower(folder, record)
     asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "contestants": ["1lin", "hybrid", "LSTM"]})
-    folds = {
-        fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.folds(asked, arena.read_towers(asked))
-    }
+    folds = {fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.folds(asked, read_towers(asked))}
     assert folds["E"] == (["FR-Pue_2001-2001", "US-Me2_2001-2001"], ["BE-Vie_2004-2004"])
     scores = arena.benchmark(asked, tmp_path / "out", say=lambda _: None)
     judged = scores[["tower", "variable"]].drop_duplicates().to_numpy().tolist()
@@ -124,14 +126,14 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     assert set(counts["value"]) == {30.0}  # days, but for those to settle
     assert not scores.query("metric == 'nse' and resolution == 'daily'")["value"].isna().any()
     site = config(folder, benchmark={"split": "site", "folds": ["A", "C"]})
-    tests = {fold.name: sorted(fold.test) for fold in arena.folds(site, arena.read_towers(site))}
+    tests = {fold.name: sorted(fold.test) for fold in arena.folds(site, read_towers(site))}
     assert tests == {"A": ["US-Me2_2001-2001"], "C": ["BE-Vie_2001-2001"]}
 
 
 def test_fewer_records_train_and_they_are_among_more(archive):
     def trained(count):
         asked = config(archive, benchmark={"folds": ["A", "B", "C"], "train_records": count})
-        return [(set(fold.train), set(fold.test)) for fold in arena.folds(asked, arena.read_towers(asked))]
+        return [(set(fold.train), set(fold.test)) for fold in arena.folds(asked, read_towers(asked))]
 
     everything, one, many = trained(0), trained(1), trained(9)
     assert many == everything and [len(train) for train, _ in everything] == [2, 2, 2]
@@ -191,3 +193,20 @@ def test_what_is_refused(archive, tmp_path, changes, message):
 def test_sites_differ_only_in_what_is_learned(archive, setting, message):
     with pytest.raises(ConfigError, match=message):
         config(archive, model=setting)
+
+
+@pytest.mark.usefixtures("optax_counts_in_integers")
+def test_no_more_records_are_in_memory_than_are_kept(archive, tmp_path, monkeypatch):
+    """Counted whenever one is read for a training of one update, which reads each three times."""
+    monkeypatch.setattr("bowen.records.KEPT", 1)
+    asked, read, alive = config(archive, model={"kind": "network"}, training={"steps": 1}), [], []
+
+    def counted(dataset, config):
+        read.append(weakref.ref(record := filled(dataset, config)))
+        gc.collect()
+        alive.append(sum(of() is not None for of in read))
+        return record
+
+    monkeypatch.setattr("bowen.records.filled", counted)
+    arena.train_all(asked, tmp_path)
+    assert len(read) == 3 * len(SITES) and max(alive) <= 3  # one kept, one in the hands of who asked, one just read

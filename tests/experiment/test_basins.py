@@ -6,13 +6,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen import arena, data
+from bowen import data
 from bowen.assembly import base_parameters, build
 from bowen.config import parse
 from bowen.contest import evaluate
 from bowen.errors import ConfigError, DataError
 from bowen.experiment import Run, filled, simulate_run, train_on
 from bowen.features import Scaler
+from bowen.records import read_towers
 from bowen.synthetic import twin, weather
 from tests.data.files import BASIN, camels_folder
 
@@ -106,7 +107,7 @@ def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path
     assert bowen("archive", archive, "--basins", camels).stdout == f"{BASIN}_1980-1980\n"
     assert data.open_tower(archive, BASIN).sizes["time"] == 40
     asked = config(tower={"met": str(archive), "basin_days": ["1980-03-01", "1980-03-20"]})
-    (record,) = arena.read_towers(asked).values()
+    (record,) = read_towers(asked).values()
     daily = data.read_camels(camels, BASIN).runoff.sel(time="1980-03-01")
     assert record.sizes["time"] == 20 * 48 and data.targets_measured(record) == ("runoff",)
     np.testing.assert_array_equal(record.runoff[:48], daily)
@@ -116,7 +117,7 @@ def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path
     assert [entry["measured"] for entry in told["variables"] if entry["name"] == "runoff"] == [pytest.approx(0.4)]
     later = config(tower={"met": str(archive), "basin_days": ["1999-01-01", "1999-12-31"]})
     with pytest.raises(ConfigError, match=f"1999-12-31, and {BASIN} has 1980-02-27 to 1980-04-06"):
-        arena.read_towers(later)
+        dict(read_towers(later))
     (camels / "usgs_streamflow" / "01" / f"{BASIN}_streamflow_qc.txt").write_text(f"{BASIN} 1980 02 27 1.0 Z\n")
     result = bowen("archive", archive, "--basins", camels, code=1)
     assert "unknown flag `Z`" in result.stderr and "1 of 1 records could not be used" in result.stderr

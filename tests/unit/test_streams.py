@@ -2,11 +2,12 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.errors import DataError
+from bowen.errors import DataError, RunError
 from bowen.land import Site, initial_state
 from bowen.series import Series
 from bowen.streams import LEAST_MEASURED, Streams, Tower, weights
@@ -70,10 +71,11 @@ def test_every_other_column_is_at_a_site_where_nothing_is_its_own():
 
 
 def test_what_drives_a_column_is_of_the_same_steps(streams):
+    towers = [tower(*item) for item in DAYS.items()]
     batch = streams.batch(5)
     steps = np.asarray(batch.targets[..., 0]).astype(int)
     for column, owner in enumerate(streams.owner):
-        expected = streams.towers[owner].series.inputs
+        expected = towers[owner].series.inputs
         np.testing.assert_array_equal(
             batch.inputs.forcing.air_temperature[:, column], expected.forcing.air_temperature[steps[:, column]]
         )
@@ -153,3 +155,23 @@ def test_what_is_refused():
         Streams([here, here._replace(name="XX-Hou", series=series)], columns=1, window=3, seed=0)
     with pytest.raises(DataError, match="XX-Syn: no measured latent_heat in the validation part"):
         Streams([here._replace(labels=np.full(here.labels.shape, "train"))], columns=1, window=3, seed=0)
+
+
+def test_series_on_disk_are_those_in_memory_and_leave_no_file(tmp_path):
+    towers = [tower(*item, share=0.5) for item in DAYS.items()]
+    one_at_a_time = iter(towers)
+    there = Streams(one_at_a_time, columns=COLUMNS, window=WINDOW, seed=0, folder=tmp_path / "not-yet" / "made")
+    here = Streams(towers, columns=COLUMNS, window=WINDOW, seed=0)
+    held = [x for x in jax.tree.leaves(there._series) if x.ndim]
+    assert held and all(isinstance(x, np.memmap) for x in held) and not list(tmp_path.iterdir())
+    for number in range(9):
+        jax.tree.map(np.testing.assert_array_equal, there.batch(number), here.batch(number))
+
+
+def test_a_full_disk_is_told_with_what_to_do(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(np, "memmap", full)
+    with pytest.raises(RunError, match=f"{tmp_path}: what is to train .*No space left on device.*\n.*free some space"):
+        Streams([tower("short", 7)], columns=COLUMNS, window=WINDOW, seed=0, folder=tmp_path)

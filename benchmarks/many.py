@@ -1,0 +1,58 @@
+"""What memory training takes on copies of one made record: 212 of ten years, as many towers as FLUXNET2015 has.
+
+python benchmarks/many.py [COPIES] [YEARS]
+"""
+
+import os
+import re
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from bowen import compiler
+from bowen.arena import train_all
+from bowen.config import parse
+from bowen.data import write_tower
+from bowen.synthetic import twin
+
+SETTINGS = {"model": {"substeps": 1}, "training": {"steps": 2, "validate_every": 2, "columns": 1, "spin_up_years": 1}}
+
+
+def held() -> dict[str, float]:
+    """Memory of this process by what it is for; of a file that is mapped, the system takes back what it needs. [GB]"""
+    found = re.findall(r"^Rss(Anon|File):\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
+    return {name: float(count) * 1.024e-6 for name, count in found}
+
+
+def main(copies: int = 212, years: int = 10) -> None:
+    """Train two updates, and print the most that was held before them and with them."""
+    compiler.use_cores()
+    compiler.fuse_more()
+    with tempfile.TemporaryDirectory() as place:
+        archive = Path(place) / "towers.zarr"
+        key = write_tower(archive, twin(365 * years)[0])
+        site, span = key.split("_")
+        for copy in range(1, copies):
+            shutil.copytree(archive / key, archive / f"{site}-{copy}_{span}", copy_function=os.link)
+        most, done = held(), threading.Event()
+        print(f"one record, made: {most['Anon']:.1f} GB", flush=True)
+
+        def look() -> None:
+            while not done.wait(0.1):
+                most.update({name: max(most[name], now) for name, now in held().items()})
+
+        watcher = threading.Thread(target=look)
+        watcher.start()
+        begun = time.perf_counter()
+        train_all(parse(SETTINGS | {"tower": {"met": str(archive), "soil": "CMF"}}, where="many"), Path(place) / "run")
+        done.set()
+        watcher.join()
+        print(f"{copies} records of {years} years, {time.perf_counter() - begun:.0f} s: {most['Anon']:.1f} GB, and of")
+        print(f"series on disk as much as is free: here {most['File']:.1f} GB")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
