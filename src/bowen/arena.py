@@ -1,6 +1,7 @@
 """The arena: contestants on the standard splits of many towers, on the same records, masks and metrics."""
 
 import functools
+import itertools
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ SETTLING = 15 * 86400  # s, at the beginning of a record that is not scored
 CHOOSING = 10  # every so many blocks of four days of a training tower, one chooses the weights
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, NETWORK = "LaD", "hybrid", "LSTM"
+AND = " + "  # between contestants whose mean flux is one more
 # What a contestant does otherwise than the configuration's hybrid.
 LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
     "calibrated LaD": lambda config: {"kind": "process", "static": calibrated(config)},
@@ -124,7 +126,7 @@ def benchmark(
     Args:
         config: The hybrid, the archive and the arena.
         folder: Where to: `FOLD/CONTESTANT/SEED` has a run directory and its `scores.csv`, and `scores.csv` all of them.
-            With several seeds, the mean of their fluxes is judged besides.
+            With several seeds, the mean of their fluxes is judged besides; so is that of contestants joined by " + ".
         watch: See `train_run`.
         say: Takes lines for people.
 
@@ -137,20 +139,24 @@ def benchmark(
         RunError: The folder holds other runs, or cannot be written.
     """
     names = config.benchmark.contestants
-    if unknown := [name for name in names if name not in (UNTRAINED, *LEARNED, *empirical.MODELS)]:
-        known = ", ".join((*empirical.MODELS, UNTRAINED, *LEARNED))
-        raise ConfigError(f"[benchmark]: `contestants` names {unknown[0]!r}; there are {known}.")
+    known = (*empirical.MODELS, UNTRAINED, *LEARNED)
+    if unknown := [part for name in names for part in name.split(AND) if part not in known]:
+        there_are = f"there are {', '.join(known)}, and means of them, as {HYBRID}{AND}{NETWORK}"
+        raise ConfigError(f"[benchmark]: `contestants` names {unknown[0]!r}; {there_are}.")
     set_up(config)
     claimed = claim(folder, config)
     records, tables = read_towers(config), []
     for fold in folds(config, records):
         for name in names:
-            home = folder / f"{config.benchmark.split}-{fold.name}" / slug(name)
+            home = folder / f"{config.benchmark.split}-{fold.name}"
             for title, seeds in entries(name, config.benchmark.seeds).items():
-                place = home / "-".join(map(str, seeds))
+                place = home / slug(name) / "-".join(map(str, seeds))
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
-                    members = [meet(name, seed, claimed, home / str(seed), fold, records, watch) for seed in seeds]
+                    members = [
+                        meet(part, seed, claimed, home / slug(part) / str(seed), fold, records, watch)
+                        for part, seed in itertools.product(name.split(AND), seeds)
+                    ]
                     together = {key: mean_of([member[key] for member in members], title) for key in fold.test}
                     place.mkdir(parents=True, exist_ok=True)
                     write_scores(judged(together, records, fold, name), place / "scores.csv")
@@ -161,8 +167,9 @@ def benchmark(
 
 def entries(name: str, seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """What is scored of a contestant, by title: each seed, and the mean of all."""
-    if name not in LEARNED or len(seeds) == 1:
-        return {name: seeds if name in LEARNED else (0,)}
+    learned = any(part in LEARNED for part in name.split(AND))
+    if not learned or len(seeds) == 1:
+        return {name: seeds if learned else (0,)}
     return {f"{name} {seed}": (seed,) for seed in seeds} | {f"{name}, mean of {len(seeds)}": seeds}
 
 

@@ -62,8 +62,9 @@ SOIL = {
 }
 
 # The nearest class of the Land Dynamics model; shrubs and savannas have none and take grass, but for the roots of the
-# trees of savannas, which outlast a dry season: the depth above which 99 % of them are, by Table 2 of Zeng (2001).
-ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4}  # m
+# trees of savannas, which outlast a dry season, and of crops, whose 39 cm in the Land Dynamics model hold what maize
+# drinks in a week or two: the depth above which 99 % of them are, by Table 2 of Zeng (2001).
+ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4, "CRO": 1.5, "CVM": 1.5}  # m
 IGBP = {
     "ENF": "NE", "EBF": "BE", "DNF": "ND", "DBF": "BD", "MF": "BN", "CSH": "G", "OSH": "G", "WSA": "G", "SAV": "G",
     "GRA": "G", "WET": "G", "CRO": "A", "CVM": "A", "URB": "D", "BSV": "D", "SNO": "I", "WAT": "L",

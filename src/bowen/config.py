@@ -158,7 +158,8 @@ class Benchmark(Table):
         "site", "Towers that are left out, years, or towers left out of those that give fluxes by day"
     )
     contestants: Names = setting(
-        ("1lin", "3km27", "boosting", "LaD", "calibrated LaD", "hybrid", "LSTM"), "Who takes part"
+        ("1lin", "3km27", "boosting", "LaD", "calibrated LaD", "hybrid", "LSTM"),
+        "Who takes part; joined by ` + `, the mean of their fluxes does",
     )
     folds: Names = setting((), "Folds of the split to run, by name; none: all")
     seeds: tuple[int, ...] = setting((0,), "Seeds of those that have any")

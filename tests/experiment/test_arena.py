@@ -89,6 +89,14 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     )
     assert (error["LSTM, mean of 2"] < error[["LSTM 0", "LSTM 1"]].max(axis=1)).all()
 
+    both = arena.benchmark(config(archive, benchmark={"contestants": ["hybrid + LSTM"]}), tmp_path, say=said.append)
+    assert said[-1].startswith("site-A/hybrid-lstm/0: ") and set(both["model"]) == {"hybrid + LSTM"}
+    of_both, of_each = (
+        table.query("metric == 'bias' and resolution == 'native' and model in ['hybrid', 'LSTM', 'hybrid + LSTM']")
+        for table in (both, scores)
+    )
+    mean = of_each.groupby("variable")["value"].mean()
+    pd.testing.assert_series_equal(of_both.set_index("variable")["value"].sort_index(), mean, rtol=1e-4)
     with pytest.raises(RunError, match="holds the scores of another configuration"):
         arena.benchmark(config(archive, training={"steps": 5}), tmp_path)
     assert load_run(tmp_path / "site-A" / "calibrated-lad" / "0").title == "calibrated LaD"

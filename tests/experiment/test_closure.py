@@ -2,7 +2,9 @@
 
 import jax
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 from jax import numpy_dtype_promotion
 
 from bowen.assembly import build, static_of
@@ -102,6 +104,16 @@ def test_the_share_that_the_energy_balance_tells(record):
     assert measured_closure(with_net_radiation(record, 0.7), everywhere) == pytest.approx(0.7, abs=0.01)
     assert measured_closure(record, everywhere) is None and measured_closure(record, ~everywhere) is None
     assert measured_closure(with_net_radiation(record, 0.2), everywhere) is None
+
+
+def test_what_is_missing_at_all_times_counts_less_where_there_is_more_energy(record):
+    """Net radiation of 0 to 200 W m-2, of which LE + H is .7 less 20 W m-2: .50 of the year's, .57 by the line."""
+    times = pd.date_range("2001-01-01", periods=365 * 24, freq="h")
+    net = 100.0 - 100.0 * np.cos(2.0 * np.pi * (times.month.values - 1) / 12.0)
+    columns = {"latent_heat": 0.4 * net, "sensible_heat": 0.3 * net - 20.0, "net_radiation": net}
+    flags = {f"{name}_qc": np.zeros(len(net), np.int8) for name in columns}
+    year = xr.Dataset({name: ("time", values) for name, values in (columns | flags).items()}, {"time": times})
+    assert measured_closure(year, np.ones(len(net), bool)) == pytest.approx(0.7 - 20.0 * 100.0 / 15000.0)
 
 
 def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):

@@ -53,6 +53,12 @@ def test_the_trees_of_savannas_have_deeper_roots_than_their_grass():
     assert parameters_for("SAV").surface_resistance == parameters_for("GRA").surface_resistance
 
 
+def test_crops_last_longer_than_a_week_without_rain():
+    """The 39 cm of the Land Dynamics model hold 51 kg m-2 of medium soil."""
+    assert float(parameters_for("CRO", "M").root_capacity) == pytest.approx(132.0 * 1.5)
+    assert root_depth(VEGETATION["A"]) == pytest.approx(0.39, abs=0.01)
+
+
 def test_defaults_are_grass_on_medium_soil():
     ours, default = parameters_for("GRA", "M"), type(parameters_for("GRA"))()
     for name in helpers.LEARNABLE:
