@@ -78,9 +78,9 @@ def measured_closure(dataset: xr.Dataset, chosen: np.ndarray) -> float | None:
     """The share of net radiation that latent and sensible heat make up, as it follows from month to month.
 
     It is the slope of a line through the origin, so that months count by the square of their net radiation: in winter
-    forests take sensible heat from the air that no energy at the surface explains (DK-Sor in December: 43 where net
-    radiation is -13 W m-2), which would else count as if it were missing in summer. Each hour of a month has one mean,
-    so that ground heat cancels over days however many of their hours lack a flux.
+    forests take heat from the air that no energy at the surface explains (LE + H of -43 W m-2 at DK-Sor in December,
+    where net radiation is -13), which would else count as if it were missing in summer. Each hour of a month has one
+    mean, so that ground heat cancels over days however many of their hours lack a flux.
 
     Args:
         dataset: A canonical dataset.
