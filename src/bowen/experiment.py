@@ -149,22 +149,21 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
     set_up(config)
     places, targets = taught(config, records)
     settings, scaler = config.training, fitted(config, (records[place] for place in places))
-    marks, sites, water = [], [], {}
+    meta: dict[str, Any] = {"fingerprints": [], "scaler": dataclasses.asdict(scaler), "water": {}}
 
     def towers() -> Iterator[Tower]:
         for number, place in enumerate(places):
             dataset, labels = records[place]
-            marks.append(data.fingerprint(dataset))
-            sites.append({name: dataset.attrs[name] for name in SITE})
+            meta.setdefault("site", {name: dataset.attrs[name] for name in SITE})
+            meta["fingerprints"].append(data.fingerprint(dataset))
             if {*data.targets_measured(dataset)} & {*data.WATER}:
-                water[dataset.attrs["site"]] = span(dataset)
+                meta["water"][dataset.attrs["site"]] = span(dataset)
             yield tower_of(config, scaler, dataset, labels, number, targets=targets)
 
     worth = [settings.water_weight if name in data.WATER else 1.0 for name in targets]
     columns, window, seed = settings.columns, settings.window_days, settings.seed
     streams = Streams(towers(), columns=columns, window=window, seed=seed, worth=worth, folder=folder)
     model = build(config, scaler, streams.first.base, len(places))
-    meta = {"fingerprints": marks, "site": sites[0], "scaler": dataclasses.asdict(scaler), "water": water}
     if (folder / "run.json").exists():
         refuse_other(folder, config, meta)
     elif devices.writes():

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -43,8 +43,8 @@ def replacing(path: Path | str) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def on_disk(array: np.ndarray, folder: Path) -> np.ndarray:
-    """The same array in a nameless file on the disk of a folder, so that memory holds no more of it than is read.
+def on_disk(arrays: Iterable[np.ndarray], folder: Path) -> list[np.ndarray]:
+    """The same arrays in one nameless file on the disk of a folder, so that memory holds no more of them than is read.
 
     Raises:
         RunError: The disk is full, or cannot be written.
@@ -52,10 +52,16 @@ def on_disk(array: np.ndarray, folder: Path) -> np.ndarray:
     there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.is_dir())
     try:
         with tempfile.TemporaryFile(dir=there) as file:
-            array.tofile(file)
-            return np.memmap(file, array.dtype, "r", shape=array.shape)
+            places = []
+            for array in arrays:
+                file.seek(-file.tell() % 64, os.SEEK_CUR)  # aligned, for fast copies
+                places.append((file.tell(), array.nbytes, array.dtype, array.shape))
+                file.write(np.ascontiguousarray(array).data)
+            file.flush()
+            whole = np.memmap(file, np.uint8, "r")
     except OSError as problem:
         raise RunError(
             f"{there}: what is to train a model cannot be laid down there ({problem}).\n"
             "  to go on: free some space, or choose another folder."
         ) from problem
+    return [whole[first : first + size].view(dtype).reshape(shape) for first, size, dtype, shape in places]

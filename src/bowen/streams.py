@@ -5,7 +5,8 @@ reset to a guess, but for the water of a record that is shorter than a year: it 
 has the same number of columns, however long its record is: towers count the same, and a batch has no padding.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -79,22 +80,25 @@ class Streams:
             DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
             RunError: The disk is full.
         """
-        self.window, self._series = window, []
-        days, daily, short, variances, known = [], [], [], [], []
-        for tower in towers:
-            inputs = tower.series.inputs
-            if not known:
-                self.first, self._name, self.targets = tower.site, tower.name, tower.series.names
-                self.per_day = round(DAY / float(inputs.dt))
-            days.append(self._days(tower))
-            daily.append(tower.daily)
-            short.append(not inputs.last_a_year())
-            variances.append(variance(tower, "validation"))
-            known.append((tower.state, tower.site, tower.stranger or tower.site))
-            train, validation = (weights(tower, label) for label in LABELS)
-            train = train if worth is None else train * np.asarray(worth, train.dtype)
-            arrays = jax.tree.map(np.asarray, (inputs, tower.series.targets, train, validation))
-            self._series.append(jax.tree.map(lambda x: on_disk(x, folder) if folder and x.ndim else x, arrays))
+        towers, told, shapes = iter(towers), [], []
+        head = next(towers)
+        self.window, self.first, self._name, self.targets = window, head.site, head.name, head.series.names
+        self.per_day = round(DAY / float(head.series.inputs.dt))
+
+        def series() -> Iterator[np.ndarray]:
+            for tower in itertools.chain([head], towers):
+                inputs, sites = tower.series.inputs, (tower.site, tower.stranger or tower.site)
+                short = not inputs.last_a_year()
+                told.append((self._days(tower), tower.daily, short, variance(tower, "validation"), tower.state, *sites))
+                train, validation = (weights(tower, label) for label in LABELS)
+                train = train if worth is None else train * np.asarray(worth, train.dtype)
+                arrays, shape = jax.tree.flatten((inputs, tower.series.targets, train, validation))
+                shapes.append(shape)
+                yield from map(np.asarray, arrays)
+
+        arrays = iter(on_disk(series(), folder) if folder else list(series()))
+        self._series = [shape.unflatten(itertools.islice(arrays, shape.num_leaves)) for shape in shapes]
+        days, daily, short, variances, *known = zip(*told, strict=True)
         self.days, self._daily, self._short = map(np.array, (days, daily, short))
         self.variance = np.stack(variances)  # SI2, (tower, target)
         columns = columns or -(-int(self.days.max()) // window)
@@ -104,7 +108,7 @@ class Streams:
         self.owner = np.repeat(np.arange(len(days)), columns)
         self.mesh = devices.mesh_for(len(self.owner))
         self._mine, self._share = devices.mine(self.mesh, len(self.owner))
-        states, *both = map(stacked, zip(*known, strict=True))
+        states, *both = map(stacked, known)
         self.states = jax.tree.map(lambda x: x[self.owner], states)
         odd = np.arange(len(self.owner)) % columns % 2
         sites = jax.tree.map(lambda *x: jnp.stack(x)[odd, self.owner], *both)
