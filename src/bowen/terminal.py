@@ -42,12 +42,12 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table, numbers to the right."""
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in TEXT else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in TEXT else "right", no_wrap=name in TEXT)
     for row in rows:
         table.add_row(*row)
     console = rich.console.Console(highlight=False, markup=False)
-    if not console.is_terminal:
-        console.width = WIDEST
+    least = console.measure(table, options=console.options.update(max_width=WIDEST)).minimum
+    console.width = max(console.width, least) if console.is_terminal else WIDEST
     console.print(table)
 
 

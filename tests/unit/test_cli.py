@@ -303,3 +303,12 @@ def test_progress_goes_to_stderr(capsys, monkeypatch, color):
     told = capsys.readouterr()
     assert told.out == ""
     assert "hybrid" in told.err and "loss 0.500, validation NSE LE 0.625 H 0.575" in told.err
+
+
+def test_a_narrow_terminal_loses_no_number_of_a_wide_table(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    numbers = [f"{place}.125" for place in range(9)]
+    terminal.show_table(["variable", *("calibrated LaD + LSTM",) * 9], [["LE NSE median", *numbers]])
+    shown = capsys.readouterr().out
+    assert all(number in shown for number in numbers)
