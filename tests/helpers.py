@@ -33,7 +33,7 @@ LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["r
 PHYSICAL = tuple(
     name for name in LEARNABLE if name not in ("observed_fraction", "closure_skew", "initial_saturation")
 )  # of the step
-INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth", "melt_resistance")
+INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth", "melt_resistance", "ground_conductance")
 RELEASING = ("quick_share", "quick_residence_time", "capacity_spread", "leakage")
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
@@ -94,7 +94,7 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
 def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Parameters, State, Forcing]:
     """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath.
 
-    What insulates soil and snow is drawn only if asked for, how water is let go last: all else is the same draw.
+    What came later, as what insulates soil and snow, is drawn only if asked for, how water is let go last.
     """
     draws = itertools.chain(jax.random.split(key, 64), jax.random.split(jax.random.fold_in(key, 1), 16))
 

@@ -57,6 +57,14 @@ class Parameters(eqx.Module):
         role="static",
         start=1.0,
     )
+    ground_conductance: Scalar = quantity(
+        "m s-1",
+        "Conductance for vapor of the ground beside the plants, which does not close; 0: plants alone",
+        default=0.0,
+        bounds=(0.0, 0.02),
+        role="static",
+        start=0.001,
+    )
     snow_resistance: Scalar = quantity(
         "s m-1",
         "Resistance between snow and the air above the canopy",

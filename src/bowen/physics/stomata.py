@@ -1,4 +1,4 @@
-"""How plants close their stomata: in the dark, in dry air, in the cold, and where their roots are cold."""
+"""How plants close their stomata, in the dark, in dry air and in the cold, and the ground beside them does not."""
 
 import jax.numpy as jnp
 
@@ -9,6 +9,24 @@ BEST_TEMPERATURE = 298.0  # K
 _FAINT = 1e-3  # W m-2; keeps the ratio finite in the dark where there is no response to light
 _LEAST_SHARE = 0.02  # of the conductance, in the cold
 _TINY = 1e-6  # K2; keeps the ratio finite at freezing where there is no response of the roots
+
+
+def beside_ground(stomatal: Scalar, ground_conductance: Scalar) -> Scalar:
+    r"""Resistance of a surface whose plants and ground both give vapor: $r = r_s / (1 + g r_s)$.
+
+    The ground does not close in the dark, in dry air or in the cold. It draws on the same water as the plants.
+
+    Args:
+        stomatal: Resistance of the plants. [s m-1]
+        ground_conductance: Conductance of the ground between and below them; 0: to the bit that of the plants. [m s-1]
+
+    Returns:
+        Surface resistance. [s m-1]
+
+    Source:
+        Kelliher et al. (1995), Agric. For. Meteorol. 73, 1-16: conductances of canopy and soil in parallel.
+    """
+    return stomatal / (1.0 + ground_conductance * stomatal)
 
 
 def stomatal_resistance(
