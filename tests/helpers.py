@@ -34,7 +34,14 @@ PHYSICAL = tuple(
     name for name in LEARNABLE if name not in ("observed_fraction", "closure_skew", "initial_saturation")
 )  # of the step
 INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth", "melt_resistance", "ground_conductance")
-RELEASING = ("quick_share", "quick_residence_time", "capacity_spread", "leakage")
+RELEASING = (
+    "quick_share",
+    "quick_residence_time",
+    "capacity_spread",
+    "leakage",
+    "energy_coefficient",
+    "canopy_capacity",
+)
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
 LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)
@@ -133,12 +140,14 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         root_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_capacity,
         groundwater=often(0.0, uniform(0.0, 1000.0)),
         quick_water=jnp.zeros(count),
+        canopy_water=jnp.zeros(count),
     )
     if insulated:
         parameters = dataclasses.replace(parameters, **{name: within(name) for name in INSULATING})
     draws = itertools.chain(jax.random.split(jax.random.fold_in(key, 2), 16))
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
-    return parameters, dataclasses.replace(state, quick_water=often(0.0, uniform(0.0, 100.0))), forcing
+    quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.canopy_capacity
+    return parameters, dataclasses.replace(state, quick_water=quick, canopy_water=leaves), forcing
 
 
 def beginning(parameters: Parameters, inputs: Inputs) -> State:

@@ -13,10 +13,12 @@ from jax.flatten_util import ravel_pytree
 
 from bowen.budgets import booked
 from bowen.constants import FUSION, MELTING_POINT
+from bowen.exchange import exposure, insulation, surface_fluxes
 from bowen.physics import soil, water
 from bowen.physics.snow import degree_melt
+from bowen.physics.surface import Below
 from bowen.quantities import Scalar
-from bowen.step import AbstractStep, ImplicitStep, Released, exposure, insulation, surface_fluxes, told
+from bowen.step import AbstractStep, ImplicitStep, Released, told
 from bowen.variables import Fluxes, Forcing, Parameters, State
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
@@ -27,9 +29,15 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     """Rate of change of the state, and the fluxes at this instant."""
     zero = jnp.zeros_like(state.snow_water)
     at = exposure(step, parameters, state, forcing, zero)
-    flux = surface_fluxes(at, step.net_radiation, zero)
+    upper = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))[0]
+    conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1])
+    flux = surface_fluxes(step, at, Below(zero, conducted, zero), zero)
     melt = jnp.where(at.melt_rate > 0.0, flux.sheltered_melt, degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE))
+    leaves = parameters.canopy_capacity
+    caught = jnp.where(leaves > 0.0, at.rainfall, zero)
+    dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
     capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
+    gain = gain - caught + dripping
     saturated = water.saturated_share(state.root_water, capacity, parameters.capacity_spread)
     excess = saturated * jnp.maximum(gain, 0.0)
     overflow = water.overflow(state.root_water - capacity, parameters.overflow_width) / DRAINAGE_TIME
@@ -43,6 +51,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
         root_water=gain - excess - overflow - leaked,
         groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow,
         quick_water=parameters.quick_share * overflow + excess - quick,
+        canopy_water=caught - dripping - flux.canopy_evaporation,
     )
     return change, fluxes
 

@@ -20,7 +20,7 @@ from bowen.contest import as_it_comes, varied
 from bowen.ensemble import mean_of
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import COLUMNS, read_scores, score, write_scores
-from bowen.experiment import Run, Watch, set_up, simulate_run, train_on
+from bowen.experiment import Run, Watch, guided_by, set_up, simulate_run, train_on
 from bowen.files import replacing
 from bowen.metrics import seven
 from bowen.records import Examples, read_towers, site_in
@@ -29,12 +29,14 @@ from bowen.standings import BENCHMARKS, inmv, over_towers
 SETTLING = 15 * 86400  # s, at the beginning of a record that is not scored
 CHOOSING = 10  # every so many blocks of four days of a training tower, one chooses the weights
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
-UNTRAINED, HYBRID, NETWORK = "LaD", "hybrid", "LSTM"
+UNTRAINED, HYBRID, BY_ENERGY, NETWORK = "LaD", "hybrid", "hybrid by energy", "LSTM"
+GUIDED = "guided hybrid"  # by the LSTM
 AND = " + "  # between contestants whose mean flux is one more
 # What a contestant does otherwise than the configuration's hybrid.
 LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
     "calibrated LaD": lambda config: {"kind": "process", "static": calibrated(config)},
     HYBRID: lambda config: {},
+    BY_ENERGY: lambda config: by_energy(config),
     "hybrid without states": lambda config: {"states": "none"},
     "hybrid without gradient of states": lambda config: {"states": "stopped"},
     NETWORK: lambda config: {"kind": "network"},
@@ -65,6 +67,16 @@ class Fold(NamedTuple):
 def calibrated(config: Config) -> tuple[str, ...]:
     """The static parameters of calibrated LaD: those of the contest, and those the hybrid has for its sites."""
     return tuple(dict.fromkeys((*config.contest.calibrated, *config.model.static)))
+
+
+def by_energy(config: Config) -> Mapping[str, object]:
+    """What a hybrid does otherwise where energy limits evaporation, in the place of resistances."""
+
+    def instead(names: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple("energy_coefficient" if name == "surface_resistance" else name for name in names)
+
+    lists = config.model.model_dump(include={"dynamic", "static", "regional", "owned"})
+    return {"evaporation": "energy"} | {name: instead(names) for name, names in lists.items()}
 
 
 def folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
@@ -139,7 +151,7 @@ def benchmark(
         RunError: The folder holds other runs, or cannot be written.
     """
     names = config.benchmark.contestants
-    known = (*empirical.MODELS, UNTRAINED, *LEARNED)
+    known = (*empirical.MODELS, UNTRAINED, *LEARNED, GUIDED)
     if unknown := [part for name in names for part in name.split(AND) if part not in known]:
         there_are = f"there are {', '.join(known)}, and means of them, as {HYBRID}{AND}{NETWORK}"
         raise ConfigError(f"[benchmark]: `contestants` names {unknown[0]!r}; {there_are}.")
@@ -154,7 +166,7 @@ def benchmark(
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
                     members = [
-                        meet(part, seed, claimed, home / slug(part) / str(seed), fold, records, watch)
+                        meet(part, seed, claimed, home, fold, records, watch)
                         for part, seed in itertools.product(name.split(AND), seeds)
                     ]
                     together = {key: mean_of([member[key] for member in members], title) for key in fold.test}
@@ -167,7 +179,7 @@ def benchmark(
 
 def entries(name: str, seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     """What is scored of a contestant, by title: each seed, and the mean of all."""
-    learned = any(part in LEARNED for part in name.split(AND))
+    learned = any(part in (*LEARNED, GUIDED) for part in name.split(AND))
     if not learned or len(seeds) == 1:
         return {name: seeds if learned else (0,)}
     return {f"{name} {seed}": (seed,) for seed in seeds} | {f"{name}, mean of {len(seeds)}": seeds}
@@ -197,7 +209,7 @@ def claim(folder: Path, config: Config) -> Config:
 
 
 def meet(
-    name: str, seed: int, config: Config, place: Path, fold: Fold, records: Mapping[str, xr.Dataset], watch: Watch
+    name: str, seed: int, config: Config, home: Path, fold: Fold, records: Mapping[str, xr.Dataset], watch: Watch
 ) -> dict[str, xr.Dataset]:
     """What a contestant makes of the records of a fold that it is judged at, by key."""
     train = Examples(records, fold.train, fold.deal)
@@ -205,10 +217,15 @@ def meet(
         of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
         model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
         return {key: model.predict(records[key]) for key in fold.test}
+
+    def learned(name: str) -> Run:
+        chosen = varied(config, LEARNED[name](config), {"seed": seed})
+        return train_on(train, chosen, home / slug(name) / str(seed), watch=watch)
+
     if name == UNTRAINED:
         run = as_it_comes(config, train)
     else:
-        run = train_on(train, varied(config, LEARNED[name](config), {"seed": seed}), place, watch=watch)
+        run = guided_by(learned(HYBRID), learned(NETWORK)) if name == GUIDED else learned(name)
     return {key: simulate_run(run, records[key]) for key in fold.test}
 
 

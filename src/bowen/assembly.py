@@ -6,20 +6,23 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from bowen.adaptive import AdaptiveStep
 from bowen.classes import parameters_for
 from bowen.config import Config
-from bowen.features import ATTRIBUTES, TARGETS, Scaler
+from bowen.exchange import ENERGY, RESISTANCE, balanced_radiation, given_radiation, prescribed_radiation
+from bowen.features import TARGETS, Scaler
 from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
 from bowen.land import AbstractLand, Process, Site
+from bowen.physics.turbulence import coupled, monin_obukhov
 from bowen.regional import Regional
-from bowen.step import AbstractStep, ImplicitStep, balanced_radiation, given_radiation, prescribed_radiation
+from bowen.step import AbstractStep, ImplicitStep
 from bowen.variables import Parameters
 
 FEEDBACK = {"none": None, "fed": fed, "stopped": stopped}
 RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation, "either": given_radiation}
+STABILITY = {"critical": monin_obukhov, "coupled": coupled}
+EVAPORATION = {"resistance": RESISTANCE, "energy": ENERGY}
 
 
 def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
@@ -37,11 +40,12 @@ def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
     )
 
 
-def site_of(config: Config, site: Mapping[str, Any], number: int, corrected: bool) -> Site:
+def site_of(
+    config: Config, site: Mapping[str, Any], attributes: Mapping[str, float], number: int, corrected: bool
+) -> Site:
     """What tells a site from others; `number` is its place among the towers that are trained on."""
-    height = site["canopy_height"]
-    attributes = [ATTRIBUTES["canopy_height"](height) if np.isfinite(height) else 0.0]
-    return Site(base_parameters(config, site), attributes, number, corrected)
+    followed = [attributes.get(name, 0.0) for name in config.model.regional_by]
+    return Site(base_parameters(config, site), followed, number, corrected)
 
 
 def regional_of(config: Config, towers: int) -> Regional | None:
@@ -49,7 +53,13 @@ def regional_of(config: Config, towers: int) -> Regional | None:
     model = config.model
     if not (model.regional or model.owned):
         return None
-    return Regional(model.regional, attributes=1, owned=model.owned, corrections=model.corrections, towers=towers)
+    return Regional(
+        model.regional,
+        attributes=len(model.regional_by),
+        owned=model.owned,
+        corrections=model.corrections,
+        towers=towers,
+    )
 
 
 def step_of(config: Config) -> AbstractStep:
@@ -58,6 +68,8 @@ def step_of(config: Config) -> AbstractStep:
         substeps=config.model.substeps,
         iterations=config.model.newton,
         net_radiation=RADIATION[config.tower.radiation],
+        evaporation=EVAPORATION[config.model.evaporation],
+        stability=STABILITY[config.model.stability],
     )
     return AdaptiveStep(implicit) if config.model.solver == "adaptive" else implicit
 

@@ -21,9 +21,9 @@ def stored_heat(parameters: Parameters, before: State, after: State) -> Scalar:
 
 
 def stored_water(before: State, after: State) -> Scalar:
-    """Water gained by snow, root zone, groundwater and the quick way between two states. [kg m-2]."""
+    """Water gained by snow, root zone, groundwater, the quick way and leaves between two states. [kg m-2]."""
     gains = jax.tree.map(jnp.subtract, after, before)
-    return gains.snow_water + gains.root_water + gains.groundwater + gains.quick_water
+    return gains.snow_water + gains.root_water + gains.groundwater + gains.quick_water + gains.canopy_water
 
 
 def energy_residual(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Scalar:

@@ -87,8 +87,11 @@ class Model(Table):
     attributes: Names = setting(
         (), "What a network sees of the site: latitude, elevation, canopy_height, aridity_log, leaf_area_index"
     )
-    regional: Names = setting((), "Static parameters that follow the height of the canopy from site to site")
-    owned: Names = setting((), "Static parameters in which each tower that is trained on departs from the others")
+    regional: Names = setting((), "Parameters that follow attributes from site to site")
+    regional_by: tuple[Literal["latitude", "elevation", "canopy_height", "aridity_log"], ...] = setting(
+        ("canopy_height",), "The attributes that they follow"
+    )
+    owned: Names = setting((), "Parameters in which each tower that is trained on departs from the others")
     strangers: bool = setting(
         False, "Every other of several columns of a tower trains as if nobody had trained there: without what it owns"
     )
@@ -98,6 +101,13 @@ class Model(Table):
     states: Literal["none", "fed", "stopped"] = setting(
         "fed", "Model states the LSTM sees: none, all, or all but without their gradient"
     )
+    evaporation: Literal["resistance", "energy"] = setting(
+        "resistance",
+        "What limits evaporation from moist ground: resistances of stomata and air, or the energy there is",
+    )
+    stability: Literal["critical", "coupled"] = setting(
+        "critical", "Stable air: its turbulence ceases at a critical Richardson number, or never quite does"
+    )
     solver: Literal["implicit", "adaptive"] = setting("implicit", "The implicit step, or diffrax's adaptive solver")
     substeps: int = setting(2, "Implicit sub-steps in a forcing interval", ge=1, le=60)
     newton: int = setting(5, "Newton iterations in a sub-step", ge=1, le=20)
@@ -105,10 +115,10 @@ class Model(Table):
 
     @pydantic.model_validator(mode="after")
     def _learned_once(self) -> Self:
-        lists = {"static": self.static, "owned": self.owned}
+        lists = {"owned": self.owned, "static` or `dynamic": (*self.static, *self.dynamic)}
         for learned, names, among in (
-            ("regional", self.regional, "static"),
-            ("owned", self.owned, "static"),
+            ("regional", self.regional, "static` or `dynamic"),
+            ("owned", self.owned, "static` or `dynamic"),
             ("corrections", self.corrections, "owned"),
         ):
             if odd := [name for name in names if name not in lists[among]]:

@@ -22,7 +22,7 @@ from bowen.metrics import skill
 from bowen.regimes import ALL
 
 COLUMNS = ("tower", "model", "split", "regime", "variable", "resolution", "metric", "value")
-STORES = ("snow_water", "root_water", "groundwater", "quick_water")
+STORES = ("snow_water", "root_water", "groundwater", "quick_water", "canopy_water")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
 RESIDUALS = ("energy_residual", "water_residual")
 MEASURED_SHARE = {"daily": 0.5, "monthly": 0.25}  # of a period that has a mean; nights and rain are often not measured

@@ -9,7 +9,7 @@ from bowen import data
 from bowen.assembly import site_of
 from bowen.config import Config
 from bowen.errors import ConfigError
-from bowen.features import Scaler
+from bowen.features import Scaler, site_attributes
 from bowen.land import initial_state
 from bowen.series import Series, radiation_name
 from bowen.streams import Tower
@@ -76,7 +76,8 @@ def tower_of(
     of_record, of_others = known, known
     if config.tower.closure == "measured":
         of_record, of_others = (known | {"observed_fraction": scaler.closure(place)} for place in (number, -1))
-    site = site_of(config, of_record, number, bool(exceeds or needs))
-    stranger = site_of(config, of_others, -1, needs) if config.model.strangers else None
+    attributes = site_attributes(dataset)
+    site = site_of(config, of_record, attributes, number, bool(exceeds or needs))
+    stranger = site_of(config, of_others, attributes, -1, needs) if config.model.strangers else None
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
     return Tower(dataset.attrs["site"], series, site, state, labels, data.by_day(dataset), stranger)

@@ -19,6 +19,7 @@ from bowen.errors import ConfigError, RunError
 from bowen.evaluate import score
 from bowen.examples import Example, fitted, span, taught, tower_of
 from bowen.features import Scaler
+from bowen.hybrid import Guided
 from bowen.land import AbstractLand
 from bowen.quantities import Role, learnable
 from bowen.series import radiation_name, to_dataset
@@ -189,6 +190,20 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
     if devices.writes():
         publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
     return Run(config, scaler, progress.best, meta, folder)
+
+
+def guided_by(hybrid: Run, network: Run) -> Run:
+    """A hybrid that is guided by a network trained on the same records; see `Guided`.
+
+    Raises:
+        RunError: They were trained on other records, or see other features.
+    """
+    if hybrid.scaler != network.scaler or hybrid.meta["fingerprints"] != network.meta["fingerprints"]:
+        raise RunError(
+            f"{hybrid.folder}, {network.folder}: were not trained on the same records with the same features.\n"
+            "  to go on: train both with one configuration, but for `kind` in [model]."
+        )
+    return dataclasses.replace(hybrid, model=Guided(hybrid.model, network.model))  # type: ignore[arg-type]
 
 
 def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:

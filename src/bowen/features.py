@@ -46,13 +46,18 @@ def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndar
     day = 86400.0 / dataset.attrs["timestep_s"]
     slow = ("shortwave_down", "air_temperature", "vapor_pressure_deficit", "precipitation")
     past = {f"{name}_{days:g}d": frame[name].ewm(halflife=days * day).mean() for name in slow for days in MEMORY_DAYS}
+    site = {name: np.full(len(frame), value) for name, value in site_attributes(dataset).items()}
+    return {name: np.asarray(values, float) for name, values in (now | past | site).items()}
+
+
+def site_attributes(dataset: xr.Dataset) -> dict[str, float]:
+    """What is known of a site, in numbers of order one, by name."""
     known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(np.maximum(aridity(dataset), LEAST_ARIDITY)))}
-    site = {
-        name: np.full(len(frame), of_order_one(known[name]))
+    return {
+        name: float(of_order_one(known[name]))
         for name, of_order_one in ATTRIBUTES.items()
         if np.isfinite(known.get(name, np.nan))
     }
-    return {name: np.asarray(values, float) for name, values in (now | past | site).items()}
 
 
 @dataclasses.dataclass(frozen=True)

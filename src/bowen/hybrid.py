@@ -1,5 +1,6 @@
 """Learned models: an LSTM that sets the parameters of the physics, and the LSTM alone, its rival."""
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -9,9 +10,11 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
+from bowen.exchange import guided
 from bowen.land import AbstractLand, Record, observed_fraction, refilled, settled
 from bowen.lstm import Cell
 from bowen.physics.radiation import snow_masking
+from bowen.physics.thermo import vaporization_heat
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
 from bowen.step import AbstractStep, ImplicitStep
 from bowen.variables import Forcing, Parameters, State
@@ -110,7 +113,8 @@ class Hybrid(AbstractLand):
             seen = self.feedback(state_features(self.base, state, forcing))
             features = jnp.concatenate([features, seen])
         memory, known = self.cell(features, memory)
-        offsets = {**self.offsets, **dict(zip(self.dynamic, self.head(memory[0]), strict=True))}
+        moved = dict(zip(self.dynamic, self.head(memory[0]), strict=True))
+        offsets = self.offsets | {name: now + self.offsets.get(name, 0.0) for name, now in moved.items()}
         parameters = shift(self.base, offsets)
         state, fluxes = self.step(parameters, state, forcing, dt)
         return (memory, state), Record(fluxes, state, offsets, observed_fraction(parameters), known)
@@ -164,3 +168,51 @@ class Network(AbstractLand):
 
     def fixed(self):
         return self.scale
+
+
+class Guided(AbstractLand):
+    """A hybrid whose evaporation is half its own, half what a network without physics predicts there.
+
+    What the network predicts is asked of the root zone, which gives it as far as there is water, and takes it from the
+    energy at the surface: the budgets close as those of the hybrid do. Nothing of it is trained.
+    """
+
+    hybrid: Hybrid
+    network: Network
+
+    def __init__(self, hybrid: Hybrid, network: Network):
+        """Take a hybrid and a network that see the same features.
+
+        Raises:
+            ValueError: The hybrid is not stepped implicitly.
+        """
+        if not isinstance(hybrid.step, ImplicitStep):
+            raise ValueError("only a hybrid with the implicit step can be guided.")
+        step = dataclasses.replace(hybrid.step, evaporation=guided(hybrid.step.evaporation))
+        self.hybrid, self.network = eqx.tree_at(lambda model: model.step, hybrid, step), network
+
+    @property
+    def base(self) -> Parameters:
+        """Of the hybrid."""
+        return self.hybrid.base
+
+    def at(self, site):
+        return eqx.tree_at(lambda model: model.hybrid, self, self.hybrid.at(site))
+
+    def start(self, state):
+        return self.hybrid.start(state), self.network.start(state)
+
+    def renewed(self, carry):
+        return self.hybrid.renewed(carry[0]), carry[1]
+
+    def advance(self, carry, forcing, features, dt):
+        own, memory = carry
+        memory, told = self.network.advance(memory, forcing, features, dt)
+        share = observed_fraction(shift(self.base, self.hybrid.offsets))[0]
+        demand = told.fluxes.latent_heat / share / vaporization_heat(forcing.air_temperature)
+        led = eqx.tree_at(lambda model: model.base.demand, self.hybrid, demand)
+        own, record = led.advance(own, forcing, features, dt)
+        return (own, memory), record._replace(known=None)
+
+    def fixed(self):
+        return self.hybrid, self.network

@@ -168,5 +168,5 @@ def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
     """
     zero = jnp.zeros_like(parameters.root_capacity)
     warmth = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
-    nothing = State(soil_warmth=warmth, snow_water=zero, root_water=zero, groundwater=zero, quick_water=zero)
-    return refilled(parameters, nothing)
+    stores = dict.fromkeys(("snow_water", "root_water", "groundwater", "quick_water", "canopy_water"), zero)
+    return refilled(parameters, State(soil_warmth=warmth, **stores))

@@ -1,4 +1,4 @@
-"""Regionalization: static parameters from what is known of a site, so that they hold where nobody has trained."""
+"""Regionalization: parameters from what is known of a site, so that they hold where nobody has trained."""
 
 from collections.abc import Mapping
 
@@ -13,12 +13,13 @@ from bowen.variables import Parameters
 
 
 class Regional(eqx.Module):
-    """How the offsets of static parameters differ between sites; untrained, they do not.
+    """How the offsets of parameters differ between sites; untrained, they do not.
 
-    All sites share a slope on each attribute. Towers that are trained on have, for the parameters in `owned`, a
-    departure of their own besides, which no other site inherits; it counts from their mean, so that what all share is
-    the middle of them. Of these, `corrections` are allowed at some sites only, trained on or not: they are as they come
-    at all others, and what the towers that have them share is what another such site inherits.
+    All sites share a slope on each attribute; of a parameter that a network sets it is the same at every step. Towers
+    that are trained on have, for the parameters in `owned`, a departure of their own besides, which no other site
+    inherits; it counts from their mean, so that what all share is the middle of them. Of these, `corrections` are
+    allowed at some sites only, trained on or not: they are as they come at all others, and what the towers that have
+    them share is what another such site inherits.
     """
 
     slopes: Float[Array, "name attribute"]
@@ -44,11 +45,11 @@ class Regional(eqx.Module):
         """The offsets at a site, from those all sites share. [1]."""
         here, towers = dict(offsets), jnp.arange(len(self.departures))
         for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
-            here[name] = here[name] + shared
+            here[name] = here.get(name, 0.0) + shared
         for name, own in zip(self.owned, self.departures.T, strict=True):
             middle = 0.0 if name in self.corrections else own.mean()
             # by a mask: looked up, the gradient would be scatters, and XLA crashes where it fuses two (docs/speed.md)
-            here[name] = here[name] + jnp.where(towers == site.number, own - middle, 0.0).sum()
+            here[name] = here.get(name, 0.0) + jnp.where(towers == site.number, own - middle, 0.0).sum()
         for name in self.corrections:
             here[name] = jnp.where(site.corrected, here[name], 0.0)
         return here

@@ -1,6 +1,7 @@
 """The step of a land column: the fluxes of its surface, the implicit solution, and its budgets."""
 
 import abc
+import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,40 +12,11 @@ import jax.numpy as jnp
 from bowen.again import FOUND, again
 from bowen.budgets import booked
 from bowen.constants import FUSION, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
-from bowen.physics import evaporation, radiation, snow, soil, stomata, thermo, turbulence, water
-from bowen.physics.surface import SurfaceFluxes, balance_surface
+from bowen.exchange import RESISTANCE, Evaporation, Exposure, balanced_radiation, exposure, insulation, surface_fluxes
+from bowen.physics import soil, thermo, turbulence, water
+from bowen.physics.surface import Below, SurfaceFluxes, balance_surface
 from bowen.quantities import Scalar
 from bowen.variables import Fluxes, Forcing, Parameters, State
-
-ROOTS = 3  # layer whose warmth the roots feel, 0.15 to 0.5 m deep
-
-
-class Exposure(NamedTuple):
-    """All that the surface fluxes depend on besides the warming of the surface; fixed during a sub-step."""
-
-    temperature: Scalar  # K, of the surface at the start
-    potential_temperature: Scalar  # K, of the air
-    humidity: Scalar  # kg kg-1, of the air
-    air_pressure: Scalar  # Pa
-    air_density: Scalar  # kg m-3
-    conductance: Scalar  # m s-1, aerodynamic
-    resistance: Scalar  # s m-1, of the surface
-    snow_resistance: Scalar  # s m-1
-    melt_rate: Scalar  # kg m-2 s-1 K-1, of snow that the surface shelters; 0: it is the snow's
-    bare: Scalar  # 1, share of ground without snow
-    external_supply: Scalar  # kg m-2 s-1
-    available_water: Scalar  # kg m-2, in the root zone
-    critical_water: Scalar  # kg m-2
-    snow_supply: Scalar  # kg m-2
-    snow_cover_mass: Scalar  # kg m-2
-    albedo: Scalar  # 1
-    emissivity: Scalar  # 1
-    shortwave_down: Scalar  # W m-2
-    radiation: Scalar  # W m-2, longwave down or net
-    prescribed: Scalar  # 1, whether net
-    rainfall: Scalar  # kg m-2 s-1
-    snowfall: Scalar  # kg m-2 s-1
-    dt: Scalar  # s
 
 
 class Released(NamedTuple):
@@ -54,126 +26,6 @@ class Released(NamedTuple):
     saturation_excess: Scalar  # kg m-2 s-1
     surface_runoff: Scalar  # kg m-2 s-1
     subsurface_runoff: Scalar  # kg m-2 s-1
-
-
-def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> Exposure:
-    """Albedo, exchange with the air and supply of water, from the state at the start of the step."""
-    temperature = MELTING_POINT + state.soil_warmth[..., 0]
-    precipitation = parameters.precipitation_factor * forcing.precipitation
-    snowfall = precipitation * snow.snowfall_share(forcing.air_temperature, parameters.snow_threshold)
-    rainfall = precipitation - snowfall
-    snow_supply = state.snow_water + dt * snowfall
-    # a learned roughness must stay well below the height of measurement
-    height = parameters.reference_height - parameters.displacement_height
-    height = jnp.maximum(height, 2.5 * parameters.roughness_length)
-    potential_temperature = thermo.potential_temperature(forcing.air_temperature, height)
-    virtual = 1.0 + 0.608 * forcing.specific_humidity
-    wind = jnp.sqrt(forcing.wind_speed**2 + parameters.least_wind**2)
-    richardson = turbulence.bulk_richardson(temperature * virtual, potential_temperature * virtual, height, wind)
-    heat_roughness = parameters.roughness_length * jnp.exp(-parameters.roughness_ratio_log)
-    _, coefficient = step.stability(
-        richardson, height, parameters.roughness_length, heat_roughness, parameters.critical_richardson
-    )
-    critical_water = parameters.critical_saturation * parameters.root_capacity
-    external_supply = water.supply(state.root_water, critical_water, parameters.external_supply)
-    saturated = thermo.saturation_vapor_pressure(forcing.air_temperature)
-    deficit = thermo.specific_humidity(saturated, forcing.air_pressure) - forcing.specific_humidity
-    return Exposure(
-        temperature=temperature,
-        potential_temperature=potential_temperature,
-        humidity=forcing.specific_humidity,
-        air_pressure=forcing.air_pressure,
-        air_density=thermo.air_density(forcing.air_temperature, forcing.specific_humidity, forcing.air_pressure),
-        conductance=coefficient * wind,
-        resistance=stomata.beside_ground(
-            stomata.stomatal_resistance(
-                parameters.surface_resistance,
-                forcing.shortwave_down,
-                deficit,
-                forcing.air_temperature,
-                state.soil_warmth[..., ROOTS],
-                parameters.half_light,
-                parameters.dryness_response,
-                parameters.cold_response,
-                parameters.root_half_warmth,
-            ),
-            parameters.ground_conductance,
-        ),
-        snow_resistance=parameters.snow_resistance,
-        melt_rate=sheltered_rate(parameters.melt_resistance),
-        bare=parameters.snow_cover_mass / (snow_supply + parameters.snow_cover_mass),
-        external_supply=external_supply,
-        available_water=state.root_water + dt * (rainfall + external_supply),
-        critical_water=critical_water,
-        snow_supply=snow_supply,
-        snow_cover_mass=parameters.snow_cover_mass,
-        albedo=radiation.albedo(
-            parameters.ground_albedo,
-            parameters.ground_albedo_rise,
-            parameters.snow_albedo,
-            parameters.snow_albedo_rise,
-            radiation.coldness(temperature),
-            radiation.snow_masking(state.snow_water, parameters.snow_masking_mass),
-        ),
-        emissivity=parameters.emissivity,
-        shortwave_down=forcing.shortwave_down,
-        radiation=forcing.radiation,
-        prescribed=parameters.prescribed_radiation,
-        rainfall=rainfall,
-        snowfall=snowfall,
-        dt=dt,
-    )
-
-
-def sheltered_rate(resistance: Scalar) -> Scalar:
-    """Melt per kelvin of a canopy over a resistance [m2 K W-1], 0 where there is none. [kg m-2 s-1 K-1]."""
-    there = resistance > 0.0
-    return jnp.where(there, 1.0 / (FUSION * jnp.where(there, resistance, 1.0)), 0.0)
-
-
-def insulation(parameters: Parameters, state: State) -> Scalar:
-    """Resistance between the surface and the soil, from the snow at the start of the step. [m2 K W-1]."""
-    return parameters.ground_insulation + parameters.snow_insulation * state.snow_water
-
-
-def vapor_fluxes(at: Exposure, temperature: Scalar) -> tuple[Scalar, Scalar]:
-    """Vapor that the unlimited root zone and snow would lose at a surface temperature. [kg m-2 s-1]."""
-    wet = thermo.specific_humidity(thermo.saturation_vapor_pressure(temperature), at.air_pressure)
-    pack_temperature = jnp.where(at.melt_rate > 0.0, jnp.minimum(temperature, MELTING_POINT), temperature)
-    icy = thermo.specific_humidity(thermo.saturation_vapor_pressure_ice(pack_temperature), at.air_pressure)
-    ground = evaporation.potential_evaporation(wet, at.humidity, at.conductance, at.resistance, at.air_density)
-    pack = evaporation.potential_evaporation(icy, at.humidity, at.conductance, at.snow_resistance, at.air_density)
-    return ground, pack
-
-
-def surface_fluxes(at: Exposure, net_radiation: Callable[[Exposure, Scalar], Scalar], warming: Scalar) -> SurfaceFluxes:
-    """Fluxes of the surface warmed by `warming` [K] since the start of the step."""
-    temperature = at.temperature + warming
-    ground, pack = vapor_fluxes(at, temperature)
-    sublimation = evaporation.snow_evaporation(pack, at.snow_supply, at.snow_cover_mass, at.dt)
-    left = at.snow_supply - at.dt * sublimation
-    return SurfaceFluxes(
-        net_radiation=net_radiation(at, temperature),
-        sensible_heat=evaporation.sensible_heat(temperature, at.potential_temperature, at.conductance, at.air_density),
-        root_evaporation=at.bare * evaporation.root_evaporation(ground, at.available_water, at.critical_water, at.dt),
-        snow_evaporation=sublimation,
-        sheltered_melt=snow.sheltered_melt(temperature, left, at.snow_cover_mass, at.melt_rate, at.dt),
-    )
-
-
-def balanced_radiation(at: Exposure, temperature: Scalar) -> Scalar:
-    """Net radiation from the incoming shortwave and longwave. [W m-2]."""
-    return radiation.net_radiation(temperature, at.albedo, at.emissivity, at.shortwave_down, at.radiation)
-
-
-def prescribed_radiation(at: Exposure, temperature: Scalar) -> Scalar:
-    """Net radiation as measured: for towers without longwave; the surface cannot cool by radiating more. [W m-2]."""
-    return at.radiation + jnp.zeros_like(temperature)
-
-
-def given_radiation(at: Exposure, temperature: Scalar) -> Scalar:
-    """Net radiation as measured where the site is driven by it, by the balance elsewhere: for many sites. [W m-2]."""
-    return jnp.where(at.prescribed > 0.0, at.radiation, balanced_radiation(at, temperature))
 
 
 class AbstractStep(eqx.Module):
@@ -191,6 +43,7 @@ class ImplicitStep(AbstractStep):
     iterations: int = eqx.field(static=True, default=5)
     stability: Callable = eqx.field(static=True, default=turbulence.monin_obukhov)
     net_radiation: Callable = eqx.field(static=True, default=balanced_radiation)
+    evaporation: Evaporation = eqx.field(static=True, default=RESISTANCE)
 
     def __call__(self, parameters, state, forcing, dt):
         def forward(parameters, state, forcing, part):
@@ -221,9 +74,10 @@ def substep(
     upper = conductances[0]
     storage = (parameters.heat_capacity * LAYER_THICKNESS[0] + parameters.vegetation_heat_capacity) / dt
     conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1] - offsets[0])
+    below = Below(storage, conducted, upper * (1.0 - slopes[0]))
     balance = balance_surface(
-        jax.tree_util.Partial(lambda at, warming: surface_fluxes(at, step.net_radiation, warming), at),
-        (storage, conducted, upper * (1.0 - slopes[0])),
+        jax.tree_util.Partial(functools.partial(surface_fluxes, step), at, below),
+        below,
         -state.soil_warmth[..., 0],
         at.snow_supply,
         at.melt_rate > 0.0,
@@ -237,6 +91,7 @@ def substep(
     after = State(
         soil_warmth=state.soil_warmth + soil.substitute(balance.warming, offsets, slopes),
         snow_water=jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss),
+        canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
         **stores,
     )
     return after, told(forcing, at, flux, melt, released)
@@ -262,7 +117,7 @@ def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) ->
 
 def told(forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, released: Released) -> Fluxes:
     """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
-    vapor = flux.root_evaporation + flux.snow_evaporation
+    vapor = flux.vapor
     fusion = FUSION * (flux.snow_evaporation + melt)
     nothing = jnp.zeros_like(vapor)
     return Fluxes(
@@ -274,6 +129,7 @@ def told(forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, rele
         evapotranspiration=vapor,
         root_evaporation=flux.root_evaporation,
         snow_sublimation=flux.snow_evaporation,
+        canopy_evaporation=flux.canopy_evaporation,
         snow_melt=melt,
         rainfall=at.rainfall,
         snowfall=at.snowfall,

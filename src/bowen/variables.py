@@ -25,6 +25,13 @@ class Parameters(eqx.Module):
         log=True,
         role="dynamic",
     )
+    energy_coefficient: Scalar = quantity(
+        "1",
+        "Unstressed evaporation over that in equilibrium with the available energy, where energy limits it",
+        default=1.26,
+        bounds=(0.0, 2.0),
+        role="dynamic",
+    )
     half_light: Scalar = quantity(
         "W m-2",
         "Shortwave radiation at which half of the conductance is reached; 0: stomata do not close in the dark",
@@ -119,12 +126,15 @@ class Parameters(eqx.Module):
         "m4 K W-1 kg-1",
         "Resistance to heat of the snow, by its water",
         default=0.0,
-        bounds=(0.0, 0.05),
+        bounds=(0.0, 0.1),
         role="static",
-        start=0.005,
+        start=0.03,
     )
     heat_capacity: Scalar = quantity(
         "J m-3 K-1", "Volumetric heat capacity of the soil", default=2.0e6, bounds=(0.8e6, 4.2e6), role="static"
+    )
+    canopy_capacity: Scalar = quantity(
+        "kg m-2", "Rain that leaves hold; 0: they hold none", default=0.0, bounds=(0.0, 5.0), role="static", start=1.0
     )
     root_capacity: Scalar = quantity(
         "kg m-2",
@@ -220,6 +230,7 @@ class Parameters(eqx.Module):
         bounds=(-1.0, 1.0),
         role="static",
     )
+    demand: Scalar = quantity("kg m-2 s-1", "Evaporation that is asked for from without, where it guides", default=0.0)
     snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)
     overflow_width: Scalar = quantity("kg m-2", "Half width of the rounding of overflow", default=0.5)
     least_wind: Scalar = quantity("m s-1", "Gustiness added in quadrature to the wind", default=1.0)
@@ -239,6 +250,7 @@ class State(eqx.Module):
     root_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
     groundwater: Scalar = quantity("kg m-2", "Groundwater")
     quick_water: Scalar = quantity("kg m-2", "Water on the quick way to the river")
+    canopy_water: Scalar = quantity("kg m-2", "Rain on the leaves")
 
 
 class Forcing(eqx.Module):
@@ -264,6 +276,7 @@ class Fluxes(eqx.Module):
     evapotranspiration: Scalar = quantity("kg m-2 s-1", "Evapotranspiration and sublimation")
     root_evaporation: Scalar = quantity("kg m-2 s-1", "Evaporation from the root zone")
     snow_sublimation: Scalar = quantity("kg m-2 s-1", "Sublimation from snow")
+    canopy_evaporation: Scalar = quantity("kg m-2 s-1", "Evaporation of rain on the leaves")
     snow_melt: Scalar = quantity("kg m-2 s-1", "Snow melt")
     rainfall: Scalar = quantity("kg m-2 s-1", "Rain, corrected for undercatch")
     snowfall: Scalar = quantity("kg m-2 s-1", "Snow, corrected for undercatch")

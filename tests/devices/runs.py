@@ -15,12 +15,13 @@ import numpy as np
 
 from bowen import devices
 from bowen.config import Training
+from bowen.exchange import given_radiation
 from bowen.hybrid import Hybrid, Network, Scale
 from bowen.land import AbstractLand, Process, Site, initial_state
 from bowen.regional import Regional
 from bowen.runs import load_arrays, save_arrays
 from bowen.series import Series
-from bowen.step import ImplicitStep, given_radiation
+from bowen.step import ImplicitStep
 from bowen.streams import Streams, Tower
 from bowen.training import outline, train
 from bowen.variables import Parameters

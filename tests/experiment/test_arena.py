@@ -1,5 +1,6 @@
 """The arena on an archive of made towers with the names of real ones: all contestants, interrupted and gone on with."""
 
+import dataclasses
 import gc
 import json
 import weakref
@@ -10,14 +11,20 @@ import pandas as pd
 import pytest
 
 from bowen import arena, data, terminal
+from bowen.assembly import build
 from bowen.config import dumps, parse
+from bowen.contest import varied
 from bowen.errors import ConfigError, RunError
 from bowen.evaluate import COLUMNS
-from bowen.experiment import filled, load_run
+from bowen.exchange import ENERGY, RESISTANCE
+from bowen.experiment import filled, guided_by, load_run
+from bowen.features import Scaler
 from bowen.records import read_towers
 from bowen.synthetic import twin
+from bowen.variables import Parameters
 
 pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
+NOTHING_SEEN = Scaler({}, {})
 SITES = ("US-Me2", "SE-Svb", "BE-Vie")
 SETTINGS = {
     "tower": {"met": "", "soil": "CMF", "radiation": "either"},
@@ -97,6 +104,11 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     )
     mean = of_each.groupby("variable")["value"].mean()
     pd.testing.assert_series_equal(of_both.set_index("variable")["value"].sort_index(), mean, rtol=1e-4)
+    led = arena.benchmark(config(archive, benchmark={"contestants": ["guided hybrid"]}), tmp_path, say=said.append)
+    assert said[-1].startswith("site-A/guided-hybrid/0: ") and set(led["model"]) == {"guided hybrid"}
+    own, network = (load_run(tmp_path / "site-A" / name / "0") for name in ("hybrid", "lstm"))
+    with pytest.raises(RunError, match="were not trained on the same records with the same features"):
+        guided_by(own, dataclasses.replace(network, scaler=NOTHING_SEEN))
     with pytest.raises(RunError, match="holds the scores of another configuration"):
         arena.benchmark(config(archive, training={"steps": 5}), tmp_path)
     assert load_run(tmp_path / "site-A" / "calibrated-lad" / "0").title == "calibrated LaD"
@@ -193,14 +205,23 @@ def test_what_is_refused(archive, tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"owned": ["root_capacity", "emissivity"]}, "`owned` names emissivity, which `static` does not"),
+        ({"owned": ["root_capacity", "emissivity"]}, "`owned` names emissivity, which `static` or `dynamic` does not"),
         ({"corrections": ["root_capacity"]}, "`corrections` names root_capacity, which `owned` does not"),
-        ({"regional": ["snow_albedo"]}, "`regional` names snow_albedo, which `static` does not"),
+        ({"regional": ["snow_albedo"]}, "`regional` names snow_albedo, which `static` or `dynamic` does not"),
     ],
 )
 def test_sites_differ_only_in_what_is_learned(archive, setting, message):
     with pytest.raises(ConfigError, match=message):
         config(archive, model=setting)
+
+
+def test_a_hybrid_by_energy_differs_in_its_law_alone(archive):
+    asked = config(archive, model={"owned": ["surface_resistance"], "regional": ["surface_resistance"]})
+    plain, other = (varied(asked, arena.LEARNED[name](asked)).model for name in ("hybrid", "hybrid by energy"))
+    assert other.evaporation == "energy" and other.static == plain.static
+    assert other.dynamic == other.owned == other.regional == ("energy_coefficient",)
+    ours, theirs = (build(varied(asked, dict(model)), NOTHING_SEEN, Parameters()).step for model in (plain, other))
+    assert theirs.evaporation is ENERGY and dataclasses.replace(theirs, evaporation=RESISTANCE) == ours
 
 
 @pytest.mark.usefixtures("optax_counts_in_integers")

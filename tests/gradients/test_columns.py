@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.exchange import given_radiation
 from bowen.hybrid import Hybrid, Network, Scale
 from bowen.land import Process, Site
 from bowen.lstm import Cell
@@ -15,7 +16,7 @@ from bowen.quantities import shift
 from bowen.regional import Regional
 from bowen.runs import places
 from bowen.solve import Inputs, roll, roll_columns
-from bowen.step import ImplicitStep, given_radiation
+from bowen.step import ImplicitStep
 from bowen.streams import stacked
 from bowen.training import learned, predict
 from tests import helpers

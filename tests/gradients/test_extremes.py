@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bowen.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
+from bowen.exchange import ENERGY, RESISTANCE
 from bowen.physics import thermo
 from bowen.step import ImplicitStep
 from bowen.variables import Forcing, Parameters, State
@@ -37,7 +38,9 @@ PROBES = {
 
 def probe(**changes):
     """An empty column at the melting point on a mild day, but for the changes."""
-    plain = dict(snow_water=0.0, root_water=0.0, groundwater=0.0, quick_water=0.0, soil_warmth=jnp.zeros(5))
+    plain = dict(
+        snow_water=0.0, root_water=0.0, groundwater=0.0, quick_water=0.0, canopy_water=0.0, soil_warmth=jnp.zeros(5)
+    )
     plain |= dict(shortwave_down=300.0, air_temperature=280.0, specific_humidity=0.004, air_pressure=1e5)
     plain |= dict(wind_speed=3.0, precipitation=0.0, radiation=280.0) | changes
     state, forcing = (
@@ -46,14 +49,14 @@ def probe(**changes):
     return Parameters(), state, forcing
 
 
-@pytest.fixture(scope="module")
-def extreme():
+@pytest.fixture(scope="module", params=[RESISTANCE, ENERGY], ids=["by resistance", "by energy"])
+def extreme(request):
     """At each probe and random draw: the gradient of a random mix of all that a step gives, and the terms of the mix's
     derivative in a random direction, by reverse and by forward mode."""
     probes = jax.tree.map(lambda *leaves: jnp.stack(leaves), *(probe(**changes) for changes in PROBES.values()))
     drawing, mixing, heading = jax.random.split(jax.random.key(4), 3)
     points = jax.tree.map(lambda *ends: jnp.concatenate(ends), probes, helpers.extremes(drawing, DRAWS, insulated=True))
-    step = ImplicitStep(substeps=1)
+    step = ImplicitStep(substeps=1, evaporation=request.param)
 
     def advance(point):
         return step(*point, jnp.asarray(1800.0))

@@ -7,10 +7,11 @@ import pytest
 
 from bowen.constants import GAS_CONSTANT_DRY_AIR, HEAT_CAPACITY_AIR, VAPOR_RATIO, VAPORIZATION
 from bowen.physics import evaporation, thermo
-from bowen.physics.surface import SurfaceFluxes, balance_surface
+from bowen.physics.surface import Below, SurfaceFluxes, available_energy, balance_surface
 
 AIR, PRESSURE, AVAILABLE_ENERGY = jnp.asarray(293.15), jnp.asarray(1e5), jnp.asarray(400.0)
 ZERO, ONE = jnp.asarray(0.0), jnp.asarray(1.0)
+NOTHING_BELOW = Below(ZERO, ZERO, ZERO)
 
 
 def saturated(temperature):
@@ -37,11 +38,11 @@ def latent_heat(surface_humidity, aerodynamic, canopy, stress):
         )
         vapor = evaporation.root_evaporation(potential, jnp.asarray(stress), ONE, ZERO)
         return SurfaceFluxes(
-            AVAILABLE_ENERGY, evaporation.sensible_heat(temperature, AIR, conductance, DENSITY), vapor, ZERO, ZERO
+            AVAILABLE_ENERGY, evaporation.sensible_heat(temperature, AIR, conductance, DENSITY), vapor, ZERO, ZERO, ZERO
         )
 
     balance = balance_surface(
-        jax.tree_util.Partial(fluxes), (ZERO, ZERO, ZERO), 273.16 - AIR, ZERO, jnp.asarray(False), ONE, 8
+        jax.tree_util.Partial(fluxes), NOTHING_BELOW, 273.16 - AIR, ZERO, jnp.asarray(False), ONE, 8
     )
     return VAPORIZATION * balance.fluxes.root_evaporation
 
@@ -74,6 +75,38 @@ def test_still_air_leaves_equilibrium_evaporation():
     share = latent_heat(linear, 1e9, 0.0, 1.0) / AVAILABLE_ENERGY
     np.testing.assert_allclose(share, SLOPE / (SLOPE + HEAT_CAPACITY_AIR / VAPORIZATION), rtol=1e-6)
     np.testing.assert_allclose(share, 0.694544, rtol=1e-6)
+
+
+def test_open_water_evaporates_as_penman_says():
+    """V8 without stomata; and dew is none of it."""
+    ours = evaporation.penman_evaporation(AVAILABLE_ENERGY, AIR, HUMIDITY, PRESSURE, jnp.asarray(0.02), DENSITY)
+    np.testing.assert_allclose(VAPORIZATION * ours, penman_monteith(50.0, 0.0, 1.0), rtol=1e-10)
+    assert (
+        evaporation.penman_evaporation(-AVAILABLE_ENERGY, AIR, SATURATED, PRESSURE, jnp.asarray(0.02), DENSITY) == 0.0
+    )
+
+
+@pytest.mark.parametrize("available", [0.0, 1e-3, 2.0, 500.0])
+def test_several_demands_share_one_store(available):
+    """However dry, no more leaves than is there; one demand alone is limited as ever."""
+    dt, critical = jnp.asarray(1800.0), jnp.asarray([75.0, 5.0])
+    asked, left = jnp.asarray([2e-4, 1e-4]), jnp.asarray(available)
+    shared = evaporation.shared_evaporation(asked, left, critical, dt)
+    assert 0.0 <= dt * shared <= available
+    assert available < 100.0 or shared == pytest.approx(3e-4)
+    alone = evaporation.shared_evaporation(asked[:1], left, critical[:1], dt)
+    np.testing.assert_allclose(alone, evaporation.root_evaporation(asked[0], left, critical[0], dt), rtol=1e-14)
+
+
+def test_energy_evaporates_by_the_coefficient_of_priestley_and_taylor():
+    """1.26 times what would be in equilibrium (V9), and nothing where energy is lacking."""
+    share = evaporation.equilibrium_share(AIR, PRESSURE)
+    np.testing.assert_allclose(share, 0.694544, rtol=1e-6)
+    energy = jnp.asarray([400.0, 0.0, -80.0])
+    vapor = evaporation.energy_evaporation(energy, 1.26 * share)
+    np.testing.assert_allclose(VAPORIZATION * vapor, [1.26 * 0.694544 * 400.0, 0.0, 0.0], rtol=1e-6)
+    below = Below(jnp.asarray(3.0), jnp.asarray(20.0), jnp.asarray(5.0))
+    np.testing.assert_allclose(available_energy(AVAILABLE_ENERGY, jnp.asarray(2.0), below), 400.0 - 6.0 - 20.0 - 10.0)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 
 from bowen.classes import parameters_for
+from bowen.exchange import ENERGY, RESISTANCE
 from bowen.hybrid import Hybrid, fed
 from bowen.land import Process
 from bowen.solve import roll
+from bowen.step import ImplicitStep
 from bowen.variables import Parameters
 from tests import helpers
 
@@ -22,15 +24,26 @@ def fluxes_and_states(record):
     return record.fluxes, record.state
 
 
-@pytest.mark.parametrize("feedback", [None, fed], ids=["blind", "fed"])
-def test_an_untrained_hybrid_is_the_process(key, feedback):
+@pytest.mark.parametrize(
+    ("feedback", "evaporation"),
+    [(None, RESISTANCE), (fed, RESISTANCE), (fed, ENERGY)],
+    ids=["blind", "fed", "by energy"],
+)
+def test_an_untrained_hybrid_is_the_process(key, feedback, evaporation):
     """V20: every flux and every state, bit for bit, with every parameter that can be learned being learned."""
-    inputs = helpers.weather(120, mean=275.0)
+    inputs, step = helpers.weather(120, mean=275.0), ImplicitStep(evaporation=evaporation)
     hybrid = Hybrid(
-        parameters_for("ENF"), helpers.DYNAMIC, features=5, hidden=16, key=key, static=STATIC, feedback=feedback
+        parameters_for("ENF"),
+        helpers.DYNAMIC,
+        features=5,
+        hidden=16,
+        key=key,
+        static=STATIC,
+        feedback=feedback,
+        step=step,
     )
-    state = helpers.beginning(hybrid.base, inputs)
-    told, expected = (helpers.run(model, state, inputs, fluxes_and_states) for model in (hybrid, Process(hybrid.base)))
+    process, state = Process(hybrid.base, step=step), helpers.beginning(hybrid.base, inputs)
+    told, expected = (helpers.run(model, state, inputs, fluxes_and_states) for model in (hybrid, process))
     assert expected[1].snow_water.max() > 1.0
     jax.tree.map(np.testing.assert_array_equal, told, expected)
 

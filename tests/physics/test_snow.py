@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bowen.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
+from bowen.exchange import prescribed_radiation, sheltered_rate
 from bowen.land import Process
 from bowen.physics import snow, thermo
-from bowen.step import ImplicitStep, prescribed_radiation, sheltered_rate
+from bowen.step import ImplicitStep
 from bowen.variables import Forcing, Parameters, State
 from tests import helpers
 
@@ -40,6 +41,7 @@ def thaw(snow_water, cover_mass, melt_resistance=0.0):
         root_water=100.0,
         groundwater=0.0,
         quick_water=0.0,
+        canopy_water=0.0,
     )
     step = ImplicitStep(substeps=1, iterations=8, net_radiation=prescribed_radiation)
     return step(parameters, state, forcing, DT)

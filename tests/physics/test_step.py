@@ -7,10 +7,12 @@ import pytest
 
 from bowen.adaptive import AdaptiveStep
 from bowen.constants import LAYER_THICKNESS, VAPORIZATION
+from bowen.exchange import exposure, surface_fluxes
 from bowen.land import Process
 from bowen.physics import soil
+from bowen.physics.surface import Below
 from bowen.solve import Inputs
-from bowen.step import ImplicitStep, exposure, surface_fluxes
+from bowen.step import ImplicitStep
 from bowen.variables import Parameters
 from tests import helpers
 
@@ -22,6 +24,9 @@ NOON = 24
 @pytest.fixture(scope="module")
 def summer() -> Inputs:
     return helpers.weather(1, storms=False)
+
+
+NOTHING_BELOW = Below(*3 * (jnp.asarray(0.0),))
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def test_one_iteration_is_the_linearized_step(noon):
     @jax.jit
     def surface(warming):
         at = exposure(step, parameters, state, forcing, DT)
-        flux = surface_fluxes(at, step.net_radiation, warming)
+        flux = surface_fluxes(step, at, NOTHING_BELOW, warming)
         return flux.net_radiation - flux.sensible_heat - VAPORIZATION * flux.root_evaporation
 
     heating, slope = jax.jvp(surface, (jnp.asarray(0.0),), (jnp.asarray(1.0),))

@@ -8,7 +8,9 @@ import pytest
 from bowen.constants import VON_KARMAN
 from bowen.physics.turbulence import (
     LEAST_COEFFICIENT,
+    MOST_STABLE,
     bulk_richardson,
+    coupled,
     integrated_profiles,
     louis,
     monin_obukhov,
@@ -17,7 +19,9 @@ from bowen.physics.turbulence import (
 )
 
 GEOMETRY = tuple(jnp.asarray(x) for x in (10.0, 0.1, 0.1 * np.exp(-2.0), 2.0))
-SCHEMES = pytest.mark.parametrize("scheme", [monin_obukhov, louis, neutral], ids=lambda scheme: scheme.__name__)
+SCHEMES = pytest.mark.parametrize(
+    "scheme", [monin_obukhov, coupled, louis, neutral], ids=lambda scheme: scheme.__name__
+)
 
 
 def heat_coefficient(scheme, richardson):
@@ -102,3 +106,12 @@ def test_the_limits_of_stability():
     convection = heat_coefficient(monin_obukhov, [-10.0, -100.0, -1000.0])
     assert (convection[1:] > 1.5 * convection[:-1]).all()
     np.testing.assert_array_equal(heat_coefficient(monin_obukhov, [1.95, 2.0, 50.0]), LEAST_COEFFICIENT)
+
+
+@pytest.mark.physics
+def test_air_stays_coupled_to_a_cold_surface():
+    """As by similarity up to half an Obukhov length, which is a Richardson number of .097 here, and no less beyond."""
+    mild, cold = jnp.asarray([-1.0, -0.01, 0.0, 0.05, 0.09]), jnp.asarray([0.1, 0.5, 1.9, 30.0])
+    np.testing.assert_array_equal(heat_coefficient(coupled, mild), heat_coefficient(monin_obukhov, mild))
+    momentum, heat = integrated_profiles(jnp.asarray(MOST_STABLE), *GEOMETRY)
+    np.testing.assert_allclose(heat_coefficient(coupled, cold), VON_KARMAN**2 / (momentum * heat), rtol=1e-9)

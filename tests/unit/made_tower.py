@@ -45,6 +45,7 @@ def physics_of(record, error):
         "root_water": 100 + STEP * np.cumsum(rain - vapor),
         "groundwater": zero + 20,
         "quick_water": zero,
+        "canopy_water": zero,
         "vaporization_heat": 2.5e6 * vapor,
         "net_radiation": 2.5e6 * vapor + simulated["sensible_heat"].values + 10,
         "energy_residual": zero + 2.5e-11,

@@ -304,6 +304,7 @@ def budgeted(leak=0.0):
         "root_water": 50 + gain * np.arange(1, 11),
         "groundwater": np.full(10, 7.0),
         "quick_water": np.zeros(10),
+        "canopy_water": np.zeros(10),
     }
     residuals = {"energy_residual": np.zeros(10), "water_residual": np.zeros(10)}
     series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | residuals

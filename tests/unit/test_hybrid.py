@@ -1,5 +1,6 @@
 """Learned models are built as they say, or say why not."""
 
+import dataclasses
 import re
 
 import equinox as eqx
@@ -8,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.hybrid import STATE_FEATURES, Hybrid, Network, Scale, fed, stopped
+from bowen.adaptive import AdaptiveStep
+from bowen.hybrid import STATE_FEATURES, Guided, Hybrid, Network, Scale, fed, stopped
 from bowen.land import Process
 from bowen.physics.turbulence import neutral
 from bowen.quantities import shift
@@ -92,3 +94,39 @@ def test_a_network_answers_on_the_scale_of_the_fluxes(key):
     fluxes = helpers.run(silent, None, inputs)
     np.testing.assert_array_equal(fluxes.latent_heat, 50.0)
     np.testing.assert_array_equal(fluxes.sensible_heat, 30.0)
+
+
+def guided_by_a_constant(key, latent, base):
+    """A hybrid of closed stomata, and a network that always tells the same latent heat."""
+    network = Network(features=5, hidden=4, key=key, scale=Scale(jnp.asarray([latent, 0.0]), jnp.ones(2)))
+    network = eqx.tree_at(lambda m: m.head, network, jax.tree.map(jnp.zeros_like, network.head))
+    own = Hybrid(base, ("ground_albedo",), features=5, hidden=4, key=key, step=ImplicitStep(substeps=1))
+    return Guided(own, network)
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("share", [1.0, 0.8])
+def test_a_guided_hybrid_evaporates_half_of_what_it_is_asked_for(key, share):
+    """As its tower would see it; and nothing that is not there, from a root zone that runs dry."""
+    closed = dataclasses.replace(Parameters(), surface_resistance=4999.0, observed_fraction=share)
+    inputs = helpers.weather(40, storms=False)
+    state = dataclasses.replace(helpers.beginning(closed, inputs), root_water=60.0)
+
+    def told(latent):
+        return helpers.run(guided_by_a_constant(key, latent, closed), state, inputs, lambda record: record)
+
+    idle, led = told(0.0), told(100.0)
+    first = slice(0, 5 * helpers.DAY)
+    asked = share * (led.fluxes.latent_heat - idle.fluxes.latent_heat)[first]
+    np.testing.assert_allclose(asked, 50.0, rtol=0.1)
+    assert led.state.root_water.min() >= 0.0 and led.state.root_water[-1] < 5.0
+    assert led.fluxes.latent_heat[-helpers.DAY :].mean() < 0.2 * led.fluxes.latent_heat[first].mean()
+    for residual, most in ((led.fluxes.energy_residual, 1e-9), (led.fluxes.water_residual, 1e-14)):
+        assert np.abs(residual).max() < most
+
+
+def test_only_the_implicit_step_is_guided(key):
+    network = Network(features=5, hidden=4, key=key, scale=Scale(jnp.zeros(2), jnp.ones(2)))
+    own = Hybrid(Parameters(), ("ground_albedo",), features=5, hidden=4, key=key, step=AdaptiveStep())
+    with pytest.raises(ValueError, match="only a hybrid with the implicit step can be guided"):
+        Guided(own, network)

@@ -8,11 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.hybrid import Hybrid
 from bowen.land import Process, Site
+from bowen.physics.turbulence import neutral
 from bowen.quantities import shift
 from bowen.regional import Regional
+from bowen.step import ImplicitStep
 from bowen.variables import Parameters
+from tests import helpers
 
+STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)
+SITES = ((0.0, -1), (1.0, 0), (-2.0, 1))  # attribute, number
 LEARNED = ("root_capacity", "observed_fraction", "external_supply")
 
 
@@ -75,3 +81,22 @@ def test_the_gradient_scatters_nothing(model):
     assert "scatter" not in str(eqx.filter_make_jaxpr(eqx.filter_grad(total))(learned)[0])
     found = eqx.filter_grad(total)(learned).regional.departures
     assert (found[:, 1] > 0.0).all() and found[:, 0].sum() == pytest.approx(0.0)
+
+
+def test_what_a_network_sets_differs_between_sites_by_a_number_of_their_own(key):
+    names = ("surface_resistance",)
+    regional = Regional(names, attributes=1, owned=names, towers=2)
+    hybrid = Hybrid(Parameters(), names, features=5, hidden=4, key=key, step=STEP, regional=regional, feedback=None)
+    learned = jnp.array([[0.5]]), jnp.array([[0.3], [-0.3]])
+    hybrid = eqx.tree_at(lambda m: (m.regional.slopes, m.regional.departures), hybrid, learned)
+    hybrid = helpers.restless(hybrid, key)
+    inputs = helpers.weather(1)
+    state = helpers.beginning(Parameters(), inputs)
+
+    def offsets(site):
+        return helpers.run(hybrid.at(site), state, inputs, lambda record: record.offsets["surface_resistance"])
+
+    plain, first, second = (offsets(Site(Parameters(), [attribute], number)) for attribute, number in SITES)
+    np.testing.assert_allclose(first - plain, 0.5 + 0.3, rtol=1e-9)
+    np.testing.assert_allclose(second - plain, -0.5 * 2.0 - 0.3, rtol=1e-9)
+    assert np.ptp(plain) > 0.1

@@ -167,7 +167,10 @@ def test_a_network_alone_has_skill_but_no_states(tmp_path):
     [
         (("net_radiation", "soil_temperature"), ("Cumulative net radiation", "Soil temperature by depth")),
         (("parameter_surface_resistance", "water_residual"), ("Learned parameters", "Budgets")),
-        (("snow_water", "root_water", "groundwater", "quick_water", "soil_temperature"), ("States", "Budgets")),
+        (
+            ("snow_water", "root_water", "groundwater", "quick_water", "canopy_water", "soil_temperature"),
+            ("States", "Budgets"),
+        ),
     ],
     ids=["less", "no parameters", "no states"],
 )

@@ -193,10 +193,8 @@ _TARGETS = (
 
 _EXTREME: dict[str, Any] = {"standard_name": "air_temperature", "valid_range": (183.0, 333.0)}
 _DAILY = (  # what comes once a day and in no other record
-    Variable("air_temperature_min", "K", "Lowest air temperature", aliases=("Tair_min",), method="minimum", **_EXTREME),
-    Variable(
-        "air_temperature_max", "K", "Highest air temperature", aliases=("Tair_max",), method="maximum", **_EXTREME
-    ),
+    Variable("air_temperature_min", "K", "Lowest of the air", aliases=("Tair_min",), method="minimum", **_EXTREME),
+    Variable("air_temperature_max", "K", "Highest of the air", aliases=("Tair_max",), method="maximum", **_EXTREME),
 )
 
 _WATER = "kg m-2 s-1"
@@ -208,6 +206,7 @@ _SIMULATED = (
     ),
     Variable("root_evaporation", _WATER, "Evaporation from the root zone"),
     Variable("snow_sublimation", _WATER, "Sublimation from snow", _SUBLIMATION, "SubSnow"),
+    Variable("canopy_evaporation", _WATER, "Of rain on leaves", "water_evaporation_flux_from_canopy", "ECanop"),
     Variable("snow_melt", _WATER, "Snow melt", "surface_snow_melt_flux", "Qsm"),
     Variable("rainfall", _WATER, "Rain, corrected for undercatch", "rainfall_flux", "Rainf"),
     Variable("snowfall", _WATER, "Snow, corrected for undercatch", "snowfall_flux", "Snowf"),
@@ -225,6 +224,7 @@ _SIMULATED = (
     Variable("root_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", method="point"),
     Variable("groundwater", "kg m-2", "Groundwater", method="point"),
     Variable("quick_water", "kg m-2", "Water on the quick way to the river", method="point"),
+    Variable("canopy_water", "kg m-2", "Rain on the leaves", "canopy_water_amount", "CanopInt", method="point"),
     Variable("energy_residual", "W m-2", "Energy the budget cannot account for"),
     Variable("water_residual", _WATER, "Water the budget cannot account for"),
 )

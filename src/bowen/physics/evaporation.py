@@ -1,8 +1,10 @@
 """Turbulent fluxes of heat and vapor for a given surface temperature, and the limits water supply puts on them."""
 
+import jax
 import jax.numpy as jnp
 
-from bowen.constants import HEAT_CAPACITY_AIR
+from bowen.constants import HEAT_CAPACITY_AIR, VAPORIZATION
+from bowen.physics.thermo import saturation_vapor_pressure, specific_humidity
 from bowen.quantities import Scalar
 
 
@@ -45,6 +47,76 @@ def potential_evaporation(
     return density * (surface_humidity - air_humidity) * conductance / (1.0 + resistance * conductance)
 
 
+def equilibrium_share(air_temperature: Scalar, air_pressure: Scalar) -> Scalar:
+    r"""Share of the available energy that evaporates into air that is always saturated, $s / (s + c_p / L_v)$.
+
+    Args:
+        air_temperature: Air temperature. [K]
+        air_pressure: Air pressure. [Pa]
+
+    Returns:
+        Share, with s the slope of saturation humidity with temperature. [1]
+
+    Source:
+        Slatyer & McIlroy (1961), as in Priestley & Taylor (1972), Mon. Weather Rev. 100, 81-92, eq. 3.
+    """
+
+    def saturated(temperature: Scalar) -> Scalar:
+        return specific_humidity(saturation_vapor_pressure(temperature), air_pressure)
+
+    _, slope = jax.jvp(saturated, (air_temperature,), (jnp.ones_like(air_temperature),))
+    return slope / (slope + HEAT_CAPACITY_AIR / VAPORIZATION)
+
+
+def penman_evaporation(
+    energy: Scalar,
+    air_temperature: Scalar,
+    air_humidity: Scalar,
+    air_pressure: Scalar,
+    conductance: Scalar,
+    density: Scalar,
+) -> Scalar:
+    r"""Evaporation of open water, $L_v e = [s A + \rho c_p (q^*_a - q_a) / r_a] / (s + c_p / L_v)$; dew is none.
+
+    It does not depend on the warming of the surface, which little water on leaves would make a switch.
+
+    Args:
+        energy: Net radiation less what warms the ground. [W m-2]
+        air_temperature: Potential temperature of the air. [K]
+        air_humidity: Specific humidity of the air. [kg kg-1]
+        air_pressure: Air pressure. [Pa]
+        conductance: Aerodynamic conductance, 1 / r_a. [m s-1]
+        density: Air density. [kg m-3]
+
+    Returns:
+        Evaporation. [kg m-2 s-1]
+
+    Source:
+        Penman (1948), Proc. R. Soc. A 193, 120-145, in the form of Monteith without stomata, as Rutter et al. (1971),
+        Agric. Meteorol. 9, 367-384, have it for a wet canopy.
+    """
+    share = equilibrium_share(air_temperature, air_pressure)
+    deficit = specific_humidity(saturation_vapor_pressure(air_temperature), air_pressure) - air_humidity
+    return jnp.maximum(share * energy / VAPORIZATION + (1.0 - share) * density * conductance * deficit, 0.0)
+
+
+def energy_evaporation(energy: Scalar, share: Scalar) -> Scalar:
+    r"""Evaporation by the energy there is for it, $e = x \max(A, 0) / L_v$; none where there is none.
+
+    Args:
+        energy: Net radiation less what warms the ground. [W m-2]
+        share: Share x of the energy that evaporates water, at most 1. [1]
+
+    Returns:
+        Evaporation. [kg m-2 s-1]
+
+    Source:
+        Priestley & Taylor (1972), Mon. Weather Rev. 100, 81-92, eq. 5, with x their coefficient of 1.26 times the share
+        in equilibrium.
+    """
+    return share * jnp.maximum(energy, 0.0) / VAPORIZATION
+
+
 def root_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt: Scalar) -> Scalar:
     r"""Evaporation from the root zone: $E = e \min[1, A / (W_c + \Delta t \max(e, 0))]$.
 
@@ -63,6 +135,27 @@ def root_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt:
         Stress of Milly & Shmakin (2002), W over 0.75 of capacity; their cap on bone-dry soil as an implicit limit.
     """
     return potential * jnp.minimum(1.0, available / (critical + dt * jnp.maximum(potential, 0.0)))
+
+
+def shared_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt: Scalar) -> Scalar:
+    r"""Evaporation of several demands on one store: $E = \sum_k e_k \min[1, A / (W_k + \Delta t \sum_j \max(e_j, 0))]$.
+
+    However dry, no more leaves than is there; with one demand it is `root_evaporation`.
+
+    Args:
+        potential: Evaporation that each would have of a full store, along the first axis. [kg m-2 s-1]
+        available: Root-zone water with what the step brings. [kg m-2]
+        critical: Root-zone water below which each is short of it, along the first axis. [kg m-2]
+        dt: Step length. [s]
+
+    Returns:
+        Evaporation. [kg m-2 s-1]
+
+    Source:
+        Ours; the limit of `root_evaporation`, for which all demands count.
+    """
+    asked = dt * jnp.maximum(potential, 0.0).sum(axis=0)
+    return (potential * jnp.minimum(1.0, available / (critical + asked))).sum(axis=0)
 
 
 def snow_evaporation(potential: Scalar, snow_supply: Scalar, cover_mass: Scalar, dt: Scalar) -> Scalar:

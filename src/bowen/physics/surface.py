@@ -25,7 +25,21 @@ class SurfaceFluxes(NamedTuple):
     sensible_heat: Scalar  # W m-2
     root_evaporation: Scalar  # kg m-2 s-1
     snow_evaporation: Scalar  # kg m-2 s-1
+    canopy_evaporation: Scalar  # kg m-2 s-1, of rain on the leaves
     sheltered_melt: Scalar  # kg m-2 s-1
+
+    @property
+    def vapor(self) -> Scalar:
+        """All that evaporates. [kg m-2 s-1]."""
+        return self.root_evaporation + self.snow_evaporation + self.canopy_evaporation
+
+
+class Below(NamedTuple):
+    """What warming the surface takes, and the soil below it."""
+
+    storage: Scalar  # W m-2 K-1, heat capacity of the first layer and the vegetation over the step length
+    flux: Scalar  # W m-2, conducted to the layer below if the first does not warm
+    slope: Scalar  # W m-2 K-1, what each kelvin of warming adds to it
 
 
 class SurfaceBalance(NamedTuple):
@@ -38,15 +52,30 @@ class SurfaceBalance(NamedTuple):
     last_step: Scalar  # K, of the Newton iteration: how far from converged
 
 
-def surplus(fluxes: SurfaceFluxes, warming: Scalar, storage: Scalar, flux_below: Scalar, slope_below: Scalar) -> Scalar:
-    r"""Energy left for snow: $Q = R_n - H - L_v E - c\,\delta - G(\delta)$, with fusion not yet paid.
+def available_energy(net_radiation: Scalar, warming: Scalar, below: Below) -> Scalar:
+    r"""Energy left for turbulence and snow: $A = R_n - c\,\delta - G(\delta)$.
+
+    Args:
+        net_radiation: Net radiation of the warmed surface. [W m-2]
+        warming: Warming of the first layer over the step. [K]
+        below: What the warming takes, and the soil. [W m-2 K-1, W m-2, W m-2 K-1]
+
+    Returns:
+        Available energy. [W m-2]
+
+    Source:
+        Milly & Shmakin (2002): heat balance of the first soil layer.
+    """
+    return net_radiation - below.storage * warming - below.flux - below.slope * warming
+
+
+def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: Below) -> Scalar:
+    r"""Energy left for snow: $Q = A - H - L_v E$, with fusion not yet paid.
 
     Args:
         fluxes: Radiative and turbulent fluxes at the warmed surface. [W m-2, kg m-2 s-1]
         warming: Warming of the first layer over the step. [K]
-        storage: Heat capacity of the first layer and the vegetation, over the step length. [W m-2 K-1]
-        flux_below: Heat conducted to the layer below if the first does not warm. [W m-2]
-        slope_below: What each kelvin of warming adds to it. [W m-2 K-1]
+        below: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
 
     Returns:
         Surplus. [W m-2]
@@ -54,13 +83,13 @@ def surplus(fluxes: SurfaceFluxes, warming: Scalar, storage: Scalar, flux_below:
     Source:
         Milly & Shmakin (2002): heat balance of the first soil layer.
     """
-    turbulent = fluxes.sensible_heat + VAPORIZATION * (fluxes.root_evaporation + fluxes.snow_evaporation)
-    return fluxes.net_radiation - turbulent - storage * warming - flux_below - slope_below * warming
+    turbulent = fluxes.sensible_heat + VAPORIZATION * fluxes.vapor
+    return available_energy(fluxes.net_radiation, warming, below) - turbulent
 
 
 def balance_surface(
     fluxes: Callable[[Scalar], SurfaceFluxes],
-    below: tuple[Scalar, Scalar, Scalar],
+    below: Below,
     to_melting: Scalar,
     snow_supply: Scalar,
     sheltered: Bool[Array, "..."],
@@ -76,7 +105,7 @@ def balance_surface(
 
     Args:
         fluxes: Fluxes for a given warming; a pytree, so that its gradient can be stopped. [K -> W m-2, kg m-2 s-1]
-        below: Storage, flux and slope of `surplus`. [W m-2 K-1, W m-2, W m-2 K-1]
+        below: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
         to_melting: Warming that would bring the surface to the melting point. [K]
         snow_supply: Snow at the start of the step with the step's snowfall. [kg m-2]
         sheltered: Whether the surface is a canopy above the snow. [1]
@@ -91,21 +120,21 @@ def balance_surface(
         one-step derivative: Bolte, Pauwels & Vaiter (2023), NeurIPS.
     """
     at_melting = fluxes(to_melting)
-    heat = surplus(at_melting, to_melting, *below)
+    heat = surplus(at_melting, to_melting, below)
     all_snow = snow_supply / dt
     melted_out = (heat >= FUSION * all_snow) & ~sheltered
     melting = (heat > FUSION * at_melting.snow_evaporation) & ~melted_out & ~sheltered
 
     def residual(value, warming, below, all_snow):
         loss = jnp.where(melted_out, all_snow, value.snow_evaporation + value.sheltered_melt)
-        return surplus(value, warming, *below) - FUSION * loss
+        return surplus(value, warming, below) - FUSION * loss
 
     def slopes(fluxes, below, warming):
         """Fluxes at `warming`, their slopes, and the slope of the residual."""
         value, slope = jax.jvp(fluxes, (warming,), (jnp.ones_like(warming),))
         one, zero = jnp.ones_like(warming), jnp.zeros_like(warming)
         loss_slope = jnp.where(melted_out, 0.0, slope.snow_evaporation + slope.sheltered_melt)
-        return value, slope, surplus(slope, one, below[0], zero, below[2]) - FUSION * loss_slope
+        return value, slope, surplus(slope, one, below._replace(flux=zero)) - FUSION * loss_slope
 
     frozen = jax.lax.stop_gradient((fluxes, below, all_snow)) if iterations > 1 else (fluxes, below, all_snow)
     warming = jnp.zeros_like(to_melting)

@@ -13,6 +13,7 @@ from bowen.quantities import Scalar
 SHARE_OF_CRITICAL = (
     0.95  # beyond this share of the critical Richardson number FMS lets the coefficient fall to its floor
 )
+MOST_STABLE = 0.5  # height over the Obukhov length
 LEAST_COEFFICIENT = 1e-5
 
 
@@ -200,6 +201,33 @@ def monin_obukhov(
         jnp.maximum(VON_KARMAN**2 / momentum**2, LEAST_COEFFICIENT),
         jnp.maximum(VON_KARMAN**2 / (momentum * heat), LEAST_COEFFICIENT),
     )
+
+
+def coupled(
+    richardson: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
+) -> tuple[Scalar, Scalar]:
+    """Bulk transfer coefficients by similarity, in air that never quite lets go of a cold surface.
+
+    A surface whose turbulence ceases in a winter's night cools on and on, which leaves it still less; what warms a
+    forest then is not in the similarity over a plane.
+
+    Args:
+        richardson: Bulk Richardson number; that of a height of half the Obukhov length is the largest that counts. [1]
+        height: Height above the zero-plane displacement. [m]
+        momentum_roughness: Roughness length of momentum. [m]
+        heat_roughness: Roughness length of heat and vapor. [m]
+        critical_richardson: Richardson number at which turbulence would cease. [1]
+
+    Returns:
+        Coefficients C_m and C_h. [1]
+
+    Source:
+        The limit is that of the Community Land Model, version 5 (its parameter `zetamaxstable`, 0.5).
+    """
+    geometry = (height, momentum_roughness, heat_roughness, critical_richardson)
+    most = jnp.full_like(richardson, MOST_STABLE)
+    momentum, heat = integrated_profiles(most, *geometry)
+    return monin_obukhov(jnp.minimum(richardson, most * heat / momentum**2), *geometry)
 
 
 def neutral(

@@ -25,6 +25,24 @@ def supply(storage: Scalar, critical: Scalar, most: Scalar) -> Scalar:
     return most * jnp.maximum(1.0 - storage / critical, 0.0)
 
 
+def interception(storage: Scalar, rain: Scalar, capacity: Scalar) -> Scalar:
+    """What leaves hold of the water on them and of a step's rain; the rest falls through.
+
+    Args:
+        storage: Rain on the leaves. [kg m-2]
+        rain: Rain of the step. [kg m-2]
+        capacity: What they can hold. [kg m-2]
+
+    Returns:
+        Water on the leaves before any of it evaporates. [kg m-2]
+
+    Source:
+        Rutter et al. (1971), Agric. Meteorol. 9, 367-384, with a closed canopy from which all that it cannot hold drips
+        at once.
+    """
+    return jnp.minimum(storage + rain, capacity)
+
+
 def overflow(excess: Scalar, width: Scalar) -> Scalar:
     r"""Water that does not fit: max(x, 0) with its corner rounded by a parabola between $-w$ and $w$.
 
