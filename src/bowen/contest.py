@@ -115,7 +115,8 @@ def as_it_comes(config: Config, records: Sequence[Example]) -> Run:
 
 def untrained(config: Config, scaler: Scaler, site: Mapping[str, Any]) -> Run:
     """LaD as it comes, beside a model that was trained; `site` is any of those it was trained at."""
-    config = varied(config, {"kind": "process", "static": (), "regional": (), "owned": (), "corrections": ()})
+    lad = {"evaporation": "resistance", "stability": "critical"}
+    config = varied(config, {"kind": "process", "static": (), "regional": (), "owned": (), "corrections": ()} | lad)
     scaler = dataclasses.replace(scaler, closures=())
     return Run(config, scaler, build(config, scaler, base_parameters(config, site)), {})
 

@@ -20,24 +20,24 @@ Example = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of
 def taught(config: Config, records: Iterable[Example]) -> tuple[list[int], tuple[str, ...]]:
     """The places of the records that teach the model of a configuration, and all that they teach.
 
-    Both turbulent fluxes are targets wherever one of them was measured; runoff and snow, where they were. A network
-    alone tells neither of the last two, so a basin teaches it nothing and is left out.
+    Both turbulent fluxes are targets wherever one of them was measured; runoff and snow, where they were. A record
+    without any teaches nothing and is left out, and so is a basin for a network alone, which tells neither of the two.
 
     Raises:
         ConfigError: There is none.
     """
-    each = [{*data.targets_measured(dataset)} for dataset, _ in records]
-    known, everywhere = set().union(*each), list(range(len(each)))
-    if config.model.kind != "network":
-        heat = data.TURBULENT if known & {*data.TURBULENT} or not known else ()
-        return everywhere, (*heat, *(name for name in data.WATER if name in known))
-    chosen = [place for place in everywhere if each[place] - {*data.WATER}]
+    each, network = [{*data.targets_measured(dataset)} for dataset, _ in records], config.model.kind == "network"
+    known = set().union(*each)
+    teaching = known - {*data.WATER} if network else known
+    chosen = [place for place, told in enumerate(each) if told & teaching]
     if not chosen and known:
         raise ConfigError(
             '[model]: kind = "network" tells latent and sensible heat alone, and no record has measured either.\n'
             '  to go on: set kind = "hybrid" or "process", which have runoff and snow, or add a tower.'
         )
-    return chosen or everywhere, data.TURBULENT
+    heat = data.TURBULENT if network or known & {*data.TURBULENT} or not known else ()
+    water = () if network else tuple(name for name in data.WATER if name in known)
+    return chosen or list(range(len(each))), (*heat, *water)
 
 
 def span(dataset: xr.Dataset) -> str:

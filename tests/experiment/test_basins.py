@@ -101,6 +101,15 @@ def test_a_network_learns_nothing_of_a_basin(basin, trained):
     assert trained([basin[0], tower], **network).meta["fingerprints"] == [data.fingerprint(tower)]
 
 
+def test_a_record_in_which_nothing_was_measured_teaches_nothing(trained):
+    tower = twin(20)[0]
+    fluxes = [name for name in tower if str(name).startswith(data.TURBULENT)]
+    bare = tower.drop_vars(fluxes).assign_attrs(site="XX-Wet")
+    model = {"dynamic": ["surface_resistance"], "hidden": 4}
+    run = trained([bare, tower], model=model, training={"steps": 2, "validate_every": 2})
+    assert run.meta["fingerprints"] == [data.fingerprint(tower)]
+
+
 def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path):
     pytest.importorskip("zarr", reason="an archive takes zarr: pip install bowen[archive]")
     archive, camels = tmp_path / "basins.zarr", camels_folder(tmp_path, 40)
