@@ -203,7 +203,7 @@ def guided_by(hybrid: Run, network: Run) -> Run:
             f"{hybrid.folder}, {network.folder}: were not trained on the same records with the same features.\n"
             "  to go on: train both with one configuration, but for `kind` in [model]."
         )
-    return dataclasses.replace(hybrid, model=Guided(hybrid.model, network.model))  # type: ignore[arg-type]
+    return dataclasses.replace(hybrid, model=Guided(hybrid.model, network.model))  # type: ignore[arg-type]  # a run does not know its kind
 
 
 def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:
