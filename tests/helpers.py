@@ -15,7 +15,7 @@ from bowen.classes import parameters_for
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
 from bowen.hybrid import Hybrid
 from bowen.land import AbstractLand, initial_state
-from bowen.physics import thermo
+from bowen.physics import soil, thermo
 from bowen.quantities import declared
 from bowen.solve import Inputs, roll
 from bowen.variables import Forcing, Parameters, State
@@ -41,6 +41,7 @@ RELEASING = (
     "leakage",
     "energy_coefficient",
     "canopy_capacity",
+    "freezing_water",
 )
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
@@ -141,13 +142,15 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         groundwater=often(0.0, uniform(0.0, 1000.0)),
         quick_water=jnp.zeros(count),
         canopy_water=jnp.zeros(count),
+        soil_ice=jnp.zeros((count, len(LAYER_THICKNESS))),
     )
     if insulated:
         parameters = dataclasses.replace(parameters, **{name: within(name) for name in INSULATING})
-    draws = itertools.chain(jax.random.split(jax.random.fold_in(key, 2), 16))
+    draws = iter(jax.random.split(jax.random.fold_in(key, 2), 32))
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
     quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.canopy_capacity
-    return parameters, dataclasses.replace(state, quick_water=quick, canopy_water=leaves), forcing
+    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezing_water)
+    return parameters, dataclasses.replace(state, quick_water=quick, canopy_water=leaves, soil_ice=ice), forcing
 
 
 def beginning(parameters: Parameters, inputs: Inputs) -> State:

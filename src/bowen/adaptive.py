@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optimistix
 from jax.flatten_util import ravel_pytree
 
-from bowen.budgets import booked
+from bowen.budgets import booked, heat_capacities
 from bowen.constants import FUSION, MELTING_POINT
 from bowen.exchange import exposure, insulation, surface_fluxes
 from bowen.physics import soil, water
@@ -22,7 +22,7 @@ from bowen.step import AbstractStep, ImplicitStep, Released, told
 from bowen.variables import Fluxes, Forcing, Parameters, State
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
-DRAINAGE_TIME = 900.0  # s
+DRAINAGE_TIME = FREEZING_TIME = 900.0  # s
 
 
 def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing) -> tuple[State, Fluxes]:
@@ -45,8 +45,10 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     quick = state.quick_water / parameters.quick_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
     fluxes = told(forcing, at, flux, melt, Released(overflow + leaked, excess, quick, slow))
+    freezing = freezing_rate(parameters, state)
     change = State(
-        soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat),
+        soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
+        soil_ice=freezing,
         snow_water=at.snowfall - flux.snow_evaporation - melt,
         root_water=gain - excess - overflow - leaked,
         groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow,
@@ -56,14 +58,18 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     return change, fluxes
 
 
-def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar) -> Scalar:
-    """Warming rate of the layers for a heat flux into the first. [K s-1]."""
+def freezing_rate(parameters: Parameters, state: State) -> soil.Layers:
+    """Water that freezes in the layers, toward what would keep them at the melting point. [kg m-2 s-1]."""
+    cold = -heat_capacities(parameters) * state.soil_warmth / FUSION
+    return jnp.clip(cold, -state.soil_ice, soil.thawed(state.soil_ice, parameters.freezing_water)) / FREEZING_TIME
+
+
+def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar, freezing: soil.Layers) -> soil.Layers:
+    """Warming rate of the layers for a heat flux into the first, and what freezing releases in each. [K s-1]."""
     conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
-    capacities = soil.layer_capacities(parameters.heat_capacity)
-    capacities[0] = capacities[0] + parameters.vegetation_heat_capacity
     differences = state.soil_warmth[..., :-1] - state.soil_warmth[..., 1:]
     down = [ground_heat, *(g * differences[..., k] for k, g in enumerate(conductances)), jnp.zeros_like(ground_heat)]
-    return jnp.stack([(down[k] - down[k + 1]) / capacity for k, capacity in enumerate(capacities)], axis=-1)
+    return (freezing - jnp.diff(jnp.stack(down, axis=-1), axis=-1)) / heat_capacities(parameters)
 
 
 class AdaptiveStep(AbstractStep):

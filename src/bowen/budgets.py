@@ -4,20 +4,25 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bowen.constants import FUSION, LAYER_THICKNESS
+from bowen.constants import FUSION
+from bowen.physics import soil
 from bowen.quantities import Scalar
 from bowen.variables import Fluxes, Parameters, State
 
 
+def heat_capacities(parameters: Parameters) -> soil.Layers:
+    """Of the layers, the first with the vegetation. [J m-2 K-1]."""
+    return jnp.stack(soil.layer_capacities(parameters.heat_capacity, parameters.vegetation_heat_capacity), axis=-1)
+
+
 def stored_heat(parameters: Parameters, before: State, after: State) -> Scalar:
-    """Heat gained by soil, vegetation and snow between two states; ice counts as heat owed. [J m-2].
+    """Heat gained by soil, vegetation and snow between two states; ice, also in the soil, counts as heat owed. [J m-2].
 
     The differences are taken layer by layer before they are summed, which keeps single precision sharp.
     """
-    capacity = parameters.heat_capacity[..., None] * jnp.asarray(LAYER_THICKNESS, after.soil_warmth.dtype)
-    warming = after.soil_warmth - before.soil_warmth
-    soil_and_leaves = (capacity * warming).sum(axis=-1) + parameters.vegetation_heat_capacity * warming[..., 0]
-    return soil_and_leaves - FUSION * (after.snow_water - before.snow_water)
+    gains = jax.tree.map(jnp.subtract, after, before)
+    sensible = heat_capacities(parameters) * gains.soil_warmth
+    return (sensible - FUSION * gains.soil_ice).sum(axis=-1) - FUSION * gains.snow_water
 
 
 def stored_water(before: State, after: State) -> Scalar:

@@ -160,7 +160,7 @@ def refilled(parameters: Parameters, state: State) -> State:
 
 
 def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
-    """A first guess to spin up from: soil as warm as the air on average, no snow.
+    """A first guess to spin up from: soil as warm as the air on average, no snow, no ice.
 
     Args:
         parameters: Of the site; only what the root zone holds, and how full it is, is used. [1]
@@ -169,4 +169,4 @@ def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
     zero = jnp.zeros_like(parameters.root_capacity)
     warmth = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
     stores = dict.fromkeys(("snow_water", "root_water", "groundwater", "quick_water", "canopy_water"), zero)
-    return refilled(parameters, State(soil_warmth=warmth, **stores))
+    return refilled(parameters, State(soil_warmth=warmth, soil_ice=jnp.zeros_like(warmth), **stores))

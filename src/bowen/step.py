@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from bowen.again import FOUND, again
-from bowen.budgets import booked
-from bowen.constants import FUSION, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
+from bowen.budgets import booked, heat_capacities
+from bowen.constants import FUSION, MELTING_POINT, VAPORIZATION
 from bowen.exchange import RESISTANCE, Evaporation, Exposure, balanced_radiation, exposure, insulation, surface_fluxes
 from bowen.physics import soil, thermo, turbulence, water
 from bowen.physics.surface import Below, SurfaceFluxes, balance_surface
@@ -66,15 +66,15 @@ class ImplicitStep(AbstractStep):
 def substep(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
-    """One backward-Euler step: surface balance, soil heat, snow, root zone, groundwater; nothing is clipped."""
+    """One backward-Euler step: surface balance, soil heat and ice, snow, root zone, groundwater; nothing is clipped."""
     # A barrier, so that what is compiled behind it is the same to the bit whether parameters are constant or not.
     at = jax.lax.optimization_barrier(exposure(step, parameters, state, forcing, dt))
     conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
     offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, conductances, dt)
     upper = conductances[0]
-    storage = (parameters.heat_capacity * LAYER_THICKNESS[0] + parameters.vegetation_heat_capacity) / dt
+    capacities = heat_capacities(parameters)
     conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1] - offsets[0])
-    below = Below(storage, conducted, upper * (1.0 - slopes[0]))
+    below = Below(capacities[..., 0] / dt, conducted, upper * (1.0 - slopes[0]))
     balance = balance_surface(
         jax.tree_util.Partial(functools.partial(surface_fluxes, step), at, below),
         below,
@@ -88,8 +88,11 @@ def substep(
     melt = balance.snow_loss - flux.snow_evaporation
     filled = at.available_water + dt * (melt - flux.root_evaporation)
     stores, released = release(parameters, state, filled, dt)
+    warmed = state.soil_warmth + soil.substitute(balance.warming, offsets, slopes)
+    warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezing_water, capacities)
     after = State(
-        soil_warmth=state.soil_warmth + soil.substitute(balance.warming, offsets, slopes),
+        soil_warmth=warmth,
+        soil_ice=ice,
         snow_water=jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss),
         canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
         **stores,

@@ -11,8 +11,8 @@ class Parameters(eqx.Module):
 
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
     factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default, as are the responses of stomata, the shelter of snow, the insulation
-    of the soil, and all that lets water go before the root zone is full, or to the river by a quicker way than
+    booked in every budget and off by default, as are the responses of stomata, the shelter of snow, insulation and
+    frost of the soil, and all that lets water go before the root zone is full, or to the river by a quicker way than
     groundwater. The observed fraction and its skew are no part of the physics: they stand between the fluxes of the
     land and those its tower reports.
     """
@@ -133,6 +133,9 @@ class Parameters(eqx.Module):
     heat_capacity: Scalar = quantity(
         "J m-3 K-1", "Volumetric heat capacity of the soil", default=2.0e6, bounds=(0.8e6, 4.2e6), role="static"
     )
+    freezing_water: Scalar = quantity(
+        "kg m-3", "Soil water that may freeze; 0: none", default=0.0, bounds=(0.0, 500.0), role="static", start=200.0
+    )
     canopy_capacity: Scalar = quantity(
         "kg m-2", "Rain that leaves hold; 0: they hold none", default=0.0, bounds=(0.0, 5.0), role="static", start=1.0
     )
@@ -246,6 +249,7 @@ class State(eqx.Module):
     """What the land remembers from one step to the next."""
 
     soil_warmth: Float[Array, "*batch layer"] = quantity("K", "Temperature of the soil layers above 273.16 K, top down")
+    soil_ice: Float[Array, "*batch layer"] = quantity("kg m-2", "Ice in the soil layers, top down")
     snow_water: Scalar = quantity("kg m-2", "Snow water equivalent")
     root_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
     groundwater: Scalar = quantity("kg m-2", "Groundwater")

@@ -37,6 +37,7 @@ def thaw(snow_water, cover_mass, melt_resistance=0.0):
     )
     state = State(
         soil_warmth=jnp.zeros(len(LAYER_THICKNESS)),
+        soil_ice=jnp.zeros(len(LAYER_THICKNESS)),
         snow_water=snow_water,
         root_water=100.0,
         groundwater=0.0,

@@ -1,12 +1,20 @@
-"""Heat sinks into the soil as the exact solution of the discrete equations says."""
+"""Heat sinks into the soil, and frost with it, as exact solutions say."""
+
+import dataclasses
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.optimize import brentq
+from scipy.special import erf
 
-from bowen.constants import LAYER_THICKNESS
+from bowen.adaptive import AdaptiveStep
+from bowen.constants import FUSION, LAYER_THICKNESS
+from bowen.land import Process
 from bowen.physics import soil
+from bowen.variables import Parameters
+from tests import helpers
 
 CAPACITY, CONDUCTIVITY = 2.0e6, 0.8  # medium soil: diffusivity 4e-7 m2 s-1
 OMEGA = 2.0 * np.pi / 86400.0
@@ -78,3 +86,76 @@ def test_the_error_of_the_daily_wave_halves_with_the_step():
     np.testing.assert_allclose([analytic, *seen], [0.394714, 0.383146, 0.388774, 0.391682, 0.394253], rtol=3e-5)
     errors = analytic - np.array(seen[:3])
     np.testing.assert_allclose(errors[:-1] / errors[1:], 2.0, rtol=0.05)
+
+
+@pytest.mark.physics
+def test_frost_sinks_as_neumann_says(monkeypatch):
+    """Under a surface held 5 K below melting the front is at 2 l sqrt(D t), with l exp(l^2) erf l = St / sqrt(pi)."""
+    monkeypatch.setattr(soil, "LAYER_THICKNESS", FINE)
+    water, cold, dt, steps = 200.0, 5.0, 1800.0, 480
+    capacity = CAPACITY * jnp.asarray(FINE)
+    conductances = soil.layer_conductances(jnp.asarray(CONDUCTIVITY), jnp.asarray(0.0))
+
+    def advance(now, _):
+        warmth, ice = now
+        offsets, slopes = soil.eliminate(warmth, jnp.asarray(CAPACITY), conductances, jnp.asarray(dt))
+        warmth = warmth + soil.substitute(jnp.asarray(0.0), offsets, slopes)
+        return soil.freeze(warmth, ice, jnp.asarray(water), capacity), None
+
+    start = jnp.zeros(len(FINE)).at[0].set(-cold), jnp.zeros(len(FINE))
+    (warmth, ice), _ = jax.lax.scan(advance, start, None, length=steps)
+    stefan = CAPACITY * cold / (FUSION * water)
+    root = brentq(lambda x: x * np.exp(x**2) * erf(x) - stefan / np.sqrt(np.pi), 0.01, 2.0)
+    front = 2.0 * root * np.sqrt(CONDUCTIVITY / CAPACITY * dt * steps)
+    assert float(ice.sum()) / water == pytest.approx(front, rel=0.02)
+    assert front == pytest.approx(0.31, abs=0.01)
+    frozen = np.asarray(ice)[1:] >= water * FINE[0]
+    assert (warmth[1:][frozen] < 0.0).all() and np.abs(warmth[1:][~frozen]).max() < 1e-12
+
+
+@pytest.mark.physics
+def test_what_froze_thaws_again_and_gives_back_its_heat():
+    water, capacity = jnp.asarray(200.0), jnp.asarray(soil.layer_capacities(jnp.asarray(CAPACITY)))
+    cold, ice = soil.freeze(jnp.full(5, -3.0), jnp.zeros(5), water, capacity)
+    np.testing.assert_allclose(cold, [-3.0, 0.0, 0.0, 0.0, 0.0], atol=1e-15)
+    np.testing.assert_allclose(FUSION * ice, (3.0 * capacity).at[0].set(0.0))
+    warm, left = soil.freeze(cold + 4.0, ice, water, capacity)
+    np.testing.assert_array_equal(left, 0.0)
+    np.testing.assert_allclose(warm, 1.0)
+    colder, all_of_it = soil.freeze(jnp.full(5, -100.0), jnp.zeros(5), water, capacity)
+    np.testing.assert_allclose(all_of_it, [0.0, *(200.0 * np.asarray(LAYER_THICKNESS[1:]))])
+    np.testing.assert_allclose(colder[1:], -100.0 + FUSION * 200.0 / CAPACITY)
+
+
+@pytest.fixture(scope="module")
+def winter():
+    """Twenty frosty days, and the states of soil that holds water and of one that holds none."""
+    inputs, dry = helpers.weather(20, mean=268.0), Parameters()
+    wet, start = dataclasses.replace(dry, freezing_water=200.0), helpers.beginning(dry, helpers.weather(20, mean=275.0))
+    return (
+        wet,
+        start,
+        inputs,
+        [helpers.run(Process(parameters), start, inputs, lambda record: record.state) for parameters in (dry, wet)],
+    )
+
+
+@pytest.mark.physics
+def test_wet_soil_stays_at_the_melting_point_while_it_freezes(winter):
+    *_, (dry, wet) = winter
+    assert not dry.soil_ice.any()
+    root = slice(2 * helpers.DAY, None), 3
+    assert dry.soil_warmth[root].min() < -1.0
+    freezing = (wet.soil_ice[root] > 0.0) & (wet.soil_ice[root] < 200.0 * LAYER_THICKNESS[3])
+    assert freezing.any()
+    assert np.abs(wet.soil_warmth[root])[freezing].max() < 1e-9
+
+
+@pytest.mark.physics
+@pytest.mark.slow
+def test_an_adaptive_solver_freezes_as_much(winter):
+    parameters, start, inputs, (_, wet) = winter
+    part = inputs.window(0, 6 * helpers.DAY)
+    model = Process(parameters, step=AdaptiveStep())
+    referee = helpers.run(model, start, part, lambda record: record.state.soil_ice.sum(axis=-1))
+    assert float(referee[-1]) == pytest.approx(float(wet.soil_ice[len(referee) - 1].sum()), rel=0.05)

@@ -119,12 +119,7 @@ _WEATHER = (
         valid_range=(4.0e4, 1.1e5),
     ),
     Variable(
-        "wind_speed",
-        "m s-1",
-        "Wind speed at the reference height",
-        "wind_speed",
-        alma="Wind",
-        valid_range=(0.0, 75.0),
+        "wind_speed", "m s-1", "Wind speed at the reference height", "wind_speed", alma="Wind", valid_range=(0.0, 75.0)
     ),
     Variable(
         "precipitation",
@@ -220,6 +215,7 @@ _SIMULATED = (
     Variable("aerodynamic_conductance", "m s-1", "Aerodynamic conductance of heat and vapor", alma="ACond"),
     Variable("surface_temperature", "K", "Surface temperature", "surface_temperature", "AvgSurfT", method="point"),
     Variable("soil_temperature", "K", "Soil temperature by layer", "soil_temperature", "SoilTemp", method="point"),
+    Variable("soil_ice", "kg m-2", "Ice in the soil by layer", "frozen_water_content_of_soil_layer", method="point"),
     Variable("snow_water", "kg m-2", "Snow water equivalent", "surface_snow_amount", "SWE", method="point"),
     Variable("root_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", method="point"),
     Variable("groundwater", "kg m-2", "Groundwater", method="point"),

@@ -1,21 +1,22 @@
-"""Heat conduction in the soil: backward Euler over the layers, eliminated down to one relation for the surface."""
+"""Heat in the soil: conducted by backward Euler, eliminated down to one relation for the surface; and its freezing."""
 
 from itertools import pairwise
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bowen.constants import LAYER_THICKNESS
+from bowen.constants import FUSION, LAYER_THICKNESS
 from bowen.quantities import Scalar
 
 Layers = Float[Array, "*batch layer"]
 
 
-def layer_capacities(heat_capacity: Scalar) -> list[Scalar]:
+def layer_capacities(heat_capacity: Scalar, vegetation: Scalar | float = 0.0) -> list[Scalar]:
     """Heat capacity of each layer, top down.
 
     Args:
         heat_capacity: Volumetric heat capacity of the soil. [J m-3 K-1]
+        vegetation: Heat capacity of the vegetation, which is as warm as the first layer. [J m-2 K-1]
 
     Returns:
         Heat capacity of the layers. [J m-2 K-1]
@@ -23,7 +24,8 @@ def layer_capacities(heat_capacity: Scalar) -> list[Scalar]:
     Source:
         Milly & Shmakin (2002); GFDL LM2 layer thicknesses.
     """
-    return [heat_capacity * thickness for thickness in LAYER_THICKNESS]
+    upper, *lower = (heat_capacity * thickness for thickness in LAYER_THICKNESS)
+    return [upper + vegetation, *lower]
 
 
 def layer_conductances(conductivity: Scalar, insulation: Scalar) -> list[Scalar]:
@@ -98,3 +100,41 @@ def substitute(surface_warming: Scalar, offsets: list[Scalar], slopes: list[Scal
     for offset, slope in zip(offsets, slopes, strict=True):
         warming.append(offset + slope * warming[-1])
     return jnp.stack(warming, axis=-1)
+
+
+def thawed(ice: Layers, freezing_water: Scalar) -> Layers:
+    """Water that is left to freeze in each layer; none in the first, which is the skin that radiates.
+
+    Args:
+        ice: In the layers. [kg m-2]
+        freezing_water: That freezes and thaws. [kg m-3]
+
+    Returns:
+        Liquid water that may freeze. [kg m-2]
+
+    Source:
+        Ours; in GFDL LM2 the first layer holds it too, but there nothing lies between that layer and the next.
+    """
+    return jnp.stack([0.0 * freezing_water, *(freezing_water * depth for depth in LAYER_THICKNESS[1:])], axis=-1) - ice
+
+
+def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers) -> tuple[Layers, Layers]:
+    r"""Let water freeze as cold, and ice melt as warmth allows, once heat has been conducted.
+
+    What freezes is what keeps a layer at the melting point, $-C T / L_f$, or all that is there; no water moves. The
+    layer gains the heat of the ice that was added after rounding, so that nothing is lost in single precision.
+
+    Args:
+        warmth: Temperature of the layers above the melting point. [K]
+        ice: In the layers, at most what can freeze. [kg m-2]
+        freezing_water: That freezes and thaws. [kg m-3]
+        capacity: Heat capacity of the layers, the first with the vegetation. [J m-2 K-1]
+
+    Returns:
+        Temperature above the melting point [K] and ice [kg m-2].
+
+    Source:
+        GFDL LM2, whose option it is.
+    """
+    frozen = ice + jnp.clip(-capacity * warmth / FUSION, -ice, thawed(ice, freezing_water))
+    return warmth + FUSION * (frozen - ice) / capacity, frozen
