@@ -139,6 +139,8 @@ def test_met_goes_with_the_flux_of_its_name(tmp_path):
         (a / "XX-Syn_2012_Met.nc", b / "XX-Syn_2012_Flux.nc"),
         (a / "YY-Syn_2012_Met.nc", None),
     ]
+    (a / "YY-Syn_2012_Flux.nc").write_text("")
+    assert pair([a / "YY-Syn_2012_Met.nc"]) == [(a / "YY-Syn_2012_Met.nc", a / "YY-Syn_2012_Flux.nc")], "not named"
     assert pair([a / "CITATION.txt"]) == [(a / "CITATION.txt", None)], "what is named is taken"
     with pytest.raises(DataError, match=r"XX-Syn_2012_Flux.nc: has no `XX-Syn_2012_Met.nc` to go with"):
         pair([b])

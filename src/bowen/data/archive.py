@@ -129,8 +129,8 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
     """The records among files and folders: a Met file with the Flux file of its name, or a table by itself.
 
     Args:
-        paths: Files, or folders to look through for `*_Met.nc`, `*_Flux.nc`, `*_daily.nc`, and tables or .zip named
-            after a site.
+        paths: Files, beside which their Flux file is found, or folders to look through for `*_Met.nc`, `*_Flux.nc`,
+            `*_daily.nc`, and tables or .zip named after a site.
 
     Returns:
         What `read` takes, sorted by name.
@@ -150,8 +150,9 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
             if name.removesuffix(_FLUX) + _MET not in files:
                 raise DataError(f"{file}: has no `{name.removesuffix(_FLUX)}{_MET}` to go with. Pass it too.")
             continue
-        partner = files.get(name.removesuffix(_MET) + _FLUX) if name.endswith(_MET) else None
-        records.append((file, partner))
+        beside = file.with_name(name.removesuffix(_MET) + _FLUX)
+        partner = files.get(beside.name, beside if beside.exists() else None)
+        records.append((file, partner if name.endswith(_MET) else None))
     return records
 
 
