@@ -42,6 +42,7 @@ RELEASING = (
     "energy_coefficient",
     "canopy_capacity",
     "freezing_water",
+    "capillary_rate",
 )
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.

@@ -37,6 +37,8 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     caught = jnp.where(leaves > 0.0, at.rainfall, zero)
     dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
     capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
+    dry = jnp.maximum(1.0 - state.root_water / capacity, 0.0)
+    rise = parameters.capillary_rate * dry * state.groundwater
     gain = gain - caught + dripping
     saturated = water.saturated_share(state.root_water, capacity, parameters.capacity_spread)
     excess = saturated * jnp.maximum(gain, 0.0)
@@ -44,14 +46,14 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     leaked = water.leakage(state.root_water, capacity, parameters.leakage, parameters.leakage_exponent, zero)
     quick = state.quick_water / parameters.quick_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
-    fluxes = told(forcing, at, flux, melt, Released(overflow + leaked, excess, quick, slow))
+    fluxes = told(forcing, at, flux, melt, Released(overflow + leaked, rise, excess, quick, slow))
     freezing = freezing_rate(parameters, state)
     change = State(
         soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
         soil_ice=freezing,
         snow_water=at.snowfall - flux.snow_evaporation - melt,
-        root_water=gain - excess - overflow - leaked,
-        groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow,
+        root_water=gain + rise - excess - overflow - leaked,
+        groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow - rise,
         quick_water=parameters.quick_share * overflow + excess - quick,
         canopy_water=caught - dripping - flux.canopy_evaporation,
     )

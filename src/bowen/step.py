@@ -23,6 +23,7 @@ class Released(NamedTuple):
     """What the land lets go of its water."""
 
     drainage: Scalar  # kg m-2 s-1
+    capillary_rise: Scalar  # kg m-2 s-1, that comes back
     saturation_excess: Scalar  # kg m-2 s-1
     surface_runoff: Scalar  # kg m-2 s-1
     subsurface_runoff: Scalar  # kg m-2 s-1
@@ -104,18 +105,20 @@ def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) ->
     """What a root zone that would hold `filled` [kg m-2] lets go, the ways it takes, and what is in the stores then."""
     capacity = parameters.root_capacity
     excess = water.saturation_excess(state.root_water, filled - state.root_water, capacity, parameters.capacity_spread)
+    rise = water.capillary_rise(state.groundwater, state.root_water, capacity, parameters.capillary_rate, dt)
+    filled = filled + dt * rise
     overflow = water.overflow(filled - capacity, parameters.overflow_width)
     held = filled - overflow - excess
     leaked = dt * water.leakage(held, capacity, parameters.leakage, parameters.leakage_exponent, dt)
     quick, slow = parameters.quick_share * overflow, (1.0 - parameters.quick_share) * overflow
     groundwater, subsurface = water.reservoir(
-        state.groundwater, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
+        state.groundwater - dt * rise, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
     )
     quick_water, surface = water.reservoir(
         state.quick_water, (quick + excess) / dt, parameters.quick_residence_time, dt
     )
     stores = {"root_water": held - leaked, "groundwater": groundwater, "quick_water": quick_water}
-    return stores, Released((overflow + leaked) / dt, excess / dt, surface, subsurface)
+    return stores, Released((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
 
 
 def told(forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, released: Released) -> Fluxes:

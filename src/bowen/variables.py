@@ -9,12 +9,11 @@ from bowen.quantities import Scalar, quantity
 class Parameters(eqx.Module):
     """What a site is made of. A value may be fixed, calibrated, or set by a network at every step.
 
-    The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. The precipitation
-    factor, the external supply and the vegetation's heat capacity are corrections of a site's record or structure,
-    booked in every budget and off by default, as are the responses of stomata, the shelter of snow, insulation and
-    frost of the soil, and all that lets water go before the root zone is full, or to the river by a quicker way than
-    groundwater. The observed fraction and its skew are no part of the physics: they stand between the fluxes of the
-    land and those its tower reports.
+    The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. Corrections of a
+    site's record or structure (precipitation factor, external supply, heat capacity of the vegetation) are booked
+    in every budget and off by default, as are the responses of stomata, the shelter of snow, insulation and frost of
+    the soil, and water's ways past a root zone that is not full. The observed fraction and its skew are no part of the
+    physics: they stand between the fluxes of the land and those its tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -198,6 +197,9 @@ class Parameters(eqx.Module):
         start=1e-5,
     )
     leakage_exponent: Scalar = quantity("1", "Fall of leakage with what the root zone holds", default=13.0)
+    capillary_rate: Scalar = quantity(
+        "s-1", "Share of groundwater that dry roots lift", default=0.0, bounds=(0.0, 1e-6), role="static", start=1e-7
+    )
     snow_threshold: Scalar = quantity(
         "K",
         "Air temperature at which half of the precipitation is snow",
@@ -286,6 +288,7 @@ class Fluxes(eqx.Module):
     snowfall: Scalar = quantity("kg m-2 s-1", "Snow, corrected for undercatch")
     external_supply: Scalar = quantity("kg m-2 s-1", "Irrigation or deep water reaching the root zone")
     drainage: Scalar = quantity("kg m-2 s-1", "Overflow and leakage of the root zone")
+    capillary_rise: Scalar = quantity("kg m-2 s-1", "Groundwater that rises to the root zone")
     saturation_excess: Scalar = quantity("kg m-2 s-1", "Water that falls on saturated ground")
     surface_runoff: Scalar = quantity("kg m-2 s-1", "Outflow of the quick way to the river")
     subsurface_runoff: Scalar = quantity("kg m-2 s-1", "Outflow of groundwater")

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bowen.adaptive import AdaptiveStep
 from bowen.land import Process
 from bowen.physics import evaporation, water
 from bowen.variables import Parameters
@@ -160,6 +161,37 @@ def test_a_full_root_zone_leaks_at_its_rate():
         jnp.asarray(80.0), jnp.asarray(80.0), jnp.asarray(1e-5), jnp.asarray(13.0), jnp.asarray(1e-6)
     )
     np.testing.assert_allclose(leaked, 1e-5, rtol=1e-9)
+
+
+@pytest.mark.physics
+@settings(max_examples=50, deadline=None)
+@given(st.floats(0.0, 2000.0), st.floats(0.0, 1.2), st.floats(0.0, 1e-6), st.floats(1.0, 86400.0))
+def test_no_more_rises_than_there_is(groundwater, saturation, rate, dt):
+    groundwater, saturation, rate, dt = map(jnp.asarray, (groundwater, saturation, rate, dt))
+    risen = water.capillary_rise(groundwater, 90.0 * saturation, jnp.asarray(90.0), rate, dt)
+    assert 0.0 <= risen and dt * risen <= groundwater
+    np.testing.assert_allclose(risen, groundwater * rate * jnp.maximum(1.0 - saturation, 0.0), rtol=0.1)
+    assert saturation < 1.0 or risen == 0.0
+
+
+@pytest.mark.physics
+def test_groundwater_feeds_the_roots_through_a_drought():
+    """What has left the root zone comes back: more evaporates, less runs off, and nothing is made."""
+    inputs = helpers.weather(60, storms=False)
+    bare, lifting = Parameters(), dataclasses.replace(Parameters(), capillary_rate=3e-7)
+    start = dataclasses.replace(helpers.beginning(bare, inputs), groundwater=jnp.asarray(300.0))
+    dry, fed = (helpers.run(Process(each), start, inputs, lambda record: record) for each in (bare, lifting))
+    risen = 1800.0 * float(fed.fluxes.capillary_rise.sum())
+    assert not dry.fluxes.capillary_rise.any() and risen > 20.0
+    late = slice(-10 * helpers.DAY, None)
+    assert fed.fluxes.evapotranspiration[late].mean() > 2.0 * dry.fluxes.evapotranspiration[late].mean()
+    assert fed.fluxes.runoff.sum() < dry.fluxes.runoff.sum()
+    gone = 1800.0 * float((fed.fluxes.evapotranspiration + fed.fluxes.runoff - fed.fluxes.rainfall).sum())
+    held = sum(getattr(start, store) - getattr(fed.state, store)[-1] for store in ("root_water", "groundwater"))
+    assert gone == pytest.approx(float(held), abs=1e-9)
+    part = inputs.window(0, 4 * helpers.DAY)
+    referee = helpers.run(Process(lifting, step=AdaptiveStep()), start, part).capillary_rise.sum()
+    assert float(referee) == pytest.approx(float(fed.fluxes.capillary_rise[: 4 * helpers.DAY].sum()), rel=0.01)
 
 
 OPTIONS = {"quick_share": 0.5, "capacity_spread": 0.4, "leakage": 2e-5}

@@ -207,6 +207,7 @@ _SIMULATED = (
     Variable("snowfall", _WATER, "Snow, corrected for undercatch", "snowfall_flux", "Snowf"),
     Variable("external_supply", _WATER, "Irrigation or deep water reaching the root zone"),
     Variable("drainage", _WATER, "Overflow and leakage of the root zone"),
+    Variable("capillary_rise", _WATER, "Groundwater that rises to the root zone"),
     Variable("saturation_excess", _WATER, "Water that falls on saturated ground"),
     Variable("surface_runoff", _WATER, "Outflow of the quick way to the river", "surface_runoff_flux", "Qs"),
     Variable("subsurface_runoff", _WATER, "Outflow of groundwater", "subsurface_runoff_flux", "Qsb"),

@@ -125,6 +125,26 @@ def leakage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: Scalar, d
     return pace * storage / (1.0 + dt * pace)
 
 
+def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate: Scalar, dt: Scalar) -> Scalar:
+    r"""Groundwater that rises to a root zone that is not full, $r\,W_G\,(1 - W/W_c)$, exactly for that dryness.
+
+    Args:
+        groundwater: At the start of the step. [kg m-2]
+        storage: Water in the root zone at the start of the step. [kg m-2]
+        capacity: Capacity of the root zone. [kg m-2]
+        rate: Share r of the groundwater that rises to an empty root zone. [s-1]
+        dt: Step length. [s]
+
+    Returns:
+        Rise; never more than there is. [kg m-2 s-1]
+
+    Source:
+        Capillary flux of the HBV model (Bergstrom 1995, in Computer Models of Watershed Hydrology, 443-476), out of a
+        store with its own budget.
+    """
+    return -jnp.expm1(-dt * rate * jnp.maximum(1.0 - storage / capacity, 0.0)) * groundwater / dt
+
+
 def reservoir(storage: Scalar, recharge: Scalar, residence_time: Scalar, dt: Scalar) -> tuple[Scalar, Scalar]:
     r"""Linear reservoir, advanced exactly: $W' = W + (1 - e^{-\Delta t/\tau})(\tau D - W)$.
 
