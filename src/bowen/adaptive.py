@@ -37,8 +37,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     caught = jnp.where(leaves > 0.0, at.rainfall, zero)
     dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
     capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
-    dry = jnp.maximum(1.0 - state.root_water / capacity, 0.0)
-    rise = parameters.capillary_rate * dry * state.groundwater
+    rise = water.capillary_rise(state.groundwater, state.root_water, capacity, parameters.capillary_rate, zero)
     gain = gain - caught + dripping
     saturated = water.saturated_share(state.root_water, capacity, parameters.capacity_spread)
     excess = saturated * jnp.maximum(gain, 0.0)
@@ -47,7 +46,8 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     quick = state.quick_water / parameters.quick_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
     fluxes = told(forcing, at, flux, melt, Released(overflow + leaked, rise, excess, quick, slow))
-    freezing = freezing_rate(parameters, state)
+    capacities = heat_capacities(parameters)
+    freezing = soil.freezing(state.soil_warmth, state.soil_ice, parameters.freezing_water, capacities) / FREEZING_TIME
     change = State(
         soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
         soil_ice=freezing,
@@ -58,12 +58,6 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
         canopy_water=caught - dripping - flux.canopy_evaporation,
     )
     return change, fluxes
-
-
-def freezing_rate(parameters: Parameters, state: State) -> soil.Layers:
-    """Water that freezes in the layers, toward what would keep them at the melting point. [kg m-2 s-1]."""
-    cold = -heat_capacities(parameters) * state.soil_warmth / FUSION
-    return jnp.clip(cold, -state.soil_ice, soil.thawed(state.soil_ice, parameters.freezing_water)) / FREEZING_TIME
 
 
 def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar, freezing: soil.Layers) -> soil.Layers:

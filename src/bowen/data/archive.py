@@ -16,7 +16,8 @@ import xarray as xr
 
 from bowen.data.schema import nearest
 from bowen.data.site import IDENTIFIER
-from bowen.data.sources import is_table
+from bowen.data.sources import is_table, partner
+from bowen.data.text import Source
 from bowen.errors import ConfigError, DataError, RunError
 
 _GROUP = "zarr.json"  # what makes a folder a group
@@ -150,9 +151,8 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
             if name.removesuffix(_FLUX) + _MET not in files:
                 raise DataError(f"{file}: has no `{name.removesuffix(_FLUX)}{_MET}` to go with. Pass it too.")
             continue
-        beside = file.with_name(name.removesuffix(_MET) + _FLUX)
-        partner = files.get(beside.name, beside if beside.exists() else None)
-        records.append((file, partner if name.endswith(_MET) else None))
+        flux = (files.get(name.removesuffix(_MET) + _FLUX) or partner(Source(file))) if name.endswith(_MET) else None
+        records.append((file, flux))
     return records
 
 

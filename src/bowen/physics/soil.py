@@ -118,11 +118,8 @@ def thawed(ice: Layers, freezing_water: Scalar) -> Layers:
     return jnp.stack([0.0 * freezing_water, *(freezing_water * depth for depth in LAYER_THICKNESS[1:])], axis=-1) - ice
 
 
-def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers) -> tuple[Layers, Layers]:
-    r"""Let water freeze as cold, and ice melt as warmth allows, once heat has been conducted.
-
-    What freezes is what keeps a layer at the melting point, $-C T / L_f$, or all that is there; no water moves. The
-    layer gains the heat of the ice that was added after rounding, so that nothing is lost in single precision.
+def freezing(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers) -> Layers:
+    r"""Water that freezes to keep the layers at the melting point, $-C T / L_f$, or all there is; thaw is negative.
 
     Args:
         warmth: Temperature of the layers above the melting point. [K]
@@ -131,10 +128,31 @@ def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers
         capacity: Heat capacity of the layers, the first with the vegetation. [J m-2 K-1]
 
     Returns:
+        Gain of ice. [kg m-2]
+
+    Source:
+        GFDL LM2, whose option it is.
+    """
+    return jnp.clip(-capacity * warmth / FUSION, -ice, thawed(ice, freezing_water))
+
+
+def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers) -> tuple[Layers, Layers]:
+    """Let water freeze as cold, and ice melt as warmth allows, once heat has been conducted.
+
+    No water moves. A layer gains the heat of the ice that was added after rounding, so that nothing is lost in single
+    precision.
+
+    Args:
+        warmth: See `freezing`. [K]
+        ice: See `freezing`. [kg m-2]
+        freezing_water: See `freezing`. [kg m-3]
+        capacity: See `freezing`. [J m-2 K-1]
+
+    Returns:
         Temperature above the melting point [K] and ice [kg m-2].
 
     Source:
         GFDL LM2, whose option it is.
     """
-    frozen = ice + jnp.clip(-capacity * warmth / FUSION, -ice, thawed(ice, freezing_water))
+    frozen = ice + freezing(warmth, ice, freezing_water, capacity)
     return warmth + FUSION * (frozen - ice) / capacity, frozen

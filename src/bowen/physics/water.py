@@ -126,7 +126,7 @@ def leakage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: Scalar, d
 
 
 def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate: Scalar, dt: Scalar) -> Scalar:
-    r"""Groundwater that rises to a root zone that is not full, $r\,W_G\,(1 - W/W_c)$, exactly for that dryness.
+    r"""Groundwater that rises to a root zone that is not full, $r\,W_G'\,(1 - W/W_c)$, implicit in what is left of it.
 
     Args:
         groundwater: At the start of the step. [kg m-2]
@@ -142,7 +142,8 @@ def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate:
         Capillary flux of the HBV model (Bergstrom 1995, in Computer Models of Watershed Hydrology, 443-476), out of a
         store with its own budget.
     """
-    return -jnp.expm1(-dt * rate * jnp.maximum(1.0 - storage / capacity, 0.0)) * groundwater / dt
+    pace = rate * jnp.maximum(1.0 - storage / capacity, 0.0)
+    return pace * groundwater / (1.0 + dt * pace)
 
 
 def reservoir(storage: Scalar, recharge: Scalar, residence_time: Scalar, dt: Scalar) -> tuple[Scalar, Scalar]:
