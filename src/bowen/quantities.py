@@ -1,6 +1,7 @@
 """Declare a quantity once: its unit, meaning, default and bounds; and move parameters within their bounds."""
 
 import dataclasses
+import difflib
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -65,7 +66,9 @@ def learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
         why = "is not a parameter" if name not in table else f"cannot be {role}"
         if name in table and table[name]["role"] == "static":
             why += ": a storage coefficient or a site constant that changes in time would create energy or water"
-        raise ValueError(f"`{name}` {why}. Parameters that can be {role}: {', '.join(allowed)}.")
+        near = [] if name in table else difflib.get_close_matches(name, allowed)
+        meant = f" Did you mean {' or '.join(f'`{known}`' for known in near)}?" if near else ""
+        raise ValueError(f"`{name}` {why}.{meant} Parameters that can be {role}: {', '.join(allowed)}.")
 
 
 def ready_to_learn(module: Any, names: tuple[str, ...]) -> Any:

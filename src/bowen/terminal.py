@@ -23,7 +23,7 @@ SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 SHOWN = SYMBOLS | {"runoff": "runoff", "snow_water": "snow"}  # while training
 MARKS = {"good": ("green", "✓"), "doubt": ("yellow", "!"), "bad": ("red", "✗"), "unknown": ("dim", "?")}
 # Columns that read from the left.
-TEXT = ("tower", "model", "variable", "units", "budget", "filled with", "site", "class", "name", "record")
+TEXT = ("tower", "model", "variable", "metric", "units", "budget", "filled with", "site", "class", "name", "record")
 WIDEST = 160  # of a table that no terminal bounds
 SECONDS_BETWEEN_LINES = 10
 
@@ -42,7 +42,8 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Print a table, numbers to the right."""
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
-        table.add_column(name, justify="left" if name in TEXT else "right", no_wrap=name in TEXT)
+        side = "left" if name in TEXT else "right"
+        table.add_column(name, justify=side, no_wrap=name in TEXT, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = rich.console.Console(highlight=False, markup=False)

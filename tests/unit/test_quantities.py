@@ -83,7 +83,7 @@ def test_what_is_off_begins_where_it_is_declared_to():
     [
         ("heat_capacity", "dynamic", "`heat_capacity` cannot be dynamic: a storage coefficient"),
         ("critical_richardson", "static", "`critical_richardson` cannot be static. Parameters that can be static: "),
-        ("albedo", "dynamic", "`albedo` is not a parameter. Parameters that can be dynamic: surface_resistance, "),
+        ("albedo", "dynamic", "`albedo` is not a parameter. Did you mean `ground_albedo`? Parameters that can be "),
     ],
 )
 def test_what_cannot_be_learned_is_refused(name, role, message):

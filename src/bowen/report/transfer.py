@@ -26,6 +26,7 @@ SHOWN = ("nse", "kge", "log_nse", "correlation", "rank_correlation", "anomaly_co
 TERMS = ("precipitation", "evapotranspiration", "runoff", "observed_runoff")
 HYDROGRAPH = 730  # d at the end of what is judged
 KGE_RANGE = -0.4, 0.9
+MAPS_ACROSS = 4
 
 
 def write_transfer(
@@ -115,22 +116,27 @@ def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simul
 
 
 def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset], models: list[str]) -> Figure:
+    parts = {(model, way): kge.loc[(kge["variable"] == variable) & (kge["model"] == model)]
+             for variable, way in WAYS.items() for model in models}  # fmt: skip
+    parts = {case: part for case, part in parts.items() if not part.empty}
+    across = min(len(parts), MAPS_ACROSS)
+    down = -(-len(parts) // across)
     # A row is as tall as its panels are wide, so that narrow ones do not stand apart.
-    drawing = Figure((9.6, 0.4 + min(3.3, 0.8 + 12.0 / len(models)) * len(WAYS)), layout="constrained")
-    panels = drawing.subplots(len(WAYS), len(models), sharex=True, sharey=True, squeeze=False)
+    drawing = Figure((9.6, 0.4 + (0.8 + 12.0 / MAPS_ACROSS) * down), layout="constrained")
+    panels = drawing.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     mean = np.deg2rad(np.mean([days.attrs["latitude"] for days in observed.values()]))
     scale = {"cmap": "viridis", "vmin": KGE_RANGE[0], "vmax": KGE_RANGE[1]}
-    for row, (variable, way) in zip(panels, WAYS.items(), strict=True):
-        for panel, model in zip(row, models, strict=True):
-            part = kge.loc[(kge["variable"] == variable) & (kge["model"] == model)]
-            east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
-            points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-            median = number(float(pd.Series(part["value"]).median()), 2)
-            panel.set(title=f"{model}\n{way}: {median}".replace(" (", "\n("), visible=not part.empty)
-            panel.set_aspect(1.0 / np.cos(mean))
-            panel.margins(0.08)
-            for axis in (panel.xaxis, panel.yaxis):
-                axis.set_major_formatter("{x:g}°")
+    for panel in panels.flat[len(parts) :]:
+        panel.set_visible(False)
+    for panel, ((model, way), part) in zip(panels.flat, parts.items(), strict=False):
+        east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
+        points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
+        median = number(float(pd.Series(part["value"]).median()), 2)
+        panel.set_title(f"{model}\n{way}: {median}".replace(" (", "\n("))
+        panel.set_aspect(1.0 / np.cos(mean))
+        panel.margins(0.08)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter("{x:g}°")
     drawing.colorbar(points, ax=panels, shrink=0.6, label="KGE")
     return drawing
 
