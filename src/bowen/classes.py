@@ -65,6 +65,9 @@ SOIL = {
 # trees of savannas, which outlast a dry season, and of crops, whose 39 cm in the Land Dynamics model hold what maize
 # drinks in a week or two: the depth above which 99 % of them are, by Table 2 of Zeng (2001).
 ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4, "CRO": 1.5, "CVM": 1.5}  # m
+# Crops have wider stomata than LaD's class for them, which has those of grass: the largest surface conductance is about
+# 33 mm s-1 of crops and 20 of natural vegetation, grass and trees alike (Kelliher et al. 1995).
+CONDUCTANCE = {"CRO": 1.65, "CVM": 1.65}  # 1, over that of the class
 IGBP = {
     "ENF": "NE", "EBF": "BE", "DNF": "ND", "DBF": "BD", "MF": "BN", "CSH": "G", "OSH": "G", "WSA": "G", "SAV": "G",
     "GRA": "G", "WET": "G", "CRO": "A", "CVM": "A", "URB": "D", "BSV": "D", "SNO": "I", "WAT": "L",
@@ -104,7 +107,7 @@ def parameters_for(
     displacement = min(0.67 * canopy_height, 0.8 * reference_height)
     roughness = min(plants.roughness_length, (reference_height - displacement) / 4.0)
     values: dict[str, Any] = dict(
-        surface_resistance=plants.surface_resistance,
+        surface_resistance=plants.surface_resistance / CONDUCTANCE.get(igbp, 1.0),
         roughness_length=min(roughness, 0.2 * canopy_height) if canopy_height > 0.0 else roughness,
         roughness_ratio_log=plants.roughness_ratio_log,
         ground_albedo=plants.ground_albedo,

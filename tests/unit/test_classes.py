@@ -59,6 +59,11 @@ def test_crops_last_longer_than_a_week_without_rain():
     assert root_depth(VEGETATION["A"]) == pytest.approx(0.39, abs=0.01)
 
 
+def test_crops_transpire_more_freely_than_grass():
+    crops, grass = (float(parameters_for(igbp).surface_resistance) for igbp in ("CRO", "GRA"))
+    assert grass / crops == pytest.approx(33.0 / 20.0)
+
+
 def test_defaults_are_grass_on_medium_soil():
     ours, default = parameters_for("GRA", "M"), type(parameters_for("GRA"))()
     for name in helpers.LEARNABLE:
