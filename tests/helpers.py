@@ -15,10 +15,11 @@ from bowen.classes import parameters_for
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
 from bowen.hybrid import Hybrid
 from bowen.land import AbstractLand, initial_state
+from bowen.parameters import Parameters
 from bowen.physics import soil, thermo
 from bowen.quantities import declared
 from bowen.solve import Inputs, roll
-from bowen.variables import Forcing, Parameters, State
+from bowen.variables import Forcing, State
 
 ALMA = dict(
     shortwave_down="SWdown",

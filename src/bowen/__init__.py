@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bowen.hybrid import Hybrid as Hybrid
     from bowen.hybrid import Network as Network
     from bowen.land import Process as Process
+    from bowen.parameters import Parameters as Parameters
     from bowen.report import write_report as write_report
     from bowen.series import Series as Series
     from bowen.series import to_dataset as to_dataset
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bowen.step import ImplicitStep as ImplicitStep
     from bowen.training import train as train
     from bowen.variables import Forcing as Forcing
-    from bowen.variables import Parameters as Parameters
     from bowen.variables import State as State
 
     __version__: str
@@ -52,7 +52,8 @@ _HOME = {
         "bowen.step": ("ImplicitStep",),
         "bowen.solve": ("simulate", "spin_up"),
         "bowen.training": ("train",),
-        "bowen.variables": ("Forcing", "Parameters", "State"),
+        "bowen.parameters": ("Parameters",),
+        "bowen.variables": ("Forcing", "State"),
     }.items()
     for name in names
 }

@@ -14,12 +14,13 @@ from jax.flatten_util import ravel_pytree
 from bowen.budgets import booked, heat_capacities
 from bowen.constants import FUSION, MELTING_POINT
 from bowen.exchange import exposure, insulation, surface_fluxes
+from bowen.parameters import Parameters
 from bowen.physics import soil, water
 from bowen.physics.snow import degree_melt
 from bowen.physics.surface import Below
 from bowen.quantities import Scalar
 from bowen.step import AbstractStep, ImplicitStep, Released, told
-from bowen.variables import Fluxes, Forcing, Parameters, State
+from bowen.variables import Fluxes, Forcing, State
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
 DRAINAGE_TIME = FREEZING_TIME = 900.0  # s

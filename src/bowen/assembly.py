@@ -14,10 +14,10 @@ from bowen.exchange import ENERGY, RESISTANCE, balanced_radiation, given_radiati
 from bowen.features import TARGETS, Scaler
 from bowen.hybrid import Hybrid, Network, Scale, fed, stopped
 from bowen.land import AbstractLand, Process, Site
+from bowen.parameters import Parameters
 from bowen.physics.turbulence import coupled, monin_obukhov
 from bowen.regional import Regional
 from bowen.step import AbstractStep, ImplicitStep
-from bowen.variables import Parameters
 
 FEEDBACK = {"none": None, "fed": fed, "stopped": stopped}
 RADIATION = {"balance": balanced_radiation, "prescribed": prescribed_radiation, "either": given_radiation}

@@ -5,9 +5,10 @@ import jax
 import jax.numpy as jnp
 
 from bowen.constants import FUSION
+from bowen.parameters import Parameters
 from bowen.physics import soil
 from bowen.quantities import Scalar
-from bowen.variables import Fluxes, Parameters, State
+from bowen.variables import Fluxes, State
 
 
 def heat_capacities(parameters: Parameters) -> soil.Layers:

@@ -6,7 +6,7 @@ Values: GFDL LM2, the operational descendant of Milly & Shmakin (2002).
 import math
 from typing import Any, NamedTuple
 
-from bowen.variables import Parameters
+from bowen.parameters import Parameters
 
 CRITICAL_ROOT_DENSITY = 0.125  # kg m-3
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 
 from bowen.constants import FUSION, MELTING_POINT
+from bowen.parameters import Parameters
 from bowen.physics import evaporation, radiation, snow, stomata, thermo, turbulence, water
 from bowen.physics.surface import Below, SurfaceFluxes, available_energy
 from bowen.quantities import Scalar
-from bowen.variables import Forcing, Parameters, State
+from bowen.variables import Forcing, State
 
 if TYPE_CHECKING:
     from bowen.step import ImplicitStep

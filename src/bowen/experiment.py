@@ -21,12 +21,12 @@ from bowen.examples import Example, fitted, span, taught, tower_of
 from bowen.features import Scaler
 from bowen.hybrid import Guided
 from bowen.land import AbstractLand
+from bowen.parameters import Parameters
 from bowen.quantities import Role, learnable
 from bowen.series import radiation_name, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.streams import Streams, Tower
 from bowen.training import Progress, Row, outline, train
-from bowen.variables import Parameters
 
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")

@@ -13,11 +13,12 @@ from bowen.constants import MELTING_POINT
 from bowen.exchange import guided
 from bowen.land import AbstractLand, Record, observed_fraction, refilled, settled
 from bowen.lstm import Cell
+from bowen.parameters import Parameters
 from bowen.physics.radiation import snow_masking
 from bowen.physics.thermo import vaporization_heat
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
 from bowen.step import AbstractStep, ImplicitStep
-from bowen.variables import Forcing, Parameters, State
+from bowen.variables import Forcing, State
 
 STATE_FEATURES = 6
 

@@ -11,9 +11,10 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
 from bowen.lstm import Cell
+from bowen.parameters import Parameters
 from bowen.quantities import Scalar, learnable, ready_to_learn, shift
 from bowen.step import AbstractStep, ImplicitStep
-from bowen.variables import Forcing, Parameters, State
+from bowen.variables import Forcing, State
 
 TURBULENT = ("latent_heat", "sensible_heat")
 

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bowen.land import Site
+from bowen.parameters import Parameters
 from bowen.quantities import Scalar, ready_to_learn
-from bowen.variables import Parameters
 
 
 class Regional(eqx.Module):

@@ -13,10 +13,11 @@ from bowen.again import FOUND, again
 from bowen.budgets import booked, heat_capacities
 from bowen.constants import FUSION, MELTING_POINT, VAPORIZATION
 from bowen.exchange import RESISTANCE, Evaporation, Exposure, balanced_radiation, exposure, insulation, surface_fluxes
+from bowen.parameters import Parameters
 from bowen.physics import soil, thermo, turbulence, water
 from bowen.physics.surface import Below, SurfaceFluxes, balance_surface
 from bowen.quantities import Scalar
-from bowen.variables import Fluxes, Forcing, Parameters, State
+from bowen.variables import Fluxes, Forcing, State
 
 
 class Released(NamedTuple):

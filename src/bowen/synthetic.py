@@ -14,10 +14,11 @@ from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.features import FORCING
 from bowen.land import AbstractLand, Record, initial_state, observed_fraction, refilled
+from bowen.parameters import Parameters
 from bowen.quantities import Scalar, shift
 from bowen.solve import Inputs, roll, spin_up
 from bowen.step import ImplicitStep
-from bowen.variables import Forcing, Parameters
+from bowen.variables import Forcing
 
 SITE = {
     "site": "XX-Twi",

@@ -18,13 +18,13 @@ from bowen.config import Training
 from bowen.exchange import given_radiation
 from bowen.hybrid import Hybrid, Network, Scale
 from bowen.land import AbstractLand, Process, Site, initial_state
+from bowen.parameters import Parameters
 from bowen.regional import Regional
 from bowen.runs import load_arrays, save_arrays
 from bowen.series import Series
 from bowen.step import ImplicitStep
 from bowen.streams import Streams, Tower
 from bowen.training import outline, train
-from bowen.variables import Parameters
 from tests import helpers
 
 TOWERS, COLUMNS, HALFWAY = 5, 3, 2  # 15 columns, which eight devices cannot share out evenly

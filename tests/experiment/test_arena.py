@@ -19,9 +19,9 @@ from bowen.evaluate import COLUMNS
 from bowen.exchange import ENERGY, RESISTANCE
 from bowen.experiment import filled, guided_by, load_run
 from bowen.features import Scaler
+from bowen.parameters import Parameters
 from bowen.records import read_towers
 from bowen.synthetic import twin
-from bowen.variables import Parameters
 
 pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
 NOTHING_SEEN = Scaler({}, {})

@@ -16,10 +16,10 @@ from bowen.evaluate import as_measured, score
 from bowen.experiment import Run, fitted, simulate_run, split, tower_of, train_run
 from bowen.features import TARGETS, Scaler
 from bowen.land import Process, initial_state, observed_fraction
+from bowen.parameters import Parameters
 from bowen.series import Series, to_dataset
 from bowen.solve import roll, spin_up
 from bowen.synthetic import SITE, SOIL, weather
-from bowen.variables import Parameters
 
 SHARE = 0.78
 SETTINGS = {

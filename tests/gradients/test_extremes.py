@@ -9,9 +9,10 @@ import pytest
 
 from bowen.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
 from bowen.exchange import ENERGY, RESISTANCE
+from bowen.parameters import Parameters
 from bowen.physics import thermo
 from bowen.step import ImplicitStep
-from bowen.variables import Forcing, Parameters, State
+from bowen.variables import Forcing, State
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -8,8 +8,8 @@ import pytest
 
 from bowen.adaptive import AdaptiveStep
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics import water
-from bowen.variables import Parameters
 from tests import helpers
 
 pytestmark = pytest.mark.physics

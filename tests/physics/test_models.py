@@ -11,9 +11,9 @@ from bowen.classes import parameters_for
 from bowen.exchange import ENERGY, RESISTANCE
 from bowen.hybrid import Hybrid, fed
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.solve import roll
 from bowen.step import ImplicitStep
-from bowen.variables import Parameters
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from bowen.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
 from bowen.exchange import prescribed_radiation, sheltered_rate
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics import snow, thermo
 from bowen.step import ImplicitStep
-from bowen.variables import Forcing, Parameters, State
+from bowen.variables import Forcing, State
 from tests import helpers
 
 DT = jnp.asarray(1800.0)

@@ -12,8 +12,8 @@ from scipy.special import erf
 from bowen.adaptive import AdaptiveStep
 from bowen.constants import FUSION, LAYER_THICKNESS
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics import soil
-from bowen.variables import Parameters
 from tests import helpers
 
 CAPACITY, CONDUCTIVITY = 2.0e6, 0.8  # medium soil: diffusivity 4e-7 m2 s-1

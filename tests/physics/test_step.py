@@ -9,11 +9,11 @@ from bowen.adaptive import AdaptiveStep
 from bowen.constants import LAYER_THICKNESS, VAPORIZATION
 from bowen.exchange import exposure, surface_fluxes
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics import soil
 from bowen.physics.surface import Below
 from bowen.solve import Inputs
 from bowen.step import ImplicitStep
-from bowen.variables import Parameters
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bowen.adaptive import AdaptiveStep
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics import evaporation, water
-from bowen.variables import Parameters
 from tests import helpers
 
 DAY = 86400.0

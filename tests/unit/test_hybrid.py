@@ -12,10 +12,10 @@ import pytest
 from bowen.adaptive import AdaptiveStep
 from bowen.hybrid import STATE_FEATURES, Guided, Hybrid, Network, Scale, fed, stopped
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics.turbulence import neutral
 from bowen.quantities import shift
 from bowen.step import ImplicitStep
-from bowen.variables import Parameters
 from tests import helpers
 
 STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)

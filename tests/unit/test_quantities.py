@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.parameters import Parameters
 from bowen.quantities import declared, learnable, ready_to_learn, shift
-from bowen.variables import Parameters
 from tests import helpers
 
 TABLE = declared(Parameters)

@@ -10,11 +10,11 @@ import pytest
 
 from bowen.hybrid import Hybrid
 from bowen.land import Process, Site
+from bowen.parameters import Parameters
 from bowen.physics.turbulence import neutral
 from bowen.quantities import shift
 from bowen.regional import Regional
 from bowen.step import ImplicitStep
-from bowen.variables import Parameters
 from tests import helpers
 
 STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)

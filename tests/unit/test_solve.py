@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from bowen.land import Process
+from bowen.parameters import Parameters
 from bowen.physics.turbulence import neutral
 from bowen.solve import roll, simulate, spin_up
 from bowen.step import ImplicitStep
-from bowen.variables import Parameters
 from tests import helpers
 
 MODEL = Process(Parameters(), ("surface_resistance",), ImplicitStep(substeps=1, iterations=2, stability=neutral))

@@ -9,10 +9,10 @@ import pytest
 
 from bowen.errors import DataError, RunError
 from bowen.land import Site, initial_state
+from bowen.parameters import Parameters
 from bowen.series import Series
 from bowen.streams import LEAST_MEASURED, Streams, Tower, weights
 from bowen.training import as_given
-from bowen.variables import Parameters
 from tests import helpers
 
 DAYS = {"short": 7, "long": 24}

@@ -27,6 +27,10 @@ TERMS = ("precipitation", "evapotranspiration", "runoff", "observed_runoff")
 HYDROGRAPH = 730  # d at the end of what is judged
 KGE_RANGE = -0.4, 0.9
 MAPS_ACROSS = 4
+MAPPED = (
+    "KGE of daily runoff at each basin, by the model's own runoff and, where it has no quick way, with half of its "
+    "drainage through a reservoir of one day in the place of groundwater."
+)
 
 
 def write_transfer(
@@ -96,18 +100,14 @@ def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simul
     basin = str(last["site"].iloc[len(last) // 2])
     flows = {place: days.runoff for place, days in observed.items() if "runoff" in days}
     said = f"Basin {basin}, which has the median KGE of {list(models)[-1]}; the last two years judged."
-    maps = theme.svg(_maps(kge, observed, list(models)), "maps", "KGE of daily runoff at each basin.")
+    maps = theme.svg(_maps(kge, observed), "maps", "KGE of daily runoff at each basin.")
     hydrograph = theme.svg(_hydrograph(flows[basin], models, basin), "hydrograph", f"Runoff of basin {basin}.")
     judged = {model: [places[place].runoff for place in flows] for model, places in models.items()}
     judged["observed"] = [flow.reindex(time=judged[list(models)[-1]][0].time) for flow in flows.values()]
     mean = _mean_year(judged, "Runoff, the model's own", DAY, "mm d⁻¹")
     year = theme.svg(mean, "mean-year", "Mean runoff of each month.")
     parts = [
-        figure(
-            maps,
-            "KGE of daily runoff at each basin, by the model's own runoff and, where it has no quick way, with "
-            "half of its drainage through a reservoir of one day in the place of groundwater.",
-        ),
+        figure(maps, MAPPED),
         _legend(["observed", *models]),
         figure(hydrograph, said),
         figure(year, "Mean of each month over all basins and years judged."),
@@ -115,28 +115,26 @@ def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simul
     return section("streamflow", "Streamflow", *parts)
 
 
-def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset], models: list[str]) -> Figure:
-    parts = {(model, way): kge.loc[(kge["variable"] == variable) & (kge["model"] == model)]
-             for variable, way in WAYS.items() for model in models}  # fmt: skip
-    parts = {case: part for case, part in parts.items() if not part.empty}
+def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset]) -> Figure:
+    titles = (kge["model"] + "\n" + kge["variable"].replace(WAYS)).str.replace(" (", "\n(", regex=False)
+    parts = {str(title): part for title, part in kge.groupby(titles, sort=False)}
     across = min(len(parts), MAPS_ACROSS)
     down = -(-len(parts) // across)
     # A row is as tall as its panels are wide, so that narrow ones do not stand apart.
-    drawing = Figure((9.6, 0.4 + (0.8 + 12.0 / MAPS_ACROSS) * down), layout="constrained")
+    drawing = Figure((9.6, 0.4 + min(3.3, 0.8 + 12.0 / across) * down), layout="constrained")
     panels = drawing.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     mean = np.deg2rad(np.mean([days.attrs["latitude"] for days in observed.values()]))
     scale = {"cmap": "viridis", "vmin": KGE_RANGE[0], "vmax": KGE_RANGE[1]}
     for panel in panels.flat[len(parts) :]:
         panel.set_visible(False)
-    for panel, ((model, way), part) in zip(panels.flat, parts.items(), strict=False):
+    for panel, (title, part) in zip(panels.flat, parts.items(), strict=False):
         east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
         points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-        median = number(float(pd.Series(part["value"]).median()), 2)
-        panel.set_title(f"{model}\n{way}: {median}".replace(" (", "\n("))
+        panel.set_title(f"{title}: {number(float(np.median(part['value'].to_numpy())), 2)}")
         panel.set_aspect(1.0 / np.cos(mean))
         panel.margins(0.08)
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_formatter("{x:g}°")
+        panel.xaxis.set_major_formatter("{x:g}°")
+        panel.yaxis.set_major_formatter("{x:g}°")
     drawing.colorbar(points, ax=panels, shrink=0.6, label="KGE")
     return drawing
 
