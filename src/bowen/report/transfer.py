@@ -130,7 +130,7 @@ def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset]) -> Figure:
     for panel, (title, part) in zip(panels.flat, parts.items(), strict=False):
         east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
         points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-        panel.set_title(f"{title}: {number(float(np.median(part['value'].to_numpy())), 2)}")
+        panel.set_title(f"{title}: {number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=6.5)
         panel.set_aspect(1.0 / np.cos(mean))
         panel.margins(0.08)
         panel.xaxis.set_major_formatter("{x:g}°")
