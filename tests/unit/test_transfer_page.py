@@ -87,3 +87,14 @@ def test_months_that_nobody_saw_are_left_blank(told, tmp_path):
     }
     page = write_transfer(tmp_path / "page.html", numbers, medians_of(numbers), balances, observed, short).read_text()
     assert '<section id="streamflow"' in page and '<section id="snow"' not in page
+
+
+def test_a_dozen_models_have_room(told, tmp_path):
+    """Eleven runs side by side left no panel a width, which matplotlib warns of."""
+    numbers, balances, observed, simulated = told
+    names = [f"hybrid (runs/site/site-{fold}/hybrid/0)" for fold in "ABCDEFGHIJK"]
+    hybrid = numbers[(numbers["model"] == "hybrid") & (numbers["variable"] != "runoff_routed")]
+    many = pd.concat(hybrid.assign(model=name) for name in names)
+    runs = dict.fromkeys(names, simulated["hybrid"])
+    page = write_transfer(tmp_path / "page.html", many, medians_of(numbers), balances, observed, runs).read_text()
+    assert page.count("the model's own: ") == len(names)
