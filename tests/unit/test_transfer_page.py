@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from bowen.climate import balance
-from bowen.report.transfer import write_transfer
+from bowen.report.transfer import COLORS, _shade, write_transfer
 from bowen.untrained import judge, with_routing
 
 TIME = pd.date_range("2000-01-01", periods=800)
@@ -98,3 +98,8 @@ def test_a_dozen_models_have_room(told, tmp_path):
     runs = dict.fromkeys(names, simulated["hybrid"])
     page = write_transfer(tmp_path / "page.html", many, medians_of(numbers), balances, observed, runs).read_text()
     assert page.count("the model's own: ") == len(names)
+
+
+@pytest.mark.parametrize("name", ["hybrid", "hybrid (runs/a)", "hybrid, mean of 4"])
+def test_models_of_a_kind_have_one_color(name):
+    assert _shade(name) == COLORS["hybrid"]

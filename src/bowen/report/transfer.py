@@ -68,7 +68,7 @@ def write_transfer(
 
 
 def _shade(model: str) -> str:
-    return COLORS.get(model.split(" (")[0], "model-5")
+    return COLORS.get(model.split(" (")[0].split(", mean of")[0], "model-5")
 
 
 def _color(model: str) -> str:
