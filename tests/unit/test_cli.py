@@ -312,3 +312,10 @@ def test_a_narrow_terminal_loses_no_number_of_a_wide_table(capsys, monkeypatch):
     terminal.show_table(["variable", *("calibrated LaD + LSTM",) * 9], [["LE NSE median", *numbers]])
     shown = capsys.readouterr().out
     assert all(number in shown for number in numbers)
+
+
+def test_names_too_long_for_a_column_are_broken_and_not_cut(capsys):
+    names = [f"calibrated LaD (runs/site/site-{fold}/calibrated-lad/0)" for fold in "ABCDEFGHI"]
+    terminal.show_table(["variable", "metric", *names], [["runoff", "runoff_ratio_error", *("0.05",) * 9]])
+    told = capsys.readouterr().out
+    assert "…" not in told and "runoff_ratio_error" in told
