@@ -14,7 +14,7 @@ from bowen import data
 from bowen.errors import DataError
 from bowen.evaluate import RESIDUALS
 from bowen.experiment import Run, met_by, set_up
-from bowen.land import AbstractLand, Record, Site
+from bowen.land import TURBULENT, AbstractLand, Record, Site
 from bowen.quantities import Scalar
 from bowen.series import to_dataset
 from bowen.solve import Inputs, begun, roll
@@ -163,7 +163,7 @@ def advance_days(model: AbstractLand, sites: Site, carry: Any, inputs: Inputs, s
 def of_day(record: Record) -> Record:
     """What is kept of a day of records, time leading; see `simulate_days`."""
     fluxes = jax.tree.map(lambda x: x.mean(axis=0), record.fluxes)
-    fraction = record.observed_fraction.mean(axis=0)
+    fraction = seen_of_day(record)
     if record.state is None:
         return Record(fluxes, None, {}, fraction)
     residuals = [largest(getattr(record.fluxes, name)) for name in RESIDUALS]
@@ -171,6 +171,13 @@ def of_day(record: Record) -> Record:
     state = jax.tree.map(lambda x: x[-1], record.state)
     state = eqx.tree_at(lambda s: s.soil_warmth, state, record.state.soil_warmth.mean(axis=0))
     return Record(fluxes, state, {}, fraction)
+
+
+def seen_of_day(record: Record) -> Float[Array, " target"]:
+    """The share that is measured of a day's mean turbulent fluxes, where it may change from step to step. [1]."""
+    whole = jnp.stack([getattr(record.fluxes, name).mean(axis=0) for name in TURBULENT])
+    seen = record.observed().mean(axis=-1)
+    return jnp.where(whole == 0.0, record.observed_fraction.mean(axis=0), seen / jnp.where(whole == 0.0, 1.0, whole))
 
 
 def largest(values: Float[Array, " time"]) -> Scalar:

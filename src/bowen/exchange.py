@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 
 from bowen.constants import FUSION, MELTING_POINT
-from bowen.parameters import Parameters
+from bowen.parameters import Parameters, observed_fraction
 from bowen.physics import evaporation, radiation, snow, stomata, thermo, turbulence, water
 from bowen.physics.surface import Below, SurfaceFluxes, available_energy
 from bowen.quantities import Scalar
@@ -191,7 +191,10 @@ def guided(law: Evaporation) -> Evaporation:
         stores = jnp.stack([at.critical_water, jnp.full_like(at.critical_water, GUIDED_STORE)])
         return evaporation.shared_evaporation(potential, at.available_water, stores, at.dt)
 
-    return Evaporation(lambda *start: (law.control(*start), start[0].demand), potential, limit)
+    def control(parameters: Parameters, state: State, forcing: Forcing) -> Any:
+        return law.control(parameters, state, forcing), parameters.demand / observed_fraction(parameters)[..., 0]
+
+    return Evaporation(control, potential, limit)
 
 
 def snow_vapor(at: Exposure, temperature: Scalar) -> Scalar:

@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
 from bowen.exchange import guided
-from bowen.land import AbstractLand, Record, observed_fraction, refilled, settled
+from bowen.land import AbstractLand, Record, refilled, settled
 from bowen.lstm import Cell
-from bowen.parameters import Parameters
+from bowen.parameters import Parameters, observed_fraction
 from bowen.physics.radiation import snow_masking
 from bowen.physics.thermo import vaporization_heat
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
@@ -209,8 +209,7 @@ class Guided(AbstractLand):
     def advance(self, carry, forcing, features, dt):
         own, memory = carry
         memory, told = self.network.advance(memory, forcing, features, dt)
-        share = observed_fraction(shift(self.base, self.hybrid.offsets))[0]
-        demand = told.fluxes.latent_heat / share / vaporization_heat(forcing.air_temperature)
+        demand = told.fluxes.latent_heat / vaporization_heat(forcing.air_temperature)
         led = eqx.tree_at(lambda model: model.base.demand, self.hybrid, demand)
         own, record = led.advance(own, forcing, features, dt)
         return (own, memory), record._replace(known=None)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
 from bowen.lstm import Cell
-from bowen.parameters import Parameters
+from bowen.parameters import Parameters, observed_fraction
 from bowen.quantities import Scalar, learnable, ready_to_learn, shift
 from bowen.step import AbstractStep, ImplicitStep
 from bowen.variables import Forcing, State
@@ -83,17 +83,6 @@ class AbstractLand(eqx.Module):
     @abc.abstractmethod
     def fixed(self) -> Any:
         """The part of the model that training leaves alone."""
-
-
-def observed_fraction(parameters: Parameters) -> Float[Array, "*batch target"]:
-    r"""Share of latent and of sensible heat that a tower measures, $f^{1-x}$ and $f^{1+x}$ with the skew $x$. [1].
-
-    Where $x$ is 0 the tower keeps the Bowen ratio (Twine et al. 2000, Agricultural and Forest Meteorology 103). Where
-    it is 1 all that is missed is sensible heat: most of it is to Charuchittipan et al. (2014, Boundary-Layer
-    Meteorology 152), and the water of basins in Arizona tells so (Scott 2010, Agricultural and Forest Meteorology 150).
-    """
-    share, skew = parameters.observed_fraction, parameters.closure_skew
-    return jnp.stack([share ** (1.0 - skew), share ** (1.0 + skew)], axis=-1)
 
 
 def settled(model: Any, site: Site, learned: tuple[str, ...]) -> Any:

@@ -1,6 +1,8 @@
 """What a site is made of: one declaration for each parameter."""
 
 import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from bowen.quantities import Scalar, quantity
 
@@ -225,16 +227,18 @@ class Parameters(eqx.Module):
         "Share of the turbulent fluxes that the tower measures (closure)",
         default=1.0,
         bounds=(0.4, 1.2),
-        role="static",
+        role="dynamic",
     )
     closure_skew: Scalar = quantity(
         "1",
         "How much more of what a tower misses is sensible heat; 0: it keeps the Bowen ratio",
         default=0.0,
         bounds=(-1.0, 1.0),
-        role="static",
+        role="dynamic",
     )
-    demand: Scalar = quantity("kg m-2 s-1", "Evaporation that is asked for from without, where it guides", default=0.0)
+    demand: Scalar = quantity(
+        "kg m-2 s-1", "Evaporation that a tower would measure and is asked for, where it guides", default=0.0
+    )
     snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)
     overflow_width: Scalar = quantity("kg m-2", "Half width of the rounding of overflow", default=0.5)
     least_wind: Scalar = quantity("m s-1", "Gustiness added in quadrature to the wind", default=1.0)
@@ -244,3 +248,14 @@ class Parameters(eqx.Module):
     prescribed_radiation: Scalar = quantity(
         "1", "Whether the radiation that drives the site is net (1) or longwave (0)", default=0.0
     )
+
+
+def observed_fraction(parameters: Parameters) -> Float[Array, "*batch target"]:
+    r"""Share of latent and of sensible heat that a tower measures, $f^{1-x}$ and $f^{1+x}$ with the skew $x$. [1].
+
+    Where $x$ is 0 the tower keeps the Bowen ratio (Twine et al. 2000, Agricultural and Forest Meteorology 103). Where
+    it is 1 all that is missed is sensible heat: most of it is to Charuchittipan et al. (2014, Boundary-Layer
+    Meteorology 152), and the water of basins in Arizona tells so (Scott 2010, Agricultural and Forest Meteorology 150).
+    """
+    share, skew = parameters.observed_fraction, parameters.closure_skew
+    return jnp.stack([share ** (1.0 - skew), share ** (1.0 + skew)], axis=-1)

@@ -13,8 +13,8 @@ from bowen.classes import parameters_for
 from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.features import FORCING
-from bowen.land import AbstractLand, Record, initial_state, observed_fraction, refilled
-from bowen.parameters import Parameters
+from bowen.land import AbstractLand, Record, initial_state, refilled
+from bowen.parameters import Parameters, observed_fraction
 from bowen.quantities import Scalar, shift
 from bowen.solve import Inputs, roll, spin_up
 from bowen.step import ImplicitStep

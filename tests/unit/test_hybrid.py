@@ -96,28 +96,28 @@ def test_a_network_answers_on_the_scale_of_the_fluxes(key):
     np.testing.assert_array_equal(fluxes.sensible_heat, 30.0)
 
 
-def guided_by_a_constant(key, latent, base):
-    """A hybrid of closed stomata, and a network that always tells the same latent heat."""
+def guided_by_a_constant(key, latent, base, moved):
+    """A hybrid of closed stomata that moves what its tower sees; its guide always tells the same latent heat."""
     network = Network(features=5, hidden=4, key=key, scale=Scale(jnp.asarray([latent, 0.0]), jnp.ones(2)))
     network = eqx.tree_at(lambda m: m.head, network, jax.tree.map(jnp.zeros_like, network.head))
-    own = Hybrid(base, ("ground_albedo",), features=5, hidden=4, key=key, step=ImplicitStep(substeps=1))
-    return Guided(own, network)
+    own = Hybrid(base, ("observed_fraction",), features=5, hidden=4, key=key, step=ImplicitStep(substeps=1))
+    return Guided(eqx.tree_at(lambda m: m.head.bias, own, jnp.asarray([moved])), network)
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize("share", [1.0, 0.8])
-def test_a_guided_hybrid_evaporates_half_of_what_it_is_asked_for(key, share):
+@pytest.mark.parametrize(("share", "moved"), [(1.0, 0.0), (0.8, 0.0), (0.8, -1.0)])
+def test_a_guided_hybrid_evaporates_half_of_what_it_is_asked_for(key, share, moved):
     """As its tower would see it; and nothing that is not there, from a root zone that runs dry."""
     closed = dataclasses.replace(Parameters(), surface_resistance=4999.0, observed_fraction=share)
     inputs = helpers.weather(40, storms=False)
     state = dataclasses.replace(helpers.beginning(closed, inputs), root_water=60.0)
 
     def told(latent):
-        return helpers.run(guided_by_a_constant(key, latent, closed), state, inputs, lambda record: record)
+        return helpers.run(guided_by_a_constant(key, latent, closed, moved), state, inputs, lambda record: record)
 
     idle, led = told(0.0), told(100.0)
     first = slice(0, 5 * helpers.DAY)
-    asked = share * (led.fluxes.latent_heat - idle.fluxes.latent_heat)[first]
+    asked = (led.observed_fraction[:, 0] * (led.fluxes.latent_heat - idle.fluxes.latent_heat))[first]
     np.testing.assert_allclose(asked, 50.0, rtol=0.1)
     assert led.state.root_water.min() >= 0.0 and led.state.root_water[-1] < 5.0
     assert led.fluxes.latent_heat[-helpers.DAY :].mean() < 0.2 * led.fluxes.latent_heat[first].mean()
