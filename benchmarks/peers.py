@@ -6,11 +6,11 @@ A peer that is not installed is skipped, and the sentence that says so names wha
 `pip install torch dmg hydrodl2 hydroeval pyproj requests scikit-learn`, and for JAX-CanVeg a checkout of its repository
 (github.com/pnnl/JAX-CanVeg), of which FOLDER is the path. Prints Markdown, and writes build/peers.json.
 
-What the rates count differs, and the table says so: a step of bowen is a half-hour in two sub-steps, with the balance
-of energy solved; one of dMG's HBV is a day of a bucket of water. JAX-CanVeg is given the soil moisture and temperature
-that bowen predicts, and its half-hours are independent of each other, so that it needs no loop in time; it in turn
-resolves the canopy and its carbon. All use two cores, and float32; PyTorch is also given one thread, because its two
-wait for each other, and lose the more the less idle the machine is.
+What the rates count differs, and the table says so: a step of bowen is a half-hour in two sub-steps (one in the
+examples of many towers), with the balance of energy solved; one of dMG's HBV is a day of a bucket of water. JAX-CanVeg
+is given the soil moisture and temperature that bowen predicts, and its half-hours are independent of each other, so
+that it needs no loop in time; it in turn resolves the canopy and its carbon. All use two cores, and float32; PyTorch is
+also given one thread, because its two wait for each other, and lose the more the less idle the machine is.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from pathlib import Path
 from speed import FEATURES, Case, make, synthetic
 from turns import Failed, Worker, machine, middle, serve, table
 
-from bowen.compiler import fuse_more, use_cores
+from bowen.compiler import fuse_loops, fuse_more, use_cores
 
 THREADS, COLUMNS, HIDDEN, DAYS, BASIN_DAYS = 2, 64, 64, 30, 365
 SITE = Path("data/fluxtower/US-Me2/US-Me2-forcings-test.csv")
@@ -38,7 +38,8 @@ GROUPS = {  # what runs in turn; ours come last
         "dMG LSTM + HBV, 1 thread", "dMG LSTM + HBV", "dMG LSTM + 16 HBV, 1 thread", "bowen Hybrid",
     ],
     f"{FORWARD}, weather of US-Me2, {DAYS} days": [
-        "JAX-CanVeg, 1 layer", "JAX-CanVeg, 50 layers", "bowen Process", "bowen Process, 4096 columns",
+        "JAX-CanVeg, 1 layer", "JAX-CanVeg, 50 layers", "bowen Process", "bowen Process, 1 sub-step",
+        "bowen Process, 4096 columns", "bowen Process, 4096 columns, 1 sub-step",
     ],
 }  # fmt: skip
 
@@ -137,7 +138,7 @@ def ours_in_training(folder: str, model: str) -> None:
     serve({"run": run}, steps=made.steps, unit="half-hour", versions=versions("jax"))
 
 
-def ours_forward(folder: str, columns: int) -> None:
+def ours_forward(folder: str, columns: int, substeps: int) -> None:
     """The physics of bowen under the weather that JAX-CanVeg comes with."""
     import jax
     import jax.numpy as jnp
@@ -152,7 +153,7 @@ def ours_forward(folder: str, columns: int) -> None:
     record = fill_forcing(bowen.read(Path(folder) / SITE, site=site)).isel(time=slice(DAYS * 48))
     arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in FORCING}
     forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
-    made = make(Case("process", columns), forcing)
+    made = make(Case("process", columns, substeps=substeps), forcing)
     ready = made.functions["forward"]
     serve({"run": lambda: jax.block_until_ready(ready(*made.arguments))}, steps=made.steps, unit="half-hour",
           versions=versions("jax"))  # fmt: skip
@@ -168,8 +169,10 @@ WORKS: dict[str, tuple[Callable, tuple]] = {
     "JAX-CanVeg, 50 layers": (canopy_of_canveg, ("ML",)),
     "bowen Network": (ours_in_training, ("network",)),
     "bowen Hybrid": (ours_in_training, ("hybrid",)),
-    "bowen Process": (ours_forward, (1,)),
-    "bowen Process, 4096 columns": (ours_forward, (4096,)),
+    "bowen Process": (ours_forward, (1, 2)),
+    "bowen Process, 1 sub-step": (ours_forward, (1, 1)),
+    "bowen Process, 4096 columns": (ours_forward, (4096, 2)),
+    "bowen Process, 4096 columns, 1 sub-step": (ours_forward, (4096, 1)),
 }
 
 
@@ -226,6 +229,8 @@ def main() -> None:
         if chosen.serve.startswith("bowen"):
             fuse_more()  # as the command does, and
             use_cores()
+            if arguments[0] == 1:
+                fuse_loops()  # as a user of one tower can
         return work(chosen.canveg, *arguments)
     if hasattr(os, "sched_setaffinity"):  # what is started from here has as many threads as it may use cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])

@@ -1,8 +1,8 @@
 """How fast a model runs, forward and with its gradient: `make bench` prints the table and writes build/bench.{json,md}.
 
 Each case runs in a process of its own, so that compile time and peak memory are its own, as training runs it: many
-columns side by side, shared out between devices, day by day, float32, with the options of XLA that the command sets.
-Times are medians of the compiled function.
+columns side by side, shared out between devices, day by day, float32, with the options of XLA that the command sets,
+and one column with `bowen.fuse_loops()` besides. Times are medians of the compiled function.
 
 How fast it could be: a step takes at least the time of its operations at the rate of a large matrix product and of its
 transcendental functions at the rate of those, or that of a stream of its inputs and results through memory, if that is
@@ -27,28 +27,30 @@ FEATURES = 24
 
 
 class Case(NamedTuple):
-    """What is run: the model, the columns side by side, the width of its LSTM, whether its states are fed back."""
+    """What is run: model, columns side by side, width of its LSTM, whether states are fed back, days, sub-steps."""
 
     model: str
     columns: int
     hidden: int = 64
     states: str = "fed"
     days: int = 10
+    substeps: int = 2
 
     @classmethod
     def of(cls, words: list[str]) -> "Case":
-        """The case that was written as words."""
-        model, columns, hidden, states, days = words
-        return cls(model, int(columns), int(hidden), states, int(days))
+        """The case that was written as words; those that lack in the end are as they are by default."""
+        return cls(*(kind(word) for kind, word in zip((str, int, int, str, int, int), words, strict=False)))
 
 
 CASES = [
-    *(Case("process", columns) for columns in (1, 16, 256, 4096)),
+    *(Case("process", columns) for columns in (1, 16, 64, 256, 4096)),
+    *(Case("process", columns, substeps=1) for columns in (1, 64, 4096)),
     *(Case("hybrid", columns) for columns in (1, 16, 64, 256)),
     Case("hybrid", 4096, days=2),
     Case("hybrid", 64, hidden=32),
     Case("hybrid", 64, hidden=256),
     Case("hybrid", 64, states="none"),
+    *(Case("hybrid", columns, substeps=1) for columns in (64, 256)),
     *(Case("network", columns) for columns in (1, 16, 64, 256)),
     Case("network", 4096, days=2),
     Case("network", 64, hidden=32),
@@ -77,6 +79,7 @@ def make(case: Case, forcing: Any = None) -> Made:
     from bowen.hybrid import Hybrid, Network, Scale, fed
     from bowen.land import Process, initial_state
     from bowen.solve import Inputs
+    from bowen.step import ImplicitStep
     from bowen.training import learned, predict
 
     forcing = synthetic(case.days) if forcing is None else forcing
@@ -88,10 +91,10 @@ def make(case: Case, forcing: Any = None) -> Made:
     base = parameters_for("ENF", reference_height=30.0, canopy_height=18.0)
     dynamic, key = ("surface_resistance", "roughness_ratio_log", "ground_albedo"), jax.random.key(0)
     sizes = {"features": FEATURES, "hidden": case.hidden, "key": key}
-    feedback = fed if case.states == "fed" else None
+    feedback, step = fed if case.states == "fed" else None, ImplicitStep(substeps=case.substeps)
     model = {
-        "process": lambda: Process(base, ("surface_resistance", "root_capacity")),
-        "hybrid": lambda: Hybrid(base, dynamic, feedback=feedback, **sizes),
+        "process": lambda: Process(base, ("surface_resistance", "root_capacity"), step),
+        "hybrid": lambda: Hybrid(base, dynamic, feedback=feedback, step=step, **sizes),
         "network": lambda: Network(scale=Scale(jnp.zeros(2), jnp.ones(2)), **sizes),
     }[case.model]()
     carry = jax.tree.map(
@@ -162,13 +165,11 @@ def one_step(case: Case) -> dict[str, dict[str, float]]:
 
 def operations(case: Case) -> dict[str, dict[str, float]]:
     """The same with the physics counted as often as it runs in its loop of sub-steps."""
-    from bowen.land import ImplicitStep
-
     told, physics = one_step(case), one_step(Case("process", 1))
     if case.model != "network":
         for name in told:
             for kind in ("flops", "transcendentals"):
-                told[name][kind] += (ImplicitStep().substeps - 1) * physics[name][kind]
+                told[name][kind] += (case.substeps - 1) * physics[name][kind]
     return told
 
 
@@ -257,13 +258,14 @@ def alone(*arguments: str) -> dict:
 
 def main() -> None:
     """Run every case, one process each, and write the table."""
-    words = Case._fields
+    words = " ".join(Case._fields)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--case", nargs=len(words), metavar=words, help="run one, print JSON")
-    parser.add_argument("--serve", nargs=len(words), metavar=words, help="run one each time a line asks for it")
+    parser.add_argument("--case", nargs="+", metavar="WORD", help=f"run one, print JSON: {words}")
+    parser.add_argument("--serve", nargs="+", metavar="WORD", help="run one each time a line asks for it")
     parser.add_argument("--rates", action="store_true", help="measure the machine, print JSON")
     parser.add_argument("--out", type=Path, default=Path("build"))
     chosen = parser.parse_args()
+    case = Case.of(chosen.serve or chosen.case) if chosen.serve or chosen.case else None
     with contextlib.suppress(ImportError):  # in a revision to compare with, whose command did not
         from bowen.compiler import fuse_more
 
@@ -271,10 +273,14 @@ def main() -> None:
         from bowen.compiler import use_cores
 
         use_cores()
+        if case and case.columns == 1:
+            from bowen.compiler import fuse_loops
+
+            fuse_loops()
     if chosen.serve:
-        return turns(Case.of(chosen.serve))
-    if chosen.rates or chosen.case:
-        print(json.dumps(rates() if chosen.rates else run(Case.of(chosen.case))))
+        return turns(case)
+    if case or chosen.rates:
+        print(json.dumps(run(case) if case else rates()))
         return None
     measured, rows = alone("--rates"), []
     for case in CASES:

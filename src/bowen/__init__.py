@@ -14,6 +14,7 @@ from bowen.errors import RunError as RunError
 
 if TYPE_CHECKING:
     from bowen.adaptive import AdaptiveStep as AdaptiveStep
+    from bowen.compiler import fuse_loops as fuse_loops
     from bowen.compiler import fuse_more as fuse_more
     from bowen.compiler import use_cores as use_cores
     from bowen.data import read as read
@@ -41,7 +42,7 @@ _HOME = {
     name: module
     for module, names in {
         "bowen.adaptive": ("AdaptiveStep",),
-        "bowen.compiler": ("fuse_more", "use_cores"),
+        "bowen.compiler": ("fuse_loops", "fuse_more", "use_cores"),
         "bowen.data": ("read", "read_plumber2", "read_table"),
         "bowen.evaluate": ("score",),
         "bowen.hybrid": ("Hybrid", "Network"),

@@ -6,11 +6,12 @@ import subprocess
 import sys
 import textwrap
 
+import numpy as np
 import pytest
 
 import bowen
 from bowen import cli
-from bowen.compiler import DEVICES, OPTION, cores, fuse_more, use_cores
+from bowen.compiler import DEVICES, LOOPS, OPTION, cores, fuse_loops, fuse_more, use_cores
 
 OURS = f"--xla_backend_extra_options={OPTION}=true"
 OTHER = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0"
@@ -25,6 +26,33 @@ COUNT = """
         return jnp.sin(product) + product**2, jnp.cos(product)
     text = jax.jit(pair).lower(jnp.ones((64, 64))).compile().as_text()
     print(json.dumps(len(re.findall(r"= \\(.*\\) fusion\\(", text))))
+"""
+COLUMN = """
+    import json, sys
+    import bowen
+    bowen.fuse_more()
+    if sys.argv[1] == "loops":
+        bowen.fuse_loops()
+    import jax, jax.numpy as jnp
+    jax.config.update("jax_enable_x64", True)
+    from bowen.land import initial_state
+    from bowen.solve import Inputs, roll
+    from bowen.synthetic import weather
+    record = weather(5, 0)
+    names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
+    series = {name: jnp.asarray(record[name].values) for name in names}
+    forcing = bowen.Forcing(**series, radiation=jnp.asarray(record.longwave_down.values))
+    base = bowen.Parameters()
+    inputs = Inputs(forcing, jnp.zeros((240, 0)), jnp.asarray(1800.0))
+    state = initial_state(base, jnp.asarray(283.0))
+    def summed(model):
+        fluxes = roll(model, model.start(state), inputs)[1].fluxes
+        return fluxes.latent_heat.sum(), (fluxes.latent_heat, fluxes.energy_residual, fluxes.water_residual)
+    model = bowen.Process(base, ("root_capacity",), bowen.ImplicitStep(substeps=1))
+    ready = jax.jit(jax.value_and_grad(summed, has_aux=True, allow_int=True)).lower(model).compile()
+    (_, told), gradient = ready(model)
+    told = [values.tolist() for values in told]
+    print(json.dumps([ready.as_text().count("xla_cpu_small_call"), *told, float(gradient.offsets["root_capacity"])]))
 """
 
 
@@ -69,6 +97,17 @@ def test_the_command_sets_both_and_the_library_offers_them(monkeypatch):
     assert bowen.fuse_more is fuse_more and bowen.use_cores is use_cores
 
 
+def test_a_choice_of_loops_stands_beside_the_others(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "")
+    fuse_more()
+    for _ in range(2):
+        bowen.fuse_loops()
+        assert os.environ["XLA_FLAGS"] == f"{OURS} --xla_backend_extra_options={LOOPS}=65536"
+    monkeypatch.setenv("XLA_FLAGS", OTHER)
+    fuse_loops()
+    assert os.environ["XLA_FLAGS"] == OTHER
+
+
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system tells of no such thing")
 def test_a_process_that_is_held_to_one_core_has_one_device():
     code = """
@@ -105,3 +144,14 @@ def test_it_can_be_turned_off():
 
 def test_xla_passes_over_a_name_it_does_not_know():
     assert outputs_in_one_loop("as it is", "--xla_backend_extra_options=xla_cpu_no_such_option=true") == 0
+
+
+def test_a_column_in_one_kernel_is_the_column():
+    """To round-off, with its gradient, and its budgets close; the option is asked for beside the other."""
+    (none, apart, *_, slope), (some, together, energy, water, same) = (
+        json.loads(said_by(COLUMN, how)) for how in ("as it is", "loops")
+    )
+    assert none == 0 < some, "XLA knows the option"
+    np.testing.assert_allclose(together, apart, rtol=1e-9, atol=1e-9)
+    assert max(np.abs(apart)) > 50.0 and same == pytest.approx(slope, rel=1e-7) and slope != 0.0
+    assert max(np.abs(energy)) < 1e-9 and max(np.abs(water)) < 1e-14
