@@ -34,7 +34,14 @@ LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["r
 PHYSICAL = tuple(
     name for name in LEARNABLE if name not in ("observed_fraction", "closure_skew", "initial_saturation")
 )  # of the step
-INSULATING = ("ground_insulation", "snow_insulation", "root_half_warmth", "melt_resistance", "ground_conductance")
+INSULATING = (
+    "ground_insulation",
+    "snow_insulation",
+    "root_half_warmth",
+    "melt_resistance",
+    "ground_conductance",
+    "litter_insulation",
+)
 RELEASING = (
     "quick_share",
     "quick_residence_time",
@@ -147,7 +154,8 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         soil_ice=jnp.zeros((count, len(LAYER_THICKNESS))),
     )
     if insulated:
-        parameters = dataclasses.replace(parameters, **{name: within(name) for name in INSULATING})
+        drawn = {name: within(name) for name in INSULATING}
+        parameters = dataclasses.replace(parameters, litter_cover=jnp.ones(count), **drawn)
     draws = iter(jax.random.split(jax.random.fold_in(key, 2), 32))
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
     quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.canopy_capacity

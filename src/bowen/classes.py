@@ -68,6 +68,7 @@ ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4, "CRO": 1.5, "CVM": 1.5}  # m
 # Crops have wider stomata than LaD's class for them, which has those of grass: the largest surface conductance is about
 # 33 mm s-1 of crops and 20 of natural vegetation, grass and trees alike (Kelliher et al. 1995).
 CONDUCTANCE = {"CRO": 1.65, "CVM": 1.65}  # 1, over that of the class
+FORESTS = ("ENF", "EBF", "DNF", "DBF", "MF")  # litter and moss cover their floors
 IGBP = {
     "ENF": "NE", "EBF": "BE", "DNF": "ND", "DBF": "BD", "MF": "BN", "CSH": "G", "OSH": "G", "WSA": "G", "SAV": "G",
     "GRA": "G", "WET": "G", "CRO": "A", "CVM": "A", "URB": "D", "BSV": "D", "SNO": "I", "WAT": "L",
@@ -117,6 +118,7 @@ def parameters_for(
         snow_masking_mass=plants.snow_masking_mass,
         thermal_conductivity=ground.heat_capacity * ground.diffusivity,
         heat_capacity=ground.heat_capacity,
+        litter_cover=float(igbp in FORESTS),
         root_capacity=ground.available_water * ROOT_DEPTH.get(igbp, root_depth(plants)),
         reference_height=reference_height,
         displacement_height=displacement,

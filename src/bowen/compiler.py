@@ -24,7 +24,7 @@ def fuse_loops() -> None:
     """Let XLA compile a small loop to one kernel: a `Process` in one column is three times as fast, six with gradient.
 
     For one column, or a few: wider loops are compiled as ever. Numbers differ by round-off, and an untrained `Hybrid`
-    is the process to round-off, no longer to the bit.
+    is the process to round-off, no longer to the bit. Since jaxlib 0.12 XLA does so by itself.
     """
     ask(LOOPS, f"--xla_backend_extra_options={LOOPS}={SMALL}")
 

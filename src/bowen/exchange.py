@@ -115,7 +115,8 @@ def sheltered_rate(resistance: Scalar) -> Scalar:
 
 def insulation(parameters: Parameters, state: State) -> Scalar:
     """Resistance between the surface and the soil, from the snow at the start of the step. [m2 K W-1]."""
-    return parameters.ground_insulation + parameters.snow_insulation * state.snow_water
+    floor = parameters.ground_insulation + parameters.litter_cover * parameters.litter_insulation
+    return floor + parameters.snow_insulation * state.snow_water
 
 
 class Evaporation(NamedTuple):

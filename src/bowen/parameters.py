@@ -122,6 +122,15 @@ class Parameters(eqx.Module):
         role="static",
         start=0.03,
     )
+    litter_cover: Scalar = quantity("1", "Share of the ground under litter and moss; forests have it", default=0.0)
+    litter_insulation: Scalar = quantity(
+        "m2 K W-1",
+        "Resistance to heat of litter and moss, where they cover the ground",
+        default=0.0,
+        bounds=(0.0, 1.0),
+        role="static",
+        start=0.5,
+    )
     snow_insulation: Scalar = quantity(
         "m4 K W-1 kg-1",
         "Resistance to heat of the snow, by its water",

@@ -1,11 +1,15 @@
 """The tables of the Land Dynamics model, against what they are known to give."""
 
+import dataclasses
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bowen.classes import IGBP, SOIL, VEGETATION, parameters_for, root_depth
+from bowen.exchange import insulation
+from bowen.land import initial_state
 from bowen.quantities import declared
 from tests import helpers
 
@@ -62,6 +66,14 @@ def test_crops_last_longer_than_a_week_without_rain():
 def test_crops_transpire_more_freely_than_grass():
     crops, grass = (float(parameters_for(igbp).surface_resistance) for igbp in ("CRO", "GRA"))
     assert grass / crops == pytest.approx(33.0 / 20.0)
+
+
+@pytest.mark.parametrize(("igbp", "resistance"), [("ENF", 0.8), ("DBF", 0.8), ("SAV", 0.3), ("GRA", 0.3), ("CRO", 0.3)])
+def test_litter_insulates_the_floors_of_forests(igbp, resistance):
+    """Beside what else does, and the snow."""
+    site = dataclasses.replace(parameters_for(igbp), litter_insulation=0.5, ground_insulation=0.1, snow_insulation=0.01)
+    state = dataclasses.replace(initial_state(site, jnp.asarray(280.0)), snow_water=20.0)
+    assert float(insulation(site, state)) == pytest.approx(resistance)
 
 
 def test_defaults_are_grass_on_medium_soil():
