@@ -1,7 +1,7 @@
 """Several models at one tower: trained on the same steps of one record, then laid side by side."""
 
 import dataclasses
-from collections import Counter
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -122,10 +122,29 @@ def untrained(config: Config, scaler: Scaler, site: Mapping[str, Any]) -> Run:
 
 
 def named(models: Iterable[Run]) -> dict[str, Run]:
-    """Models by title; where two have one title, it is followed by the run directory."""
+    """Models by title; where several have one, it is followed by what tells their run directories apart."""
     models = list(models)
-    count = Counter(model.title for model in models)
-    return {model.title if count[model.title] == 1 else f"{model.title} ({model.folder})": model for model in models}
+    alike = {model.title: [other.folder for other in models if other.title == model.title] for model in models}
+    apart = {title: dict(zip(folders, differing(folders), strict=True)) for title, folders in alike.items()}
+    return {
+        f"{model.title} ({how})" if (how := apart[model.title][model.folder]) else model.title: model
+        for model in models
+    }
+
+
+def differing(folders: Sequence[Path | None]) -> list[str]:
+    """What tells paths apart, without the parts that all of them begin or end with; of a single one nothing."""
+    if len(folders) == 1:
+        return [""]
+    parts = [Path(str(folder)).parts for folder in folders]
+    first, last = (_shared(rows) for rows in (parts, [row[::-1] for row in parts]))
+    left = [row[first : len(row) - last] for row in parts]
+    return [str(Path(*row)) for row in (left if all(left) else parts)]
+
+
+def _shared(rows: Sequence[Sequence[str]]) -> int:
+    """How many parts all begin with."""
+    return sum(1 for _ in itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*rows, strict=False)))
 
 
 def evaluate(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.DataFrame:

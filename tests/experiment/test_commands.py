@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
+from bowen.contest import differing
 from bowen.runs import read_history
 from tests.data.files import plumber2_files, write_nc
 from tests.experiment.conftest import DAYS
@@ -178,7 +179,7 @@ def test_the_files_of_a_tower_belong_together(bowen, hybrid, tmp_path):
 def test_runs_of_one_kind_are_told_apart_and_different_splits_are_refused(bowen, hybrid, tmp_path):
     other = shutil.copytree(hybrid, tmp_path / "other")
     scores = pd.DataFrame(json.loads(bowen("evaluate", hybrid, other, "--json").stdout))
-    assert list(scores["model"].unique()) == [f"hybrid ({hybrid})", f"hybrid ({other})"]
+    assert list(scores["model"].unique()) == [f"hybrid ({name})" for name in differing([hybrid, other])]
     settings = other / "config.toml"
     settings.write_text(settings.read_text().replace("days = 2\n", "days = 3\n"))
     result = bowen("report", hybrid, other, code=1)

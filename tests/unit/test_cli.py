@@ -272,6 +272,20 @@ def test_the_examples_are_configurations(path):
     assert experiment.load_config(path).tower.met.name
 
 
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["runs/site/site-A/hybrid/0"], [""]),
+        (["runs/site/site-A/hybrid/0", "runs/site/site-B/hybrid/0"], ["site-A", "site-B"]),
+        (["runs/site/site-A/hybrid/0", "runs/site/site-B/hybrid/1"], ["site-A/hybrid/0", "site-B/hybrid/1"]),
+        (["a/b", "a/b/b"], ["a/b", "a/b/b"]),
+        (["/a/one", "two"], ["/a/one", "two"]),
+    ],
+)
+def test_runs_of_a_kind_are_named_by_what_tells_their_folders_apart(folders, names):
+    assert contest.differing([Path(folder) for folder in folders]) == names
+
+
 def test_a_contest_differs_only_in_what_it_compares():
     config = Config(tower=Tower(met=Path("Met.nc")), model=Model(hidden=8), training=Training(learning_rate=0.01))
     process, hybrid, network = contest.contestants(config).values()
