@@ -202,10 +202,14 @@ def of_soil_warmth(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | Non
     if "soil_temperature" not in simulation:
         return None
     depth = float(observed.soil_temperature.attrs.get("depth", SOIL_DEPTH))
-    layers, centers = simulation.soil_temperature.values, simulation.layer_depth.values
-    warmth = np.array([np.interp(depth, centers, layer) for layer in layers])
     note = "" if "depth" in observed.soil_temperature.attrs else "depth assumed: the file does not tell it"
-    return Judged(paired(warmth, observed.soil_temperature), {}, depth, note)
+    return Judged(paired(warmth_at(simulation, depth).values, observed.soil_temperature), {}, depth, note)
+
+
+def warmth_at(simulation: xr.Dataset, depth: float = SOIL_DEPTH) -> xr.DataArray:
+    """Soil temperature at a depth [m], between the centers of layers. [K]."""
+    layers, centers = simulation.soil_temperature.values, simulation.layer_depth.values
+    return xr.DataArray([np.interp(depth, centers, layer) for layer in layers], {"time": simulation.time})
 
 
 def of_soil_moisture(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:

@@ -41,3 +41,10 @@ def test_daily_fluxes_count_where_the_tower_has_none(tower, tmp_path):
     days = observed_days(record.drop_vars(["latent_heat", "latent_heat_qc"]), daily=path)
     np.testing.assert_allclose(days.latent_heat.values[:2], [50.0, np.nan])
     assert days.sizes["time"] == 6 and np.isfinite(days.sensible_heat.values).all(), "the tower's own"
+
+
+def test_a_tower_that_gives_weather_alone_has_nothing_observed(tower):
+    record, _ = tower
+    fluxes = [name for name in record if str(name).startswith(("latent_heat", "sensible_heat", "ground_heat"))]
+    days = observed_days(record.drop_vars(fluxes))
+    assert not days and days.attrs["site"] == record.attrs["site"]

@@ -89,6 +89,36 @@ def test_months_that_nobody_saw_are_left_blank(told, tmp_path):
     assert '<section id="streamflow"' in page and '<section id="snow"' not in page
 
 
+def warm(mean):
+    """Layers at 1 cm and 9 cm that are a kelvin above and below a year's wave."""
+    wave = mean + 10.0 * WAVE
+    layers = xr.DataArray(np.stack([wave + 1.0, wave - 1.0], 1), dims=("time", "layer"))
+    return days(1.0).assign(soil_temperature=layers).assign_coords(layer_depth=("layer", [0.01, 0.09]))
+
+
+def test_soils_are_shown_where_they_were_measured(told, tmp_path):
+    """By the month, at the depth that is judged; and how many percent of the kelvin a model is off is not told."""
+    place = {"latitude": 45.0, "longitude": -70.0}
+    seen = xr.DataArray(283.0 + 10.0 * WAVE, {"time": TIME})
+    given = {"A": seen.assign_attrs(depth=0.05), "B": seen, "C": seen * np.nan, "D": None}
+    observed = {
+        site: days(1.0)[["runoff"]]
+        .assign({} if soil is None else {"soil_temperature": soil})
+        .assign_attrs(place, site=site)
+        for site, soil in given.items()
+    }
+    simulated = {model: dict.fromkeys(observed, warm(285.0)) for model in ("LaD", "hybrid")}
+    simulated["LSTM"] = dict.fromkeys(observed, days(1.0))
+    numbers = judge(simulated["hybrid"]["A"], observed["A"], model="hybrid")
+    assert numbers.query("variable == 'soil_temperature' and metric == 'bias'")["value"].item() == pytest.approx(2.0)
+    numbers = pd.concat([numbers, numbers.assign(model="LaD")])
+    page = write_transfer(
+        tmp_path / "page.html", numbers, medians_of(numbers), told[1], observed, simulated
+    ).read_text()
+    assert '<section id="soil"' in page and "A, 5 cm" in page and "B, 5 cm" in page and "C, 5 cm" not in page
+    assert "soil temperature, nse" in page and "soil temperature, bias percent" not in page
+
+
 def test_a_dozen_models_have_room(told, tmp_path):
     """Eleven runs side by side left no panel a width, which matplotlib warns of."""
     numbers, balances, observed, simulated = told

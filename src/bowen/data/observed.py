@@ -29,7 +29,7 @@ def observed_days(record: xr.Dataset, flux: Path | None = None, daily: Path | No
 
     Returns:
         Any of `latent_heat`, `sensible_heat`, `ground_heat` [W m-2], `soil_temperature` [K] and `soil_moisture` (in the
-        unit it has, which files seldom say), NaN on days that do not count; the site is in the attributes.
+        unit it has, which files seldom say), NaN on days that do not count, or none; the site is in the attributes.
 
     Raises:
         DataError: A file is damaged, or has a unit that cannot be converted.
@@ -50,7 +50,8 @@ def observed_days(record: xr.Dataset, flux: Path | None = None, daily: Path | No
         for theirs, ours in _DAILY.items():
             if theirs in file and ours not in series:
                 series[ours] = file[theirs].squeeze(drop=True).astype(float).drop_vars(["x", "y"], errors="ignore")
-    return xr.Dataset(series, attrs=record.attrs).sortby("time")
+    days = xr.Dataset(series, attrs=record.attrs)
+    return days.sortby("time") if series else days
 
 
 def _means(time: np.ndarray, values: np.ndarray, good: np.ndarray, record: xr.Dataset) -> xr.DataArray:

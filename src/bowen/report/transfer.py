@@ -11,11 +11,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bowen.climate import DAY, budyko
+from bowen.constants import MELTING_POINT
 from bowen.files import replacing
 from bowen.report import theme
 from bowen.report.document import page
 from bowen.report.markup import Markup, element, figure, key, prose, section, table
 from bowen.report.words import number
+from bowen.untrained import SOIL_DEPTH, warmth_at
 
 Simulated = Mapping[str, Mapping[str, xr.Dataset]]  # by model and place
 COLORS = {"observed": "ink", "LaD": "model-4", "calibrated LaD": "model-1", "hybrid": "model-2", "LSTM": "model-3"}
@@ -26,7 +28,8 @@ SHOWN = ("nse", "kge", "log_nse", "correlation", "rank_correlation", "anomaly_co
 TERMS = ("precipitation", "evapotranspiration", "runoff", "observed_runoff")
 HYDROGRAPH = 730  # d at the end of what is judged
 KGE_RANGE = -0.4, 0.9
-MAPS_ACROSS = 4
+ACROSS = 4
+NO_PERCENT = ("ground_heat", "soil_temperature")  # about zero, and of the kelvin
 MAPPED = (
     "KGE of daily runoff at each basin, by the model's own runoff and, where it has no quick way, with half of its "
     "drainage through a reservoir of one day in the place of groundwater."
@@ -58,7 +61,8 @@ def write_transfer(
         RunError: The file cannot be written.
     """
     with matplotlib.rc_context(theme.STYLE):
-        body = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated), _balance(balances)]
+        body = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated)]
+        body += [_soil(observed, simulated), _balance(balances)]
     top = element("p", "bowen · transfer", class_="eyebrow"), element("h1", "What the models were never shown")
     said = prose(f"{len(observed)} places. Models: {', '.join(simulated)}.")
     text = page("Transfer", theme.style_sheet(), element("header", *top, said), [part for part in body if part])
@@ -80,7 +84,8 @@ def _legend(names: Iterable[str]) -> Markup:
 
 
 def _numbers(medians: pd.DataFrame) -> Markup:
-    kept = medians[[metric in SHOWN for metric in medians.index.get_level_values("metric")]]
+    kept = medians[[metric in SHOWN and not (metric == "bias_percent" and variable in NO_PERCENT)
+                    for variable, metric in medians.index]]  # fmt: skip
     rows = [
         [f"{str(variable).replace('_', ' ')}, {str(metric).replace('_', ' ')}"]
         + [number(value, PLACES.get(str(metric), 2)) for value in row[:-1]]
@@ -118,15 +123,10 @@ def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simul
 def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset]) -> Figure:
     titles = (kge["model"] + "\n" + kge["variable"].replace(WAYS)).str.replace(" (", "\n(", regex=False)
     parts = {str(title): part for title, part in kge.groupby(titles, sort=False)}
-    across = min(len(parts), MAPS_ACROSS)
-    down = -(-len(parts) // across)
     # A row is as tall as its panels are wide, so that narrow ones do not stand apart.
-    drawing = Figure((9.6, 0.4 + min(3.3, 0.8 + 12.0 / across) * down), layout="constrained")
-    panels = drawing.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    drawing, panels = _grid(len(parts), min(3.3, 0.8 + 12.0 / min(len(parts), ACROSS)))
     mean = np.deg2rad(np.mean([days.attrs["latitude"] for days in observed.values()]))
     scale = {"cmap": "viridis", "vmin": KGE_RANGE[0], "vmax": KGE_RANGE[1]}
-    for panel in panels.flat[len(parts) :]:
-        panel.set_visible(False)
     for panel, (title, part) in zip(panels.flat, parts.items(), strict=False):
         east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
         points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
@@ -137,6 +137,17 @@ def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset]) -> Figure:
         panel.yaxis.set_major_formatter("{x:g}°")
     drawing.colorbar(points, ax=panels, shrink=0.6, label="KGE")
     return drawing
+
+
+def _grid(count: int, height: float) -> tuple[Figure, np.ndarray]:
+    """Panels in rows [in] that share their axes."""
+    across = min(count, ACROSS)
+    down = -(-count // across)
+    drawing = Figure((9.6, 0.4 + height * down), layout="constrained")
+    panels = drawing.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[count:]:
+        panel.set_visible(False)
+    return drawing, panels
 
 
 def _hydrograph(flow: xr.DataArray, models: Simulated, basin: str) -> Figure:
@@ -158,13 +169,36 @@ def _mean_year(series: Mapping[str, list[xr.DataArray]], title: str, factor: flo
     """Draw the mean of each month over places, by model or as observed."""
     drawing, panels = theme.stack(1, 1.7)
     panel: Axes = panels.flat[0]
-    for name, places in series.items():
-        months = [days.groupby("time.month").mean().reindex(month=range(1, 13)).values for days in places]
-        panel.plot(range(1, 13), factor * pd.DataFrame(months).mean(), color=_color(name))
-    panel.set_xlim(1, 12)
+    _draw_year(panel, {name: [factor * days for days in places] for name, places in series.items()})
     panel.set_xticks(range(1, 13), [f"{day:%b}" for day in pd.date_range("2001-01-01", periods=12, freq="MS")])
     theme.name_axes(panel, title, unit)
     return drawing
+
+
+def _draw_year(panel: Axes, series: Mapping[str, list[xr.DataArray]]) -> None:
+    for name, places in series.items():
+        months = [days.groupby("time.month").mean().reindex(month=range(1, 13)).values for days in places]
+        panel.plot(range(1, 13), pd.DataFrame(months).mean(), color=_color(name))
+    panel.set_xlim(1, 12)
+
+
+def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
+    places = [place for place, days in observed.items() if "soil_temperature" in days and days.soil_temperature.count()]
+    models = {model: sims for model, sims in simulated.items() if any("soil_temperature" in d for d in sims.values())}
+    if not (places and models):
+        return Markup("")
+    drawing, panels = _grid(len(places), 1.7)
+    for panel, place in zip(panels.flat, places, strict=False):
+        seen = observed[place].soil_temperature.dropna("time")
+        depth = float(seen.attrs.get("depth", SOIL_DEPTH))
+        told = {model: warmth_at(sims[place], depth) for model, sims in models.items() if place in sims}
+        series = {name: days.reindex(time=seen.time) for name, days in {"observed": seen, **told}.items()}
+        _draw_year(panel, {name: [days - MELTING_POINT] for name, days in series.items()})
+        panel.set_title(f"{place}, {100.0 * depth:.0f} cm", fontsize=6.5)
+        panel.set_xticks([1, 4, 7, 10], ["Jan", "Apr", "Jul", "Oct"])
+    said = "Mean of each month, °C, on the days on which it was measured."
+    plot = theme.svg(drawing, "soil", "Soil temperature of each month at each place.")
+    return section("soil", "Soil temperature", _legend(["observed", *models]), figure(plot, said))
 
 
 def _snow(simulated: Simulated) -> Markup:
