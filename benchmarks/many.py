@@ -29,8 +29,9 @@ def held() -> dict[str, float]:
 
 def main(copies: int = 212, years: int = 10) -> None:
     """Train two updates, and print the most that was held before them and with them."""
-    compiler.use_cores()
     compiler.fuse_more()
+    compiler.fuse_loops()
+    compiler.use_cores()
     with tempfile.TemporaryDirectory() as place:
         archive = Path(place) / "towers.zarr"
         key = write_tower(archive, twin(365 * years)[0])

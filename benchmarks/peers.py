@@ -227,10 +227,9 @@ def main() -> None:
     if chosen.serve:
         work, arguments = WORKS[chosen.serve]
         if chosen.serve.startswith("bowen"):
-            fuse_more()  # as the command does, and
+            fuse_more()  # as the command does
+            fuse_loops()
             use_cores()
-            if arguments[0] == 1:
-                fuse_loops()  # as a user of one tower can
         return work(chosen.canveg, *arguments)
     if hasattr(os, "sched_setaffinity"):  # what is started from here has as many threads as it may use cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])

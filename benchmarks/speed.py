@@ -1,8 +1,8 @@
 """How fast a model runs, forward and with its gradient: `make bench` prints the table and writes build/bench.{json,md}.
 
 Each case runs in a process of its own, so that compile time and peak memory are its own, as training runs it: many
-columns side by side, shared out between devices, day by day, float32, with the options of XLA that the command sets,
-and one column with `bowen.fuse_loops()` besides. Times are medians of the compiled function.
+columns side by side, shared out between devices, day by day, float32, with the options of XLA that the command sets.
+Times are medians of the compiled function.
 
 How fast it could be: a step takes at least the time of its operations at the rate of a large matrix product and of its
 transcendental functions at the rate of those, or that of a stream of its inputs and results through memory, if that is
@@ -273,10 +273,9 @@ def main() -> None:
         from bowen.compiler import use_cores
 
         use_cores()
-        if case and case.columns == 1:
-            from bowen.compiler import fuse_loops
+        from bowen.compiler import fuse_loops
 
-            fuse_loops()
+        fuse_loops()
     if chosen.serve:
         return turns(case)
     if case or chosen.rates:

@@ -7,7 +7,7 @@ from jax.ad_checkpoint import checkpoint_name as kept
 
 __all__ = ["FOUND", "GATES", "again", "kept"]
 
-FOUND = "found"  # by iteration: few numbers that took long
+FOUND = "found"  # by iteration, and the states after each step: few numbers that took long
 GATES = "gates"  # of an LSTM: many numbers
 
 

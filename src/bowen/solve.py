@@ -1,6 +1,7 @@
 """Models in time: the scan over a series, and spin-up."""
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from bowen.quantities import Scalar, quantity
 from bowen.variables import Forcing, State
 
 LEAST_YEAR = 0.95 * 365 * 86400.0  # s
+PART = 48  # steps that may run as one kernel, where they divide the series
 
 
 class Inputs(eqx.Module):
@@ -39,6 +41,27 @@ class Inputs(eqx.Module):
     def each(self, transform: Callable[[Array], Array]) -> "Inputs":
         """Transform every series, the step length excepted."""
         return Inputs(jax.tree.map(transform, self.forcing), transform(self.features), self.dt)
+
+
+@jax.custom_jvp
+def sorted_if_odd(leaf: Array) -> Array:
+    """What is given; if a number of it is none, by a sort of it and itself."""
+    return jax.lax.cond(jnp.isnan(leaf).any(), lambda x: jnp.sort(jnp.stack([x, x]), axis=0)[0], lambda x: x, leaf)
+
+
+sorted_if_odd.defjvps(lambda tangent, _, leaf: tangent)
+
+
+def apart(carry: Any) -> Any:
+    """What is carried, as it is; around a sort, also one that is never done, XLA leaves a loop out of a kernel.
+
+    A loop that is small becomes a kernel (`bowen.fuse_loops`). That is quick while it keeps little; what a long one
+    keeps of all its steps would be copied at every step.
+    """
+    leaves, structure = jax.tree.flatten(carry)
+    place = min(range(len(leaves)), key=lambda place: leaves[place].size)
+    leaves[place] = sorted_if_odd(leaves[place])
+    return jax.tree.unflatten(structure, leaves)
 
 
 def everything(record: Record) -> Record:
@@ -72,15 +95,17 @@ def roll(
         carry, record = model.advance(carry, forcing, features, inputs.dt)
         return carry, select(record)
 
+    def part(carry, now):
+        return jax.lax.scan(advance, apart(carry), now)
+
+    length = inputs.features.shape[0]
+    if segment and length % segment:
+        raise ValueError(f"segment of {segment} steps does not divide the series of {length}.")
+    size = segment or math.gcd(length, PART)
     series = (inputs.forcing, inputs.features)
-    if segment is None:
-        return jax.lax.scan(advance, carry, series)
-    count, rest = divmod(inputs.features.shape[0], segment)
-    if rest:
-        raise ValueError(f"segment of {segment} steps does not divide the series of {count * segment + rest}.")
-    cut = jax.tree.map(lambda x: x.reshape(count, segment, *x.shape[1:]), series)
-    carry, kept = jax.lax.scan(jax.checkpoint(lambda c, part: jax.lax.scan(advance, c, part)), carry, cut)
-    return carry, jax.tree.map(lambda x: x.reshape(count * segment, *x.shape[2:]), kept)
+    cut = jax.tree.map(lambda x: x.reshape(length // size, size, *x.shape[1:]), series)
+    carry, kept = jax.lax.scan(jax.checkpoint(part) if segment else part, carry, cut)
+    return carry, jax.tree.map(lambda x: x.reshape(length, *x.shape[2:]), kept)
 
 
 def roll_columns(

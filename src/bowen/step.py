@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bowen.again import FOUND, again
+from bowen.again import FOUND, again, kept
 from bowen.budgets import booked, heat_capacities
 from bowen.constants import FUSION, MELTING_POINT, VAPORIZATION
 from bowen.exchange import RESISTANCE, Evaporation, Exposure, balanced_radiation, exposure, insulation, surface_fluxes
@@ -48,21 +48,37 @@ class ImplicitStep(AbstractStep):
     evaporation: Evaporation = eqx.field(static=True, default=RESISTANCE)
 
     def __call__(self, parameters, state, forcing, dt):
-        def forward(parameters, state, forcing, part):
-            def advance(now, _):
-                return substep(self, parameters, now, forcing, part)
-
-            return jax.lax.scan(again(advance, FOUND), state, None, length=self.substeps)
-
-        def hold(parameters, state, forcing, part):
-            _, series = jax.eval_shape(forward, parameters, state, forcing, part)
-            return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), series)
-
-        # A branch is a program of its own to XLA, compiled to the same bits whoever sets the parameters.
-        after, series = jax.lax.cond(dt > 0.0, forward, hold, parameters, state, forcing, dt / self.substeps)
-        fluxes = jax.tree.map(lambda flux: flux.mean(axis=0), series)
+        after, fluxes = alone(self, parameters, state, forcing, dt)
         fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
         return after, booked(parameters, state, after, fluxes, dt)
+
+
+def advanced(
+    step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
+) -> tuple[State, Fluxes]:
+    """The state after all sub-steps, and the mean of their fluxes."""
+
+    def advance(now, _):
+        return substep(step, parameters, now, forcing, dt / step.substeps)
+
+    after, series = jax.lax.scan(again(advance, FOUND), state, None, length=step.substeps)
+    return after, jax.tree.map(lambda flux: flux.mean(axis=0), series)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def alone(step, parameters, state, forcing, dt):
+    """`advanced` as a branch, a program of its own to XLA: compiled to the same bits whoever sets the parameters."""
+
+    def hold(parameters, state, forcing, dt):
+        _, fluxes = jax.eval_shape(functools.partial(advanced, step), parameters, state, forcing, dt)
+        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
+
+    return jax.lax.cond(dt > 0.0, functools.partial(advanced, step), hold, parameters, state, forcing, dt)
+
+
+@alone.defjvp
+def _(step, now, tangents):  # no branch, whose many arrays a gradient would copy
+    return jax.jvp(functools.partial(advanced, step), now, tangents)
 
 
 def substep(
@@ -99,7 +115,7 @@ def substep(
         canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
         **stores,
     )
-    return after, told(forcing, at, flux, melt, released)
+    return kept(after, FOUND), told(forcing, at, flux, melt, released)
 
 
 def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) -> tuple[dict[str, Scalar], Released]:

@@ -21,7 +21,7 @@ from bowen.again import FOUND, again
 from bowen.config import Training
 from bowen.errors import ModelError
 from bowen.land import TURBULENT, AbstractLand, Record, Site
-from bowen.solve import Inputs, begun, roll_columns
+from bowen.solve import Inputs, apart, begun, roll_columns
 from bowen.streams import Batch, Streams
 
 QUARTERS = 4  # of a day, where its steps divide so
@@ -82,7 +82,7 @@ def predict(
 
     def quarter(carry, part):
         renewed, forcing, features = part
-        carry = begun(model, carry, renewed, sites)
+        carry = begun(model, apart(carry), renewed, sites)
         return roll_columns(model, carry, Inputs(forcing, features, inputs.dt), select, sites)
 
     series, days, steps = (inputs.forcing, inputs.features), len(renewals), len(inputs.features)

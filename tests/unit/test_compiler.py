@@ -11,9 +11,10 @@ import pytest
 
 import bowen
 from bowen import cli
-from bowen.compiler import DEVICES, LOOPS, OPTION, cores, fuse_loops, fuse_more, use_cores
+from bowen.compiler import DEVICES, LOOPS, OPTION, SMALL, cores, fuse_loops, fuse_more, use_cores
 
 OURS = f"--xla_backend_extra_options={OPTION}=true"
+OURS_TOO = f"--xla_backend_extra_options={LOOPS}={SMALL}"
 OTHER = "--xla_backend_extra_options=xla_cpu_small_while_loop_byte_threshold=0"
 COUNT = """
     import json, re, sys
@@ -52,7 +53,8 @@ COLUMN = """
     ready = jax.jit(jax.value_and_grad(summed, has_aux=True, allow_int=True)).lower(model).compile()
     (_, told), gradient = ready(model)
     told = [values.tolist() for values in told]
-    print(json.dumps([ready.as_text().count("xla_cpu_small_call"), *told, float(gradient.offsets["root_capacity"])]))
+    kernels, entry = ready.as_text().count("xla_cpu_small_call"), ready.as_text().split("ENTRY")[1]
+    print(json.dumps([kernels, entry.count(" while("), *told, float(gradient.offsets["root_capacity"])]))
 """
 
 
@@ -88,13 +90,13 @@ def test_the_way_of_jax_to_ask_for_devices_stands(monkeypatch):
     assert not os.environ["XLA_FLAGS"]
 
 
-def test_the_command_sets_both_and_the_library_offers_them(monkeypatch):
+def test_the_command_sets_all_and_the_library_offers_them(monkeypatch):
     seen = []
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ["XLA_FLAGS"]))
     cli.main()
-    assert seen == [f"{OURS} --{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false"]
-    assert bowen.fuse_more is fuse_more and bowen.use_cores is use_cores
+    assert seen == [f"{OURS} {OURS_TOO} --{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false"]
+    assert (bowen.fuse_more, bowen.fuse_loops, bowen.use_cores) == (fuse_more, fuse_loops, use_cores)
 
 
 def test_a_choice_of_loops_stands_beside_the_others(monkeypatch):
@@ -102,7 +104,7 @@ def test_a_choice_of_loops_stands_beside_the_others(monkeypatch):
     fuse_more()
     for _ in range(2):
         bowen.fuse_loops()
-        assert os.environ["XLA_FLAGS"] == f"{OURS} --xla_backend_extra_options={LOOPS}=65536"
+        assert os.environ["XLA_FLAGS"] == f"{OURS} {OURS_TOO}"
     monkeypatch.setenv("XLA_FLAGS", OTHER)
     fuse_loops()
     assert os.environ["XLA_FLAGS"] == OTHER
@@ -148,10 +150,11 @@ def test_xla_passes_over_a_name_it_does_not_know():
 
 def test_a_column_in_one_kernel_is_the_column():
     """To round-off, with its gradient, and its budgets close; the option is asked for beside the other."""
-    (none, apart, *_, slope), (some, together, energy, water, same) = (
+    (none, loops, apart, *_, slope), (some, days, together, energy, water, same) = (
         json.loads(said_by(COLUMN, how)) for how in ("as it is", "loops")
     )
     assert none <= some > 0, "XLA knows the option, and does so by itself since jaxlib 0.12"
+    assert loops == 2 and days > 0, "the loop over days keeps what it told, and must not become a kernel"
     np.testing.assert_allclose(together, apart, rtol=1e-9, atol=1e-9)
     assert max(np.abs(apart)) > 50.0 and same == pytest.approx(slope, rel=1e-7) and slope != 0.0
     assert max(np.abs(energy)) < 1e-9 and max(np.abs(water)) < 1e-14

@@ -9,11 +9,12 @@ from bowen.cli import records as records
 from bowen.cli import towers as towers
 from bowen.cli import transfers as transfers
 from bowen.cli.common import app as app
-from bowen.compiler import fuse_more, use_cores
+from bowen.compiler import fuse_loops, fuse_more, use_cores
 
 
 def main() -> None:
     """Run the command line."""
     fuse_more()
+    fuse_loops()
     use_cores()
     app()
