@@ -51,6 +51,7 @@ RELEASING = (
     "canopy_capacity",
     "freezing_water",
     "capillary_rate",
+    "snow_retention",
 )
 DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
@@ -151,6 +152,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         groundwater=often(0.0, uniform(0.0, 1000.0)),
         quick_water=jnp.zeros(count),
         canopy_water=jnp.zeros(count),
+        snow_liquid=jnp.zeros(count),
         soil_ice=jnp.zeros((count, len(LAYER_THICKNESS))),
     )
     if insulated:
@@ -160,7 +162,10 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
     quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.canopy_capacity
     ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezing_water)
-    return parameters, dataclasses.replace(state, quick_water=quick, canopy_water=leaves, soil_ice=ice), forcing
+    liquid = uniform(0.0, 1.0) * parameters.snow_retention * state.snow_water
+    stores = dict(quick_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
+    stores["snow_water"] = state.snow_water + liquid
+    return parameters, dataclasses.replace(state, **stores), forcing
 
 
 def beginning(parameters: Parameters, inputs: Inputs) -> State:

@@ -15,8 +15,7 @@ from bowen.budgets import booked, heat_capacities
 from bowen.constants import FUSION, MELTING_POINT
 from bowen.exchange import exposure, insulation, surface_fluxes
 from bowen.parameters import Parameters
-from bowen.physics import soil, water
-from bowen.physics.snow import degree_melt
+from bowen.physics import snow, soil, water
 from bowen.physics.surface import Below
 from bowen.quantities import Scalar
 from bowen.step import AbstractStep, ImplicitStep, Released, told
@@ -33,26 +32,35 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     upper = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))[0]
     conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1])
     flux = surface_fluxes(step, at, Below(zero, conducted, zero), zero)
-    melt = jnp.where(at.melt_rate > 0.0, flux.sheltered_melt, degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE))
+    open_melt = snow.degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE)
+    melt = jnp.where(at.melt_rate > 0.0, flux.sheltered_melt, open_melt)
     leaves = parameters.canopy_capacity
     caught = jnp.where(leaves > 0.0, at.rainfall, zero)
     dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
     capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
     rise = water.capillary_rise(state.groundwater, state.root_water, capacity, parameters.capillary_rate, zero)
     gain = gain - caught + dripping
+    retained = parameters.snow_retention * (state.snow_water - state.snow_liquid)
+    running = jnp.maximum(state.snow_liquid - retained, 0.0) / DRAINAGE_TIME
+    on_snow = melt + (1.0 - at.bare) * (at.rainfall - caught + dripping)
+    on_snow = jnp.where(parameters.snow_retention > 0.0, on_snow, 0.0)
+    gain = gain - on_snow + running
+    capacities = heat_capacities(parameters)
+    surface, skin = state.soil_warmth[..., 0], capacities[..., 0]
+    frozen = snow.refreezing(surface, state.snow_liquid, skin, at.melt_rate, FREEZING_TIME) / FREEZING_TIME
     saturated = water.saturated_share(state.root_water, capacity, parameters.capacity_spread)
     excess = saturated * jnp.maximum(gain, 0.0)
     overflow = water.overflow(state.root_water - capacity, parameters.overflow_width) / DRAINAGE_TIME
     leaked = water.leakage(state.root_water, capacity, parameters.leakage, parameters.leakage_exponent, zero)
     quick = state.quick_water / parameters.quick_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
-    fluxes = told(forcing, at, flux, melt, Released(overflow + leaked, rise, excess, quick, slow))
-    capacities = heat_capacities(parameters)
+    fluxes = told(forcing, at, flux, melt, frozen, Released(overflow + leaked, rise, excess, quick, slow))
     freezing = soil.freezing(state.soil_warmth, state.soil_ice, parameters.freezing_water, capacities) / FREEZING_TIME
     change = State(
         soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
         soil_ice=freezing,
-        snow_water=at.snowfall - flux.snow_evaporation - melt,
+        snow_water=at.snowfall - flux.snow_evaporation - melt + on_snow - running,
+        snow_liquid=on_snow - running - frozen,
         root_water=gain + rise - excess - overflow - leaked,
         groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow - rise,
         quick_water=parameters.quick_share * overflow + excess - quick,

@@ -23,7 +23,7 @@ def stored_heat(parameters: Parameters, before: State, after: State) -> Scalar:
     """
     gains = jax.tree.map(jnp.subtract, after, before)
     sensible = heat_capacities(parameters) * gains.soil_warmth
-    return (sensible - FUSION * gains.soil_ice).sum(axis=-1) - FUSION * gains.snow_water
+    return (sensible - FUSION * gains.soil_ice).sum(axis=-1) - FUSION * (gains.snow_water - gains.snow_liquid)
 
 
 def stored_water(before: State, after: State) -> Scalar:

@@ -36,6 +36,7 @@ class Exposure(NamedTuple):
     external_supply: Scalar  # kg m-2 s-1
     leaf_water: Scalar  # kg m-2, on the leaves
     leaf_capacity: Scalar  # kg m-2, 1 where they hold none
+    throughfall: Scalar  # kg m-2, rain that reaches the ground
     available_water: Scalar  # kg m-2, in the root zone
     critical_water: Scalar  # kg m-2
     snow_supply: Scalar  # kg m-2
@@ -56,7 +57,7 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
     precipitation = parameters.precipitation_factor * forcing.precipitation
     snowfall = precipitation * snow.snowfall_share(forcing.air_temperature, parameters.snow_threshold)
     rainfall = precipitation - snowfall
-    snow_supply = state.snow_water + dt * snowfall
+    snow_supply = state.snow_water - state.snow_liquid + dt * snowfall
     # a learned roughness must stay well below the height of measurement
     height = parameters.reference_height - parameters.displacement_height
     height = jnp.maximum(height, 2.5 * parameters.roughness_length)
@@ -70,6 +71,7 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
     )
     critical_water = parameters.critical_saturation * parameters.root_capacity
     leaf_water = water.interception(state.canopy_water, dt * rainfall, parameters.canopy_capacity)
+    throughfall = dt * rainfall - (leaf_water - state.canopy_water)
     external_supply = water.supply(state.root_water, critical_water, parameters.external_supply)
     return Exposure(
         temperature=temperature,
@@ -85,7 +87,8 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
         external_supply=external_supply,
         leaf_water=leaf_water,
         leaf_capacity=jnp.where(parameters.canopy_capacity > 0.0, parameters.canopy_capacity, 1.0),
-        available_water=state.root_water + dt * (rainfall + external_supply) - (leaf_water - state.canopy_water),
+        throughfall=throughfall,
+        available_water=state.root_water + throughfall + dt * external_supply,
         critical_water=critical_water,
         snow_supply=snow_supply,
         snow_cover_mass=parameters.snow_cover_mass,

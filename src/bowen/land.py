@@ -158,5 +158,7 @@ def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
     """
     zero = jnp.zeros_like(parameters.root_capacity)
     warmth = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
-    stores = dict.fromkeys(("snow_water", "root_water", "groundwater", "quick_water", "canopy_water"), zero)
+    stores = dict.fromkeys(
+        ("snow_water", "snow_liquid", "root_water", "groundwater", "quick_water", "canopy_water"), zero
+    )
     return refilled(parameters, State(soil_warmth=warmth, soil_ice=jnp.zeros_like(warmth), **stores))

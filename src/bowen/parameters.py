@@ -88,6 +88,14 @@ class Parameters(eqx.Module):
         role="static",
         start=0.107,
     )
+    snow_retention: Scalar = quantity(
+        "1",
+        "Liquid water that snow holds, over its ice; 0: none",
+        default=0.0,
+        bounds=(0.0, 0.3),
+        role="static",
+        start=0.1,
+    )
     roughness_length: Scalar = quantity(
         "m", "Roughness length of momentum", default=0.07, bounds=(1e-3, 3.0), log=True, role="dynamic"
     )

@@ -14,7 +14,7 @@ from bowen.budgets import booked, heat_capacities
 from bowen.constants import FUSION, MELTING_POINT, VAPORIZATION
 from bowen.exchange import RESISTANCE, Evaporation, Exposure, balanced_radiation, exposure, insulation, surface_fluxes
 from bowen.parameters import Parameters
-from bowen.physics import soil, thermo, turbulence, water
+from bowen.physics import snow, soil, thermo, turbulence, water
 from bowen.physics.surface import Below, SurfaceFluxes, balance_surface
 from bowen.quantities import Scalar
 from bowen.variables import Fluxes, Forcing, State
@@ -104,18 +104,25 @@ def substep(
     )
     flux = balance.fluxes
     melt = balance.snow_loss - flux.snow_evaporation
-    filled = at.available_water + dt * (melt - flux.root_evaporation)
+    left = jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss)
+    on_snow = dt * melt + (1.0 - at.bare) * at.throughfall
+    liquid = snow.held(state.snow_liquid, on_snow, parameters.snow_retention * left)
+    filled = at.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
     stores, released = release(parameters, state, filled, dt)
     warmed = state.soil_warmth + soil.substitute(balance.warming, offsets, slopes)
+    frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], at.melt_rate, dt)
+    skin = warmed[..., 0] + jnp.minimum(FUSION * frozen / capacities[..., 0], jnp.maximum(-warmed[..., 0], 0.0))
+    warmed = jnp.concatenate([skin[..., None], warmed[..., 1:]], axis=-1)
     warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezing_water, capacities)
     after = State(
         soil_warmth=warmth,
         soil_ice=ice,
-        snow_water=jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss),
+        snow_water=left + liquid,
+        snow_liquid=liquid - frozen,
         canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
         **stores,
     )
-    return kept(after, FOUND), told(forcing, at, flux, melt, released)
+    return kept(after, FOUND), told(forcing, at, flux, melt, frozen / dt, released)
 
 
 def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) -> tuple[dict[str, Scalar], Released]:
@@ -138,10 +145,12 @@ def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) ->
     return stores, Released((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
 
 
-def told(forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, released: Released) -> Fluxes:
+def told(
+    forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, refreezing: Scalar, released: Released
+) -> Fluxes:
     """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
     vapor = flux.vapor
-    fusion = FUSION * (flux.snow_evaporation + melt)
+    fusion = FUSION * (flux.snow_evaporation + melt - refreezing)
     nothing = jnp.zeros_like(vapor)
     return Fluxes(
         latent_heat=thermo.vaporization_heat(forcing.air_temperature) * vapor,
@@ -154,6 +163,7 @@ def told(forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, rele
         snow_sublimation=flux.snow_evaporation,
         canopy_evaporation=flux.canopy_evaporation,
         snow_melt=melt,
+        snow_refreezing=refreezing,
         rainfall=at.rainfall,
         snowfall=at.snowfall,
         external_supply=at.external_supply,

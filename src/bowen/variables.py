@@ -11,7 +11,8 @@ class State(eqx.Module):
 
     soil_warmth: Float[Array, "*batch layer"] = quantity("K", "Temperature of the soil layers above 273.16 K, top down")
     soil_ice: Float[Array, "*batch layer"] = quantity("kg m-2", "Ice in the soil layers, top down")
-    snow_water: Scalar = quantity("kg m-2", "Snow water equivalent")
+    snow_water: Scalar = quantity("kg m-2", "Snow water equivalent, with the liquid water")
+    snow_liquid: Scalar = quantity("kg m-2", "Liquid water in the snow, a part of its equivalent")
     root_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
     groundwater: Scalar = quantity("kg m-2", "Groundwater")
     quick_water: Scalar = quantity("kg m-2", "Water on the quick way to the river")
@@ -43,6 +44,7 @@ class Fluxes(eqx.Module):
     snow_sublimation: Scalar = quantity("kg m-2 s-1", "Sublimation from snow")
     canopy_evaporation: Scalar = quantity("kg m-2 s-1", "Evaporation of rain on the leaves")
     snow_melt: Scalar = quantity("kg m-2 s-1", "Snow melt")
+    snow_refreezing: Scalar = quantity("kg m-2 s-1", "Water that freezes in the snow")
     rainfall: Scalar = quantity("kg m-2 s-1", "Rain, corrected for undercatch")
     snowfall: Scalar = quantity("kg m-2 s-1", "Snow, corrected for undercatch")
     external_supply: Scalar = quantity("kg m-2 s-1", "Irrigation or deep water reaching the root zone")

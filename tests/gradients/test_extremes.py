@@ -42,7 +42,7 @@ def probe(**changes):
     plain = dict(
         snow_water=0.0, root_water=0.0, groundwater=0.0, quick_water=0.0, canopy_water=0.0, soil_warmth=jnp.zeros(5)
     )
-    plain["soil_ice"] = jnp.zeros(5)
+    plain |= dict(snow_liquid=0.0, soil_ice=jnp.zeros(5))
     plain |= dict(shortwave_down=300.0, air_temperature=280.0, specific_humidity=0.004, air_pressure=1e5)
     plain |= dict(wind_speed=3.0, precipitation=0.0, radiation=280.0) | changes
     state, forcing = (

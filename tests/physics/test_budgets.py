@@ -50,7 +50,7 @@ def test_budgets_close_from_any_state(iterations, net_radiation, insulated, evap
     gain = jax.tree.map(jnp.subtract, after, before)
     heat = parameters.heat_capacity * (gain.soil_warmth * jnp.asarray(LAYER_THICKNESS)[None]).sum(axis=1)
     heat += parameters.vegetation_heat_capacity * gain.soil_warmth[:, 0]
-    heat -= FUSION * (gain.snow_water + gain.soil_ice.sum(axis=1))
+    heat -= FUSION * (gain.snow_water - gain.snow_liquid + gain.soil_ice.sum(axis=1))
     vapor = VAPORIZATION * (fluxes.root_evaporation + fluxes.snow_sublimation + fluxes.canopy_evaporation)
     heating = fluxes.net_radiation - fluxes.sensible_heat - vapor - FUSION * fluxes.snowfall
     assert np.abs(heat / dt - heating).max() < MOST_ENERGY
@@ -70,6 +70,8 @@ def test_no_store_is_ever_overdrawn(iterations, insulated, evaporation):
     Where soil is insulated, five leave a snowy surface .03 K too warm in two of 300,000 such draws, six in none.
     """
     parameters, _, after, fluxes, _ = after_an_extreme_step(iterations, balanced_radiation, insulated, evaporation)
+    retained = parameters.snow_retention * (after.snow_water - after.snow_liquid)
+    assert after.snow_liquid.min() >= 0.0 and (retained - after.snow_liquid).min() >= -1e-12
     assert after.soil_ice.min() >= 0.0 and soil.thawed(after.soil_ice, parameters.freezing_water).min() >= -1e-12
     require_lawful(after, parameters.melt_resistance > 0.0)
     assert fluxes.snow_melt.min() >= (0.0 if iterations == 8 else -1e-12)

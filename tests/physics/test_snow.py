@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bowen.adaptive import AdaptiveStep
 from bowen.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
 from bowen.exchange import prescribed_radiation, sheltered_rate
 from bowen.land import Process
@@ -40,6 +41,7 @@ def thaw(snow_water, cover_mass, melt_resistance=0.0):
         soil_warmth=jnp.zeros(len(LAYER_THICKNESS)),
         soil_ice=jnp.zeros(len(LAYER_THICKNESS)),
         snow_water=snow_water,
+        snow_liquid=0.0,
         root_water=100.0,
         groundwater=0.0,
         quick_water=0.0,
@@ -116,3 +118,50 @@ def test_snow_below_a_canopy_melts_later():
     assert gone[0].snow_water[-1] == 0.0
     assert lying[1].surface_temperature.max() > MELTING_POINT + 3.0
     assert np.abs(lying[1].energy_residual).max() < 1e-9
+
+
+@pytest.mark.physics
+def test_snow_holds_a_share_of_its_ice_and_freezes_what_the_cold_of_the_surface_can():
+    capacity, none = jnp.asarray(4e4), jnp.asarray(0.0)
+    np.testing.assert_allclose(
+        snow.held(jnp.asarray([0.0, 4.0]), jnp.asarray([1.0, 3.0]), jnp.asarray(5.0)), [1.0, 5.0]
+    )
+    freezing = [snow.refreezing(jnp.asarray(cold), jnp.asarray(0.5), capacity, none, DT) for cold in (2.0, -2.0, -9.0)]
+    np.testing.assert_allclose(freezing, [0.0, 8e4 / FUSION, 0.5])
+    below = snow.refreezing(jnp.asarray(-2.0), jnp.asarray(0.5), capacity, sheltered_rate(jnp.asarray(0.107)), DT)
+    np.testing.assert_allclose(48.0 * below / 2.0, 0.05 * 2.42, rtol=2e-3)  # mm a day and kelvin, as HBV has it
+
+
+@pytest.mark.physics
+@pytest.mark.parametrize("melt_resistance", [0.0, 0.107], ids=["open", "below a canopy"])
+def test_wet_snow_lasts_longer_and_lets_its_water_go_later(melt_resistance):
+    inputs = helpers.weather(20, mean=277.0)
+    dry = Parameters(melt_resistance=melt_resistance)
+    start = dataclasses.replace(helpers.beginning(dry, inputs), snow_water=jnp.asarray(150.0))
+    runs = (helpers.run(Process(p), start, inputs, lambda r: (r.state, r.fluxes)) for p in (dry, wet_of(dry)))
+    (before, plain), (after, fluxes) = runs
+    assert not before.snow_liquid.any() and not plain.snow_refreezing.any()
+    liquid, ice = after.snow_liquid, after.snow_water - after.snow_liquid
+    assert liquid.max() > 5.0 and (liquid <= 0.1 * ice + 1e-9).all()
+    assert fluxes.snow_refreezing.sum() * DT > (1.0 if melt_resistance else 20.0)
+    assert (after.snow_water >= before.snow_water - 1e-9).all() and (after.snow_water - before.snow_water).max() > 5.0
+    assert np.abs(fluxes.energy_residual).max() < 1e-9 and np.abs(fluxes.water_residual).max() < 1e-13
+
+
+def wet_of(parameters):
+    return dataclasses.replace(parameters, snow_retention=0.1)
+
+
+@pytest.mark.physics
+def test_the_referee_keeps_as_much_water_in_the_snow():
+    inputs = helpers.weather(6, mean=276.0)
+    wet = wet_of(Parameters(melt_resistance=0.107))
+    start = dataclasses.replace(helpers.beginning(wet, inputs), snow_water=jnp.asarray(100.0))
+    fine, referee = (
+        helpers.run(Process(wet, step=step), start, inputs, lambda record: record.state)
+        for step in (ImplicitStep(substeps=8), AdaptiveStep())
+    )
+    assert fine.snow_liquid.max() > 3.0
+    # the referee lets it run for a quarter of an hour
+    np.testing.assert_allclose(fine.snow_liquid, referee.snow_liquid, atol=1.2)
+    np.testing.assert_allclose(fine.snow_water, referee.snow_water, atol=2.0)

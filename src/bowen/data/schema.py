@@ -203,6 +203,13 @@ _SIMULATED = (
     Variable("snow_sublimation", _WATER, "Sublimation from snow", _SUBLIMATION, "SubSnow"),
     Variable("canopy_evaporation", _WATER, "Of rain on leaves", "water_evaporation_flux_from_canopy", "ECanop"),
     Variable("snow_melt", _WATER, "Snow melt", "surface_snow_melt_flux", "Qsm"),
+    Variable(
+        "snow_refreezing",
+        _WATER,
+        "Water that freezes in the snow",
+        "surface_snow_and_ice_refreezing_flux",
+        "Qfz",
+    ),
     Variable("rainfall", _WATER, "Rain, corrected for undercatch", "rainfall_flux", "Rainf"),
     Variable("snowfall", _WATER, "Snow, corrected for undercatch", "snowfall_flux", "Snowf"),
     Variable("external_supply", _WATER, "Irrigation or deep water reaching the root zone"),
@@ -218,6 +225,7 @@ _SIMULATED = (
     Variable("soil_temperature", "K", "Soil temperature by layer", "soil_temperature", "SoilTemp", method="point"),
     Variable("soil_ice", "kg m-2", "Ice in the soil by layer", "frozen_water_content_of_soil_layer", method="point"),
     Variable("snow_water", "kg m-2", "Snow water equivalent", "surface_snow_amount", "SWE", method="point"),
+    Variable("snow_liquid", "kg m-2", "Liquid in the snow", "liquid_water_content_of_surface_snow", method="point"),
     Variable("root_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", method="point"),
     Variable("groundwater", "kg m-2", "Groundwater", method="point"),
     Variable("quick_water", "kg m-2", "Water on the quick way to the river", method="point"),
@@ -233,14 +241,9 @@ TURBULENT = ("latent_heat", "sensible_heat")  # what models are trained on and s
 WATER = ("runoff", "snow_water")  # what they may be trained on besides, always by the day
 OBSERVED = "_observed_share"  # of a simulated flux, by which what a tower measures differs from it
 FORCING = (  # what no record can do without, besides one of RADIATION
-    "shortwave_down",
-    "air_temperature",
-    "specific_humidity",
-    "vapor_pressure_deficit",
-    "air_pressure",
-    "wind_speed",
+    "shortwave_down", "air_temperature", "specific_humidity", "vapor_pressure_deficit", "air_pressure", "wind_speed",
     "precipitation",
-)
+)  # fmt: skip
 RADIATION = ("longwave_down", "net_radiation")
 
 

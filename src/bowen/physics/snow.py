@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 
-from bowen.constants import MELTING_POINT
+from bowen.constants import FUSION, MELTING_POINT
 from bowen.quantities import Scalar
+
+REFREEZING = 0.05  # of what melts per kelvin; HBV
 
 
 def snowfall_share(air_temperature: Scalar, threshold: Scalar) -> Scalar:
@@ -44,6 +46,46 @@ def sheltered_melt(
     """
     potential = degree_melt(surface_temperature, jnp.ones_like(snow_supply), rate)
     return potential * snow_supply / (snow_supply + cover_mass + dt * potential)
+
+
+def held(liquid: Scalar, gain: Scalar, capacity: Scalar) -> Scalar:
+    """What snow holds of the liquid water in it and of what reaches it; the rest runs through.
+
+    Args:
+        liquid: Liquid water in the snow. [kg m-2]
+        gain: Melt of the step, and rain on the snow. [kg m-2]
+        capacity: What the snow that is left can hold. [kg m-2]
+
+    Returns:
+        Liquid water in the snow before any of it freezes. [kg m-2]
+
+    Source:
+        Snow routine of the HBV model (Bergstrom 1995, in Computer Models of Watershed Hydrology, 443-476).
+    """
+    return jnp.minimum(liquid + gain, capacity)
+
+
+def refreezing(warmth: Scalar, liquid: Scalar, capacity: Scalar, rate: Scalar, dt: Scalar | float) -> Scalar:
+    r"""Liquid water that freezes and warms the surface to the melting point at most, $-C T / L_f$, or all there is.
+
+    Args:
+        warmth: Surface temperature above the melting point. [K]
+        liquid: Liquid water in the snow. [kg m-2]
+        capacity: Heat capacity of the surface layer. [J m-2 K-1]
+        rate: Melt per kelvin of snow that the surface shelters, and that freezes as much slower as HBV's does; 0: the
+            surface is the snow's. [kg m-2 s-1 K-1]
+        dt: Step length. [s]
+
+    Returns:
+        Water that freezes; none at a warm surface. [kg m-2]
+
+    Source:
+        Snow routine of the HBV model (Bergstrom 1995, in Computer Models of Watershed Hydrology, 443-476); that the
+        surface gains its heat is ours.
+    """
+    cold = jnp.maximum(-warmth, 0.0)
+    most = jnp.minimum(liquid, capacity * cold / FUSION)
+    return jnp.where(rate > 0.0, jnp.minimum(most, dt * REFREEZING * rate * cold), most)
 
 
 def degree_melt(surface_temperature: Scalar, cover: Scalar, rate: Scalar | float) -> Scalar:
