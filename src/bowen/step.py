@@ -81,12 +81,20 @@ def _(step, now, tangents):  # no branch, whose many arrays a gradient would cop
     return jax.jvp(functools.partial(advanced, step), now, tangents)
 
 
+@jax.custom_jvp
+def fenced(at: Exposure) -> Exposure:
+    """What is given, behind a barrier: what follows compiles to the same bits, be parameters constant or not."""
+    return jax.lax.optimization_barrier(at)
+
+
+fenced.defjvp(lambda now, tangents: (fenced(*now), *tangents))
+
+
 def substep(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
     """One backward-Euler step: surface balance, soil heat and ice, snow, root zone, groundwater; nothing is clipped."""
-    # A barrier, so that what is compiled behind it is the same to the bit whether parameters are constant or not.
-    at = jax.lax.optimization_barrier(exposure(step, parameters, state, forcing, dt))
+    at = fenced(exposure(step, parameters, state, forcing, dt))
     conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
     offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, conductances, dt)
     upper = conductances[0]
