@@ -82,7 +82,7 @@ def whole_days(dataset: xr.Dataset) -> xr.Dataset:
     steps = round(DAY / dataset.attrs["timestep_s"])
     first = int(np.argmin(into_day))
     count = (dataset.sizes["time"] - first) // steps
-    if count < 1 or into_day[first] != np.timedelta64(0):
+    if count < 1 or into_day[first] != np.timedelta64(0, "s"):
         raise DataError(f"{dataset.attrs['site']}: holds no whole day from midnight to midnight. Pass a longer record.")
     return dataset.isel(time=slice(first, first + count * steps))
 

@@ -139,11 +139,12 @@ def averaged(
         return native
     if resolution not in MEASURED_SHARE:
         raise DataError(f"No resolution `{resolution}`. To go on: use native, {', '.join(MEASURED_SHARE)}.")
-    unit = {"daily": "datetime64[D]", "monthly": "datetime64[M]"}[resolution]
+    letter = {"daily": "D", "monthly": "M"}[resolution]
+    unit, one = f"datetime64[{letter}]", np.timedelta64(1, letter)
     periods, place, counts = np.unique(native.time.values.astype(unit), return_inverse=True, return_counts=True)
     others = np.sort(np.asarray(elsewhere, "datetime64[ns]").astype(unit))
     outside = np.searchsorted(others, periods, side="right") - np.searchsorted(others, periods)
-    expected = (periods + 1 - periods.astype("datetime64[s]")) / np.timedelta64(1, "s") / step - outside
+    expected = (periods + one - periods.astype("datetime64[s]")) / np.timedelta64(1, "s") / step - outside
     enough = counts >= (share or MEASURED_SHARE[resolution]) * expected
     means = {name: (np.bincount(place, native[name].values) / counts)[enough] for name in ("simulated", "observed")}
     return xr.Dataset(

@@ -144,7 +144,7 @@ def aggregate(dataset: xr.Dataset) -> xr.Dataset:
     into_day = dataset.time.values - dataset.time.values.astype("datetime64[D]")
     first = int(np.argmin(into_day))
     count = (dataset.sizes["time"] - first) // steps
-    if count < 1 or into_day[first] != np.timedelta64(0):
+    if count < 1 or into_day[first] != np.timedelta64(0, "s"):
         raise DataError(f"{where}: holds no whole day from midnight to midnight. Pass a longer record.")
     record = dataset.isel(time=slice(first, first + count * steps))
     series: dict[str, Flagged] = {}

@@ -76,7 +76,8 @@ def period(time: np.ndarray, first: str | None, last: str | None, where: str) ->
     """
     try:
         begin, end = np.datetime64(str(first or time[0])), np.datetime64(str(last or time[-1]))
-        inside = (time >= begin) & (time < end + 1)  # the next year, month or day
+        unit, _ = np.datetime_data(end.dtype)  # of a year, a month or a day
+        inside = (time >= begin) & (time < end + np.timedelta64(1, unit))
     except ValueError as problem:
         raise ConfigError(f"{where} are not dates like 2012 or 2012-05-31.") from problem
     if not inside.any():

@@ -143,7 +143,7 @@ def _whole_minutes(stamps: np.ndarray) -> np.ndarray | None:
     year, month, day, hour, minute = (stamps // 10**power % 100 for power in (8, 6, 4, 2, 0))
     months = (stamps // 10**10 * 100 + year - 1970) * 12 + month - 1
     begin = months.astype("datetime64[M]")
-    days = ((begin + 1).astype("datetime64[D]") - begin.astype("datetime64[D]")).astype(int)
+    days = ((begin + np.timedelta64(1, "M")).astype("datetime64[D]") - begin.astype("datetime64[D]")).astype(int)
     right = (month >= 1) & (month <= 12) & (day >= 1) & (day <= days) & (hour < 24) & (minute < 60)
     if not right.all():
         return None
