@@ -124,7 +124,7 @@ def _alone(target: Path, report: Callable[[str], None]) -> Iterator[IO[bytes] | 
             if _is_at(file, path):
                 try:
                     yield file
-                except BaseException:
+                except BaseException:  # an empty part is of no use, even after Ctrl-C
                     if file.seek(0, os.SEEK_END) == 0:
                         path.unlink(missing_ok=True)
                         path.with_name(f"{path.name}.tag").unlink(missing_ok=True)
