@@ -172,13 +172,14 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
         inputs, renewals = driven
         return predict(model, carry, inputs, renewals, sites)[0]
 
-    day = eqx.filter_jit(devices.over_columns(streams.mesh, each, devices.FIRST))
+    run = eqx.filter_jit(devices.over_columns(streams.mesh, each, devices.FIRST))
     progress = fresh(model, jax.vmap(model.start)(streams.states), training, len(streams.targets))
     progress = devices.placed(streams.mesh, progress, PLACES)
     carry = progress.carry
-    for number in range(-training.spin_up_years * streams.year, 0):
-        driven = streams.inputs(number, 1), streams.renewals(number, 1)
-        carry = day(progress.model, carry, driven, streams.sites)
+    days = max(days for days in range(1, streams.window + 1) if streams.year % days == 0)  # one program for all parts
+    for first in range(-training.spin_up_years * streams.year, 0, days):
+        driven = streams.inputs(first, days), streams.renewals(first, days)
+        carry = run(progress.model, carry, driven, streams.sites)
     return progress._replace(carry=carry)
 
 

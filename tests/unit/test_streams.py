@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.config import Training
 from bowen.errors import DataError, RunError
-from bowen.land import Site, initial_state
+from bowen.land import Process, Site, initial_state
 from bowen.parameters import Parameters
 from bowen.series import Series
 from bowen.streams import LEAST_MEASURED, Streams, Tower, weights
-from bowen.training import as_given
+from bowen.training import as_given, begin, predict
 from tests import helpers
 
 DAYS = {"short": 7, "long": 24}
@@ -54,6 +55,17 @@ def test_water_begins_anew_with_a_record_that_is_shorter_than_a_year(streams):
     spinning_up = np.stack([streams.renewals(day, 1)[0] for day in range(-24, 0)])
     assert set(spinning_up.sum(axis=0)[:2]) <= {3, 4} and (spinning_up.sum(axis=0)[2:] == 1).all()
     assert not Streams([tower("year", 350)], columns=2, window=3, seed=0).renewals(-400, 800).any()
+
+
+def test_columns_spin_up_over_every_day_before_their_first(streams):
+    model = Process(Parameters(), ("surface_resistance",))
+    carry = jax.vmap(model.start)(streams.states)
+    day = jax.jit(lambda carry, inputs, renewals: predict(model, carry, inputs, renewals, streams.sites)[0])
+    for number in range(-2 * DAYS["long"], 0):
+        carry = day(carry, streams.inputs(number, 1), streams.renewals(number, 1))
+    spun = begin(model, streams, Training(spin_up_years=2)).carry
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12), spun, carry)
+    assert streams.year == DAYS["long"] and jax.tree.leaves(spun)[0].shape[0] == len(DAYS) * COLUMNS
 
 
 def test_every_step_of_every_record_has_its_turn(streams):
