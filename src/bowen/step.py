@@ -53,6 +53,7 @@ class ImplicitStep(AbstractStep):
         return after, booked(parameters, state, after, fluxes, dt)
 
 
+@functools.partial(jax.jit, static_argnums=0, inline=True)  # traced once, whatever it is transformed by
 def advanced(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
