@@ -11,7 +11,6 @@ import xarray as xr
 from jaxtyping import Array, Float
 
 from bowen import data
-from bowen.errors import DataError
 from bowen.evaluate import RESIDUALS
 from bowen.experiment import Run, met_by, set_up
 from bowen.land import TURBULENT, AbstractLand, Record, Site
@@ -72,23 +71,8 @@ def simulate_days(
     return [found[place] for place in range(len(columns))]
 
 
-def whole_days(dataset: xr.Dataset) -> xr.Dataset:
-    """The part of a record from its first midnight to its last.
-
-    Raises:
-        DataError: It holds no whole day.
-    """
-    into_day = dataset.time.values - dataset.time.values.astype("datetime64[D]")
-    steps = round(DAY / dataset.attrs["timestep_s"])
-    first = int(np.argmin(into_day))
-    count = (dataset.sizes["time"] - first) // steps
-    if count < 1 or into_day[first] != np.timedelta64(0, "s"):
-        raise DataError(f"{dataset.attrs['site']}: holds no whole day from midnight to midnight. Pass a longer record.")
-    return dataset.isel(time=slice(first, first + count * steps))
-
-
 def _column(run: Run, dataset: xr.Dataset) -> _Column:
-    whole = whole_days(dataset)
+    whole = data.whole_days(dataset)
     steps = round(DAY / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
     tower = met_by(run, whole, data.fingerprint(dataset))

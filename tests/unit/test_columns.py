@@ -11,8 +11,9 @@ import pytest
 
 from bowen import columns
 from bowen.assembly import base_parameters, build
-from bowen.columns import largest, simulate_days, whole_days
+from bowen.columns import largest, simulate_days
 from bowen.config import Config, Model, Tower, Training
+from bowen.data import whole_days
 from bowen.errors import DataError, ModelError
 from bowen.evaluate import as_measured, audit
 from bowen.experiment import Run, met_by, simulate_run

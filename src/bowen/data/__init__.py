@@ -18,6 +18,7 @@ from bowen.data.daily import aggregate as aggregate
 from bowen.data.daily import by_day as by_day
 from bowen.data.daily import disaggregate as disaggregate
 from bowen.data.daily import in_steps as in_steps
+from bowen.data.daily import whole_days as whole_days
 from bowen.data.daily import with_daily_fluxes as with_daily_fluxes
 from bowen.data.daily_towers import read_daily_tower as read_daily_tower
 from bowen.data.fetch import ATTRIBUTION as ATTRIBUTION

@@ -126,6 +126,21 @@ def by_day(dataset: xr.Dataset) -> bool:
     return "flux_interval_s" in dataset.attrs
 
 
+def whole_days(dataset: xr.Dataset) -> xr.Dataset:
+    """The part of a record from its first midnight to its last.
+
+    Raises:
+        DataError: It holds no whole day.
+    """
+    into_day = dataset.time.values - dataset.time.values.astype("datetime64[D]")
+    steps = _DAY // dataset.attrs["timestep_s"]
+    first = int(np.argmin(into_day))
+    count = (dataset.sizes["time"] - first) // steps
+    if count < 1 or into_day[first] != np.timedelta64(0, "s"):
+        raise DataError(f"{name_of(dataset)}: holds no whole day from midnight to midnight. Pass a longer record.")
+    return dataset.isel(time=slice(first, first + count * steps))
+
+
 def aggregate(dataset: xr.Dataset) -> xr.Dataset:
     """The days of a record: means of weather and targets, and the extremes of air temperature.
 
@@ -141,12 +156,8 @@ def aggregate(dataset: xr.Dataset) -> xr.Dataset:
     """
     where = name_of(dataset)
     steps = _DAY // dataset.attrs["timestep_s"]
-    into_day = dataset.time.values - dataset.time.values.astype("datetime64[D]")
-    first = int(np.argmin(into_day))
-    count = (dataset.sizes["time"] - first) // steps
-    if count < 1 or into_day[first] != np.timedelta64(0, "s"):
-        raise DataError(f"{where}: holds no whole day from midnight to midnight. Pass a longer record.")
-    record = dataset.isel(time=slice(first, first + count * steps))
+    record = whole_days(dataset)
+    count = record.sizes["time"] // steps
     series: dict[str, Flagged] = {}
     for name in [name for name in (*WEATHER, *TARGETS) if name in record]:
         values, qc = (record[key].values.reshape(count, steps) for key in (name, f"{name}_qc"))
