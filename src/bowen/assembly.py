@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from bowen.adaptive import AdaptiveStep
 from bowen.classes import parameters_for
 from bowen.config import Config
 from bowen.exchange import ENERGY, RESISTANCE, balanced_radiation, given_radiation, prescribed_radiation
@@ -71,7 +70,11 @@ def step_of(config: Config) -> AbstractStep:
         evaporation=EVAPORATION[config.model.evaporation],
         stability=STABILITY[config.model.stability],
     )
-    return AdaptiveStep(implicit) if config.model.solver == "adaptive" else implicit
+    if config.model.solver == "adaptive":
+        from bowen.adaptive import AdaptiveStep  # here, for diffrax takes a fifth of a second to import
+
+        return AdaptiveStep(implicit)
+    return implicit
 
 
 def static_of(config: Config) -> tuple[str, ...]:

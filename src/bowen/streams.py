@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
@@ -111,7 +110,7 @@ class Streams:
         states, *both = map(stacked, known)
         self.states = jax.tree.map(lambda x: x[self.owner], states)
         odd = np.arange(len(self.owner)) % columns % 2
-        sites = jax.tree.map(lambda *x: jnp.stack(x)[odd, self.owner], *both)
+        sites = jax.tree.map(lambda *x: np.stack(x)[odd, self.owner], *both)
         self.sites = devices.placed(self.mesh, sites, devices.FIRST)
 
     @property
@@ -208,5 +207,5 @@ def weights(tower: Tower, label: str) -> np.ndarray:
 
 
 def stacked(trees: Sequence[Any]) -> Any:
-    """One tree of many, with a leading axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    """One tree of many, with a leading axis, in NumPy: JAX would compile each way of stacking."""
+    return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

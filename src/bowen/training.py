@@ -23,10 +23,12 @@ from bowen.errors import ModelError
 from bowen.land import TURBULENT, AbstractLand, Record, Site
 from bowen.solve import Inputs, apart, begun, roll_columns
 from bowen.streams import Batch, Streams
+from bowen.variables import State
 
 QUARTERS = 4  # of a day, where its steps divide so
 LEAST_GAIN = 1e-4  # of the efficiency; less does not make training wait any longer
 WORST = -1.0  # efficiency of a tower; what is below says no more
+PIECE = 250_000  # steps of all columns that are spun up at a time, if a window has no more
 
 
 class Progress(NamedTuple):
@@ -148,9 +150,9 @@ def optimizer(training: Training) -> optax.GradientTransformation:
     )
 
 
-def fresh(model: AbstractLand, carry: Any, training: Training, targets: int = len(TURBULENT)) -> Progress:
-    """Progress before the first update; the caller's model is left alone, for updates overwrite what they are given."""
-    model = copied(model)
+def fresh(model: AbstractLand, states: State, training: Training, targets: int = len(TURBULENT)) -> Progress:
+    """Progress before spin-up; the caller's model is left alone, for updates overwrite what they are given."""
+    model, carry = copied(model), jax.vmap(model.start)(states)
     moments = optimizer(training).init(eqx.filter(model, learned(model)))
     return Progress(
         model=model,
@@ -173,10 +175,10 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
         return predict(model, carry, inputs, renewals, sites)[0]
 
     run = eqx.filter_jit(devices.over_columns(streams.mesh, each, devices.FIRST))
-    progress = fresh(model, jax.vmap(model.start)(streams.states), training, len(streams.targets))
-    progress = devices.placed(streams.mesh, progress, PLACES)
+    progress = devices.placed(streams.mesh, fresh(model, streams.states, training, len(streams.targets)), PLACES)
     carry = progress.carry
-    days = max(days for days in range(1, streams.window + 1) if streams.year % days == 0)  # one program for all parts
+    most = max(streams.window, PIECE // (streams.per_day * len(streams.owner)))
+    days = max(days for days in range(1, most + 1) if streams.year % days == 0)  # one program for all pieces
     for first in range(-training.spin_up_years * streams.year, 0, days):
         driven = streams.inputs(first, days), streams.renewals(first, days)
         carry = run(progress.model, carry, driven, streams.sites)
@@ -185,11 +187,7 @@ def begin(model: AbstractLand, streams: Streams, training: Training) -> Progress
 
 def outline(model: AbstractLand, streams: Streams, training: Training) -> Progress:
     """The structure, shapes and types of progress, to read a checkpoint into."""
-
-    def before(states):
-        return fresh(model, jax.vmap(model.start)(states), training, len(streams.targets))
-
-    return eqx.filter_eval_shape(before, streams.states)
+    return eqx.filter_eval_shape(fresh, model, streams.states, training, len(streams.targets))
 
 
 def copied(tree: Any) -> Any:
