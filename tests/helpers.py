@@ -32,7 +32,9 @@ ALMA = dict(
 )
 LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
 PHYSICAL = tuple(
-    name for name in LEARNABLE if name not in ("observed_fraction", "closure_skew", "initial_saturation")
+    name
+    for name in LEARNABLE
+    if name not in ("observed_fraction", "closure_skew", "latent_heat_error", "initial_saturation")
 )  # of the step
 INSULATING = (
     "ground_insulation",

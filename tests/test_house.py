@@ -32,6 +32,7 @@ MODEL_WING = (
     "constants",
     "exchange",
     "hybrid",
+    "instrument",
     "land",
     "lstm",
     "parameters",
@@ -45,7 +46,7 @@ MODEL_WING = (
 ARENA = ("arena", "empirical", "ensemble", "metrics", "records", "regimes", "standings")
 TRANSFER = ("climate", "columns", "transfer", "untrained")
 # Lines without docstrings.
-MOST_CODE = {"model wing": 1710, "data": 4000, "report": 1640, "arena": 700, "transfer": 600, "the rest": 2530}
+MOST_CODE = {"model wing": 1740, "data": 4020, "report": 1640, "arena": 700, "transfer": 600, "the rest": 2530}
 
 
 def public_functions(package: ModuleType) -> list[Callable]:

@@ -36,6 +36,7 @@ def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
         base,
         prescribed_radiation=float(site.get("prescribed_radiation", 0)),
         observed_fraction=float(site.get("observed_fraction", 1)),
+        positive_only=float(site.get("positive_only", 0)),
     )
 
 

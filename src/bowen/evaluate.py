@@ -111,9 +111,8 @@ def pairs(simulation: xr.Dataset, observed: xr.Dataset, target: str, keep: np.nd
 
 
 def as_measured(simulation: xr.Dataset, target: str) -> np.ndarray:
-    """What the tower would have measured of a simulated flux: all of it, or the share that a model tells."""
-    share = simulation[target + OBSERVED].values if target + OBSERVED in simulation else 1.0
-    return simulation[target].values * share
+    """What the tower would have reported of a simulated flux: all of it, or what a model tells."""
+    return simulation[target + OBSERVED if target + OBSERVED in simulation else target].values
 
 
 def averaged(

@@ -71,7 +71,8 @@ def tower_of(
     prescribed = bool(dataset.attrs.get("prescribed_radiation", config.tower.radiation == "prescribed"))
     weighted = number >= 0 and config.training.weights == "uncertainty"
     series = Series.of(dataset, scaler, prescribed=prescribed, weighted=weighted, targets=targets)
-    known, needs = dataset.attrs | {"prescribed_radiation": prescribed}, data.lives_on_more_than_rain(dataset)
+    known = dataset.attrs | {"prescribed_radiation": prescribed, "positive_only": data.positive_only(dataset)}
+    needs = data.lives_on_more_than_rain(dataset)
     exceeds = number >= 0 and config.model.corrections and data.water_balance(dataset)["exceeds"]
     of_record, of_others = known, known
     if config.tower.closure == "measured":

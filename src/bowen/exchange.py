@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import jax.numpy as jnp
 
 from bowen.constants import FUSION, MELTING_POINT
-from bowen.parameters import Parameters, observed_fraction
+from bowen.instrument import observed_fraction
+from bowen.parameters import Parameters
 from bowen.physics import evaporation, radiation, snow, stomata, thermo, turbulence, water
 from bowen.physics.surface import Below, SurfaceFluxes, available_energy
 from bowen.quantities import Scalar

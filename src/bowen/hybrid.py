@@ -11,9 +11,10 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
 from bowen.exchange import guided
+from bowen.instrument import error, observed_fraction
 from bowen.land import AbstractLand, Record, refilled, settled
 from bowen.lstm import Cell
-from bowen.parameters import Parameters, observed_fraction
+from bowen.parameters import Parameters
 from bowen.physics.radiation import snow_masking
 from bowen.physics.thermo import vaporization_heat
 from bowen.quantities import Scalar, learnable, quantity, ready_to_learn, shift
@@ -118,7 +119,7 @@ class Hybrid(AbstractLand):
         offsets = self.offsets | {name: now + self.offsets.get(name, 0.0) for name, now in moved.items()}
         parameters = shift(self.base, offsets)
         state, fluxes = self.step(parameters, state, forcing, dt)
-        return (memory, state), Record(fluxes, state, offsets, observed_fraction(parameters), known)
+        return (memory, state), Record(fluxes, state, offsets, observed_fraction(parameters), known, error(parameters))
 
     def memory(self):
         return self.cell

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
+from bowen.instrument import error, observed_fraction, reported
 from bowen.lstm import Cell
-from bowen.parameters import Parameters, observed_fraction
+from bowen.parameters import Parameters
 from bowen.quantities import Scalar, learnable, ready_to_learn, shift
 from bowen.step import AbstractStep, ImplicitStep
 from bowen.variables import Forcing, State
@@ -27,12 +28,16 @@ class Record(NamedTuple):
     offsets: Mapping[str, Scalar]  # of the learned parameters, in logit space
     observed_fraction: Float[Array, "*batch target"]  # of latent and sensible heat, by which a tower's differ from them
     known: Scalar | None = None  # what the weights of a network's memory were multiplied with
+    error: Scalar | None = None  # of latent heat, where a tower reports none below zero; see `reported`
 
     def observed(self, names: Sequence[str] = TURBULENT) -> Scalar:
-        """Fluxes or stores as they would be measured: by a tower that sees a share of the turbulent fluxes. [SI]."""
+        """Fluxes or stores as a tower would report them, which sees a share of the turbulent fluxes. [SI]."""
         share = {name: self.observed_fraction[..., place] for place, name in enumerate(TURBULENT)}
         told = {name: getattr(self.fluxes if hasattr(self.fluxes, name) else self.state, name) for name in names}
-        return jnp.stack([share[name] * value if name in share else value for name, value in told.items()])
+        told = {name: share[name] * value if name in share else value for name, value in told.items()}
+        if self.error is not None and "latent_heat" in told:
+            told["latent_heat"] = reported(told["latent_heat"], self.error)
+        return jnp.stack(list(told.values()))
 
 
 class Site(eqx.Module):
@@ -138,7 +143,7 @@ class Process(AbstractLand):
         del features
         parameters = shift(self.base, self.offsets)
         state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, Record(fluxes, state, self.offsets, observed_fraction(parameters))
+        return state, Record(fluxes, state, self.offsets, observed_fraction(parameters), error=error(parameters))
 
     def fixed(self):
         return self.base

@@ -1,8 +1,6 @@
 """What a site is made of: one declaration for each parameter."""
 
 import equinox as eqx
-import jax.numpy as jnp
-from jaxtyping import Array, Float
 
 from bowen.quantities import Scalar, quantity
 
@@ -13,8 +11,8 @@ class Parameters(eqx.Module):
     The defaults are a grassland on medium soil; `bowen.classes.parameters_for` gives those of a site. Corrections of a
     site's record or structure (precipitation factor, external supply, heat capacity of the vegetation) are booked
     in every budget and off by default, as are the responses of stomata, the shelter of snow, insulation and frost of
-    the soil, and water's ways past a root zone that is not full. The observed fraction and its skew are no part of the
-    physics: they stand between the fluxes of the land and those its tower reports.
+    the soil, and water's ways past a root zone that is not full. What a tower sees of fluxes, and the error of latent
+    heat, are no part of the physics: they stand between the fluxes of the land and those its tower reports.
     """
 
     surface_resistance: Scalar = quantity(
@@ -253,6 +251,15 @@ class Parameters(eqx.Module):
         bounds=(-1.0, 1.0),
         role="dynamic",
     )
+    latent_heat_error: Scalar = quantity(
+        "W m-2",
+        "Scale of the random error of latent heat where a tower reports none below zero",
+        default=0.0,
+        bounds=(0.0, 60.0),
+        role="dynamic",
+        start=10.0,
+    )
+    positive_only: Scalar = quantity("1", "Whether the tower reports no latent heat below zero (0 or 1)", default=0.0)
     demand: Scalar = quantity(
         "kg m-2 s-1", "Evaporation that a tower would measure and is asked for, where it guides", default=0.0
     )
@@ -265,14 +272,3 @@ class Parameters(eqx.Module):
     prescribed_radiation: Scalar = quantity(
         "1", "Whether the radiation that drives the site is net (1) or longwave (0)", default=0.0
     )
-
-
-def observed_fraction(parameters: Parameters) -> Float[Array, "*batch target"]:
-    r"""Share of latent and of sensible heat that a tower measures, $f^{1-x}$ and $f^{1+x}$ with the skew $x$. [1].
-
-    Where $x$ is 0 the tower keeps the Bowen ratio (Twine et al. 2000, Agricultural and Forest Meteorology 103). Where
-    it is 1 all that is missed is sensible heat: most of it is to Charuchittipan et al. (2014, Boundary-Layer
-    Meteorology 152), and the water of basins in Arizona tells so (Scott 2010, Agricultural and Forest Meteorology 150).
-    """
-    share, skew = parameters.observed_fraction, parameters.closure_skew
-    return jnp.stack([share ** (1.0 - skew), share ** (1.0 + skew)], axis=-1)

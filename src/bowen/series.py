@@ -138,14 +138,10 @@ def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str)
         variables["soil_temperature"] = (("time", "layer"), MELTING_POINT + warmth, attributes)
     if record.offsets:
         variables |= learned_parameters(model, record)
-    fraction = np.asarray(record.observed_fraction, float)
-    if (fraction != 1.0).any():
-        for target, share in zip(TARGETS, fraction.T, strict=True):
-            variables[target + OBSERVED] = (
-                "time",
-                share,
-                {"units": "1", "long_name": f"Share that is measured of {target}"},
-            )
+    for target, seen in zip(TARGETS, np.asarray(record.observed(), float), strict=True):
+        if (seen != np.asarray(getattr(record.fluxes, target))).any():
+            story = f"{target.replace('_', ' ').capitalize()} as the tower would report it"
+            variables[target + OBSERVED] = ("time", seen, {"units": "W m-2", "long_name": story})
     attributes = {"site": like.attrs.get("site", ""), "model": name}
     keep = ("latitude", "longitude", "elevation", "igbp", "timestep_s", "utc_offset_hours")
     dataset = xr.Dataset(variables, {"time": time}, attributes | {k: like.attrs[k] for k in keep if k in like.attrs})

@@ -1,6 +1,7 @@
 """A tower that sees only part of the fluxes: the share is learned, and the budgets of the land know nothing of it."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,11 +12,13 @@ from bowen.assembly import build, static_of
 from bowen.classes import parameters_for
 from bowen.config import parse
 from bowen.contest import untrained
-from bowen.data import measured, measured_closure
+from bowen.data import measured, measured_closure, positive_only
+from bowen.data.plausibility import doubts_of_values
 from bowen.evaluate import as_measured, score
 from bowen.experiment import Run, fitted, simulate_run, split, tower_of, train_run
 from bowen.features import TARGETS, Scaler
-from bowen.land import Process, initial_state, observed_fraction
+from bowen.instrument import observed_fraction, reported
+from bowen.land import Process, initial_state
 from bowen.parameters import Parameters
 from bowen.series import Series, to_dataset
 from bowen.solve import roll, spin_up
@@ -77,7 +80,7 @@ def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
         }
     seen = found["observed-through"]
     assert float(seen.parameter_observed_fraction[0]) == pytest.approx(SHARE, abs=0.02)
-    assert (seen.latent_heat_observed_share == seen.parameter_observed_fraction).all()
+    np.testing.assert_allclose(seen.latent_heat_observed, seen.parameter_observed_fraction * seen.latent_heat)
     off = {name: abs(float(run.parameter_surface_resistance[0]) - record.attrs["truth"]) for name, run in found.items()}
     assert off["raw"] > 1.5 * off["observed-through"]  # where the share is not learned, the land pays for it
     assert np.abs(seen.energy_residual).max() < 1e-9 and np.abs(seen.water_residual).max() < 1e-14
@@ -128,9 +131,9 @@ def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record
     assert {float(tower.stranger.base.observed_fraction) for tower in towers} == {shares[2]}
     assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.observed_fraction) == shares[2]
     simulation = simulate_run(Run(asked, scaler, build(asked, scaler, towers[0].site.base), {}), record)
-    assert (simulation.latent_heat_observed_share == shares[2]).all()
+    np.testing.assert_allclose(simulation.latent_heat_observed, shares[2] * simulation.latent_heat)
     as_it_comes = simulate_run(untrained(asked, scaler, record.attrs), record)
-    assert "latent_heat_observed_share" not in as_it_comes
+    assert "latent_heat_observed" not in as_it_comes
 
 
 def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
@@ -157,3 +160,43 @@ def test_uncertain_steps_count_less(record):
     np.testing.assert_allclose(weight[:2, 0], [400.0 / 1300.0, 400.0 / 500.0])  # the median is 20
     with pytest.raises(Exception, match=r"no random uncertainty of latent_heat.*\n.*weights = \"uniform\""):
         Series.of(record, scaler, weighted=True)
+
+
+@pytest.mark.parametrize("flux", [-5.0, 0.0, 3.0, 30.0, 200.0])
+def test_the_mean_of_what_is_reported_if_negative_values_are_left_out(flux):
+    drawn = flux + np.random.default_rng(0).laplace(scale=10.0, size=1_000_000)
+    flux, scale, none = map(jnp.asarray, (flux, 10.0, 0.0))
+    assert float(reported(flux, scale)) == pytest.approx(drawn[drawn > 0.0].mean(), abs=0.05)
+    assert float(reported(flux, none)) == flux
+    slopes = jax.grad(reported, (0, 1))(flux, none)
+    assert [float(slope) for slope in slopes] == [1.0, 0.0]
+
+
+def without_negative_values(record, scale):
+    """A record whose latent heat has random errors, and what is left of it if negative values are taken out."""
+    noisy = record.assign(
+        latent_heat=record.latent_heat + np.random.default_rng(1).laplace(scale=scale, size=record.sizes["time"])
+    )
+    lost = noisy.latent_heat < 0.0
+    return noisy, noisy.assign(latent_heat_qc=noisy.latent_heat_qc.where(~lost, 9).astype(np.int8))
+
+
+@pytest.mark.slow
+def test_errors_are_found_where_negative_values_are_left_out(record, tmp_path):
+    """What is reported of nights is more than the land evaporates, and is met without bending it."""
+    found, (whole, short) = {}, without_negative_values(record, 30.0)
+    assert positive_only(short) and not positive_only(whole)
+    kept = measured(short, "latent_heat") & (short.shortwave_down.values < 1.0)
+    assert not positive_only(short.assign_attrs(flux_interval_s=86400))
+    for name, learned in (("silent", []), ("told", ["latent_heat_error"])):
+        model = {**SETTINGS["model"], "static": ["surface_resistance", "observed_fraction", *learned]}
+        asked = parse({**SETTINGS, "model": model}, where="test")
+        with numpy_dtype_promotion("standard"):  # optax counts in integers
+            found[name] = simulate_run(train_run(asked, tmp_path / name, dataset=short), short)
+    assert float(found["told"].parameter_latent_heat_error[0]) == pytest.approx(30.0, abs=3.0)
+    reports = {name: float(as_measured(run, "latent_heat")[kept].mean()) for name, run in found.items()}
+    there = float(short.latent_heat.values[kept].mean())
+    assert there - reports["silent"] > 4.0 > 1.0 > abs(there - reports["told"])  # W m-2
+    assert np.abs(found["told"].energy_residual).max() < 1e-9
+    assert "latent_heat_error" in " ".join(doubts_of_values(short))
+    assert "latent_heat_error" not in " ".join(doubts_of_values(whole))

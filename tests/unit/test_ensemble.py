@@ -17,7 +17,7 @@ def member(latent_heat, runoff, trained, **more):
 
 
 def test_fluxes_are_those_that_each_tower_would_measure():
-    one, other = member(100.0, 2.0, 0, latent_heat_observed_share=0.5), member(30.0, 4.0, 1, drainage=1.0)
+    one, other = member(100.0, 2.0, 0, latent_heat_observed=50.0), member(30.0, 4.0, 1, drainage=1.0)
     both = mean_of([one, other], "both")
     np.testing.assert_array_equal(as_measured(both, "latent_heat"), 40.0)
     np.testing.assert_array_equal(both.runoff, 3.0)
@@ -27,5 +27,5 @@ def test_fluxes_are_those_that_each_tower_would_measure():
 
 
 def test_the_mean_of_one_is_what_it_would_measure():
-    one = member(100.0, 2.0, 1, latent_heat_observed_share=0.7)
+    one = member(100.0, 2.0, 1, latent_heat_observed=70.0)
     np.testing.assert_array_equal(mean_of([one], "one").latent_heat, as_measured(one, "latent_heat"))

@@ -99,7 +99,7 @@ def test_melt_out_is_when_a_tenth_is_left():
 
 def test_fluxes_are_judged_as_the_tower_would_measure_them():
     heat = 80.0 + 40.0 * WAVE
-    simulation = days(latent_heat=heat, latent_heat_observed_share=0.8, sensible_heat_observed_share=0.8)
+    simulation = days(latent_heat=heat, latent_heat_observed=0.8 * heat)
     found = numbers(simulation, days(latent_heat=0.8 * heat, sensible_heat=heat), "latent_heat")["value"]
     assert found["nse"] == pytest.approx(1.0)
 

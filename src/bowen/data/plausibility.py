@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from bowen.data.daily import by_day
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.quality import measured
 from bowen.data.schema import TURBULENT
@@ -161,6 +162,23 @@ def _fluxes(dataset: xr.Dataset) -> Iterator[str]:
         yield f"Latent heat is {mean:.0f} W m-2 in full daylight: check its sign."
     if night.sum() >= _LEAST and (less := float((latent - sensible)[night].mean())) < _NIGHTLY:
         yield f"Latent heat is {-less:.0f} W m-2 below sensible heat at night: check signs, and which column is which."
+    if positive_only(dataset):
+        yield (
+            "Latent heat is never negative, as if such values had been taken out, and the mean of its nights, "
+            f"{latent[night].mean():.0f} W m-2, too high: put them back, or let `latent_heat_error` be learned."
+        )
+
+
+def positive_only(dataset: xr.Dataset) -> bool:
+    """Whether none of many latent heat fluxes of the night is negative: then such have been taken out of the record.
+
+    Args:
+        dataset: A canonical dataset.
+    """
+    if "latent_heat" not in dataset or by_day(dataset):
+        return False
+    night = dataset.latent_heat.values[measured(dataset, "latent_heat") & (dataset.shortwave_down.values < 1.0)]
+    return bool(len(night) >= _LEAST and (night >= 0.0).all())
 
 
 def _large(flux: np.ndarray) -> float:

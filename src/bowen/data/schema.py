@@ -239,7 +239,7 @@ WEATHER = tuple(variable.name for variable in _WEATHER)
 TARGETS = tuple(variable.name for variable in _TARGETS)
 TURBULENT = ("latent_heat", "sensible_heat")  # what models are trained on and scored by
 WATER = ("runoff", "snow_water")  # what they may be trained on besides, always by the day
-OBSERVED = "_observed_share"  # of a simulated flux, by which what a tower measures differs from it
+OBSERVED = "_observed"  # after the name of a simulated flux: as the tower would report it
 FORCING = (  # what no record can do without, besides one of RADIATION
     "shortwave_down", "air_temperature", "specific_humidity", "vapor_pressure_deficit", "air_pressure", "wind_speed",
     "precipitation",
