@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.constants import MELTING_POINT
 from bowen.exchange import guided
-from bowen.instrument import error, observed_fraction
+from bowen.instrument import observed_fraction, reporting_error
 from bowen.land import AbstractLand, Record, refilled, settled
 from bowen.lstm import Cell
 from bowen.parameters import Parameters
@@ -119,7 +119,9 @@ class Hybrid(AbstractLand):
         offsets = self.offsets | {name: now + self.offsets.get(name, 0.0) for name, now in moved.items()}
         parameters = shift(self.base, offsets)
         state, fluxes = self.step(parameters, state, forcing, dt)
-        return (memory, state), Record(fluxes, state, offsets, observed_fraction(parameters), known, error(parameters))
+        return (memory, state), Record(
+            fluxes, state, offsets, observed_fraction(parameters), known, reporting_error(parameters)
+        )
 
     def memory(self):
         return self.cell

@@ -18,7 +18,7 @@ def observed_fraction(parameters: Parameters) -> Float[Array, "*batch target"]:
     return jnp.stack([share ** (1.0 - skew), share ** (1.0 + skew)], axis=-1)
 
 
-def error(parameters: Parameters) -> Scalar:
+def reporting_error(parameters: Parameters) -> Scalar:
     """Scale of the error of latent heat where a tower reports none below zero; 0 where it reports all. [W m-2]."""
     return parameters.positive_only * parameters.latent_heat_error
 

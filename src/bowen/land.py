@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from bowen.constants import LAYER_THICKNESS, MELTING_POINT
-from bowen.instrument import error, observed_fraction, reported
+from bowen.instrument import observed_fraction, reported, reporting_error
 from bowen.lstm import Cell
 from bowen.parameters import Parameters
 from bowen.quantities import Scalar, learnable, ready_to_learn, shift
@@ -143,7 +143,9 @@ class Process(AbstractLand):
         del features
         parameters = shift(self.base, self.offsets)
         state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, Record(fluxes, state, self.offsets, observed_fraction(parameters), error=error(parameters))
+        return state, Record(
+            fluxes, state, self.offsets, observed_fraction(parameters), error=reporting_error(parameters)
+        )
 
     def fixed(self):
         return self.base

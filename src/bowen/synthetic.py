@@ -13,7 +13,7 @@ from bowen.classes import parameters_for
 from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.features import FORCING
-from bowen.instrument import error, observed_fraction
+from bowen.instrument import observed_fraction
 from bowen.land import AbstractLand, Record, initial_state, refilled
 from bowen.parameters import Parameters
 from bowen.quantities import Scalar, shift
@@ -108,7 +108,7 @@ class Twin(AbstractLand):
         offsets = {"surface_resistance": true_offset(forcing)}
         parameters = shift(self.base, offsets)
         state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, Record(fluxes, state, offsets, observed_fraction(parameters), error=error(parameters))
+        return state, Record(fluxes, state, offsets, observed_fraction(parameters))
 
     def fixed(self):
         return self.base
