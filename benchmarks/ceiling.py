@@ -1,8 +1,9 @@
 """What boosted trees reach at a tower on days between those they were fitted to: about as much as its weather tells.
 
-No model that has never seen a tower can be expected to do better there. Blocks of five days, one of five judged in
-turn, by measured half-hours without the first 15 days, as in the arena; trees see what `boosting` sees there, the net
-radiation that drives the other models, the hour and the day of the year.
+A measure of what is there to reach for models that have never seen the tower, not a bound: of a short record trees
+learn less. Blocks of five days, one of five judged in turn, by measured half-hours without the first 15 days, as in
+the arena; trees see what `boosting` sees there, the net radiation that drives the other models, the hour and the day
+of the year.
 
 python benchmarks/ceiling.py CONFIG      # one of `bowen benchmark`, as examples/benchmark.toml
 """
