@@ -92,8 +92,7 @@ def towers(paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[s
             say(f"Left out: {str(problem).splitlines()[0]}")
             continue
         site = tower.attrs["site"]
-        own = sorted(daily.glob(f"{site}_daily_*_Flux.nc")) if daily else []
-        observed = data.observed_days(tower, flux, own[0] if own else None)
+        observed = data.observed_days(tower, flux, data.daily_file(daily, site) if daily else None)
         if not observed:
             say(f"Left out: {site}: nothing was observed there.")
             continue

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from typer.testing import CliRunner
 
 import bowen
@@ -246,6 +247,16 @@ def test_an_archive_takes_what_can_be_used(tmp_path):
     result = run("archive", tmp_path / "a.zarr", folder, code=1)
     assert "2 of 2: YY-Syn_2012_Met.nc" in result.stderr and "1 of 2 records could not be used" in result.stderr
     assert run("archive", tmp_path / "a.zarr").stdout == "XX-Syn_2012-2012\n"
+
+
+def test_an_archive_takes_daily_fluxes_for_weather_alone(tmp_path):
+    pytest.importorskip("zarr", reason="an archive takes zarr: pip install bowen[archive]")
+    met, _ = plumber2_files()
+    path = write_nc(tmp_path / "XX-Syn_2012_Met.nc", met)
+    days = {"Qle_daily": ("time", [50.0])}
+    write_nc(tmp_path / "XX-Syn_daily_2012_Flux.nc", xr.Dataset(days, {"time": met.time.values[:1]}))
+    run("archive", tmp_path / "a.zarr", path, "--daily", tmp_path)
+    assert (data.open_tower(tmp_path / "a.zarr", "XX-Syn").latent_heat[:48] == 50.0).all()
 
 
 def test_the_demo_without_a_network_offers_ways_on(tmp_path, monkeypatch):

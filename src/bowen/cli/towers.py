@@ -98,6 +98,7 @@ def archive(
         ),
     ] = None,
     basins: Annotated[Path | None, typer.Option(help="River basins: the folder of CAMELS, or a .tar of it.")] = None,
+    daily: Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")] = None,
 ) -> None:
     """Put records of towers and basins into one archive that opens at once, and print their names in it.
 
@@ -115,7 +116,7 @@ def archive(
     refused = 0
     for count, record in enumerate(records, start=1):
         try:
-            dataset = record()
+            dataset = data.with_daily_file(record(), daily) if daily else record()
         except BowenError as problem:
             refused += 1
             terminal.say(f"{count} of {len(records)}: {problem}")

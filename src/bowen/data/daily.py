@@ -97,10 +97,10 @@ def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
 
 
 def with_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
-    """A record made of days, with the turbulent fluxes, runoff and snow of the days beside it, to train models by.
+    """A record with the turbulent fluxes, runoff and snow of days beside it, to train models by.
 
     Args:
-        record: What `disaggregate` made of `daily`.
+        record: What `disaggregate` made of `daily`, or the weather of a tower whose fluxes are known by day.
         daily: Canonical daily dataset.
 
     Returns:

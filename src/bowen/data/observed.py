@@ -5,9 +5,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from bowen.data.quality import measured
+from bowen.data.daily import with_daily_fluxes
+from bowen.data.quality import measured, targets_measured
+from bowen.data.schema import QC, describe
 from bowen.data.store import load_netcdf
 from bowen.data.units import to_si
+from bowen.errors import DataError
 
 _FLUXES = ("latent_heat", "sensible_heat", "ground_heat")
 _SOIL = {"SoilTemp": "soil_temperature", "SoilMoist": "soil_moisture"}
@@ -46,12 +49,55 @@ def observed_days(record: xr.Dataset, flux: Path | None = None, daily: Path | No
                     values = to_si(values, str(file[theirs].attrs.get("units", "")), ours, flux.name)
                 series[ours] = _means(axis, values, np.isfinite(values), record)
     if daily is not None:
-        file = load_netcdf(daily)
-        for theirs, ours in _DAILY.items():
-            if theirs in file and ours not in series:
-                series[ours] = file[theirs].squeeze(drop=True).astype(float).drop_vars(["x", "y"], errors="ignore")
+        series = {**read_daily_fluxes(daily), **series}
     days = xr.Dataset(series, attrs=record.attrs)
     return days.sortby("time") if series else days
+
+
+def daily_file(folder: Path, site: str) -> Path | None:
+    """The file of a site's daily fluxes in a folder, named `SITE_daily_*_Flux.nc` as CalLMIP does.
+
+    Raises:
+        DataError: There is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder of daily fluxes. Check the path.")
+    return next(iter(sorted(folder.glob(f"{site}_daily_*_Flux.nc"))), None)
+
+
+def read_daily_fluxes(path: Path) -> dict[str, xr.DataArray]:
+    """The days of latent and sensible heat in a NetCDF file with `Qle_daily` and `Qh_daily`, by our names. [W m-2].
+
+    Raises:
+        DataError: The file is damaged, or has neither.
+    """
+    file = load_netcdf(path)
+    if not set(_DAILY) & set(file.data_vars):
+        raise DataError(f"{path.name}: has neither {' nor '.join(_DAILY)}. Pass daily fluxes as CalLMIP has them.")
+    return {
+        ours: file[theirs].isel({dim: 0 for dim in file[theirs].dims if dim != "time"}, drop=True).astype(float)
+        for theirs, ours in _DAILY.items()
+        if theirs in file
+    }
+
+
+def with_daily_file(record: xr.Dataset, folder: Path) -> xr.Dataset:
+    """A record with its site's daily fluxes from a folder, to train models by; as it is if there are none, or its own.
+
+    Args:
+        record: A canonical dataset.
+        folder: Holds files as `daily_file` finds them; what is in them counts as measured.
+
+    Raises:
+        DataError: There is no such folder, or the file is damaged or has no flux.
+    """
+    path = daily_file(folder, record.attrs["site"])
+    if path is None or targets_measured(record):
+        return record
+    daily = xr.Dataset(read_daily_fluxes(path))
+    for name in list(daily):
+        daily[f"{name}_qc"] = "time", np.where(np.isfinite(daily[name]), QC.MEASURED, QC.MISSING).astype(np.int8)
+    return with_daily_fluxes(record, describe(daily.drop_attrs().assign_coords(time=daily.time.dt.floor("D"))))
 
 
 def _means(time: np.ndarray, values: np.ndarray, good: np.ndarray, record: xr.Dataset) -> xr.DataArray:
