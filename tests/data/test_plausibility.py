@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from bowen.data import check, read_table, summary
+from bowen.data import aggregate, check, read_table, summary, with_daily_fluxes
 from bowen.data.clock import clock_changes, light_lag
 from bowen.data.plausibility import doubts_of_values
 from bowen.data.sensors import stuck
@@ -111,6 +111,12 @@ def test_what_is_unlike_nature_is_doubted(record, spoil, words):
     assert re.search(words, " ".join(doubts_of_values(record)))
     verdict = next(verdict for verdict in summary(record)["verdicts"] if verdict["about"] == "values")
     assert verdict["mark"] == "doubt"
+
+
+def test_means_of_days_have_no_night_to_be_judged_by(record):
+    days = with_daily_fluxes(record, aggregate(record))
+    swapped(days)
+    assert not re.search("atent heat|ensible heat", " ".join(doubts_of_values(days)))
 
 
 def test_a_few_days_are_not_judged(record):

@@ -140,7 +140,7 @@ def _net_radiation(dataset: xr.Dataset) -> Iterator[str]:
 
 def _fluxes(dataset: xr.Dataset) -> Iterator[str]:
     names = TURBULENT
-    if any(name not in dataset for name in names):
+    if any(name not in dataset for name in names) or by_day(dataset):  # means of days have no night
         return
     latent, sensible = (dataset[name].values for name in names)
     if "net_radiation" in dataset:
