@@ -46,7 +46,7 @@ MODEL_WING = (
 ARENA = ("arena", "empirical", "ensemble", "metrics", "records", "regimes", "standings")
 TRANSFER = ("climate", "columns", "transfer", "untrained")
 # Lines without docstrings.
-MOST_CODE = {"model wing": 1740, "data": 4040, "report": 1640, "arena": 700, "transfer": 600, "the rest": 2530}
+MOST_CODE = {"model wing": 1740, "data": 4035, "report": 1640, "arena": 700, "transfer": 600, "the rest": 2530}
 
 
 def public_functions(package: ModuleType) -> list[Callable]:

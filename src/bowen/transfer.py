@@ -82,9 +82,9 @@ def towers(paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[s
         say: Takes lines for people.
 
     Raises:
-        DataError: There is none.
+        DataError: There is none, or no daily fluxes where they are looked for.
     """
-    places = []
+    places, fluxes = [], data.daily_files(daily) if daily else {}
     for met, flux in data.pair(paths):
         try:
             tower = data.read(met, flux)
@@ -92,7 +92,7 @@ def towers(paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[s
             say(f"Left out: {str(problem).splitlines()[0]}")
             continue
         site = tower.attrs["site"]
-        observed = data.observed_days(tower, flux, data.daily_file(daily, site) if daily else None)
+        observed = data.observed_days(tower, flux, fluxes.get(site))
         if not observed:
             say(f"Left out: {site}: nothing was observed there.")
             continue

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bowen.data import by_day, observed_days, read_plumber2, with_daily_file
+from bowen.data import by_day, daily_files, observed_days, read_plumber2, with_daily_file
 from bowen.data.schema import QC
 from bowen.errors import DataError
 from tests.data.files import plumber2_files, write_nc
+
+FLUXES = ["latent_heat", "latent_heat_qc", "sensible_heat", "sensible_heat_qc"]
 
 
 @pytest.fixture
@@ -45,18 +47,15 @@ def test_daily_fluxes_count_where_the_tower_has_none(tower, tmp_path):
     assert days.sizes["time"] == 6 and np.isfinite(days.sensible_heat.values).all(), "the tower's own"
 
 
-FLUXES = ["latent_heat", "latent_heat_qc", "sensible_heat", "sensible_heat_qc"]
-
-
 def test_weather_alone_is_trained_on_by_the_daily_fluxes_of_its_site(tower, tmp_path):
     record, _ = tower
     weather = record.drop_vars(FLUXES)
-    assert with_daily_file(weather, tmp_path) is weather
+    assert with_daily_file(weather, {}) is weather
     noon = record.time.values[[24, 48 + 24]]  # a file may stamp its days at noon
     file = xr.Dataset({"Qle_daily": ("time", [50.0, np.nan]), "Qh_daily": ("time", [20.0, 30.0])}, {"time": noon})
     write_nc(tmp_path / f"{record.attrs['site']}_daily_2012_Flux.nc", file)
-    assert with_daily_file(record, tmp_path) is record, "it has its own"
-    days = with_daily_file(weather, tmp_path)
+    assert with_daily_file(record, daily_files(tmp_path)) is record, "it has its own"
+    days = with_daily_file(weather, daily_files(tmp_path))
     assert by_day(days) and days.latent_heat.attrs["units"] == "W m-2"
     np.testing.assert_array_equal(days.latent_heat[:48], 50.0)
     np.testing.assert_array_equal(days.sensible_heat[48:96], 30.0)
@@ -69,9 +68,9 @@ def test_a_file_without_daily_fluxes_is_refused(tower, tmp_path):
     file = xr.Dataset({"NEE_daily": ("time", [1.0])}, {"time": record.time.values[:1]})
     path = write_nc(tmp_path / f"{record.attrs['site']}_daily_2012_Flux.nc", file)
     with pytest.raises(DataError, match=f"{path.name}: has neither Qle_daily nor Qh_daily"):
-        with_daily_file(record.drop_vars(FLUXES), tmp_path)
-    with pytest.raises(DataError, match="no such folder of daily fluxes"):
-        with_daily_file(record, tmp_path / "nowhere")
+        with_daily_file(record.drop_vars(FLUXES), daily_files(tmp_path))
+    with pytest.raises(DataError, match="holds no daily fluxes, named SITE_daily"):
+        daily_files(tmp_path / "nowhere")
 
 
 def test_a_tower_that_gives_weather_alone_has_nothing_observed(tower):

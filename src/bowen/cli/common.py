@@ -30,6 +30,7 @@ Met = Annotated[Path | None, typer.Option(help="Another tower: its file, .zip or
 Flux = Annotated[Path | None, typer.Option(help="The file with its fluxes, if they have one of an unusual name.")]
 Kind = Annotated[str | None, typer.Option("--format", help="Kind of text table: a name or a TOML file; see `formats`.")]
 Site = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
+Daily = Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")]
 Digits = Annotated[Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 

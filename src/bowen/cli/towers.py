@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bowen import terminal
-from bowen.cli.common import Json, command
+from bowen.cli.common import Daily, Json, command
 from bowen.errors import BowenError, ConfigError, DataError
 
 
@@ -98,7 +98,7 @@ def archive(
         ),
     ] = None,
     basins: Annotated[Path | None, typer.Option(help="River basins: the folder of CAMELS, or a .tar of it.")] = None,
-    daily: Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")] = None,
+    daily: Daily = None,
 ) -> None:
     """Put records of towers and basins into one archive that opens at once, and print their names in it.
 
@@ -113,10 +113,10 @@ def archive(
     records = [functools.partial(data.read, *pair) for pair in data.pair(paths or [])]
     if basins is not None:
         records += [functools.partial(data.read_camels, basins, basin) for basin in data.basins_in(basins)]
-    refused = 0
+    refused, fluxes = 0, data.daily_files(daily) if daily else {}
     for count, record in enumerate(records, start=1):
         try:
-            dataset = data.with_daily_file(record(), daily) if daily else record()
+            dataset = data.with_daily_file(record(), fluxes)
         except BowenError as problem:
             refused += 1
             terminal.say(f"{count} of {len(records)}: {problem}")

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bowen import terminal
-from bowen.cli.common import Digits, Folders, command
+from bowen.cli.common import Daily, Digits, Folders, command
 from bowen.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ def transfer(
     met: Annotated[
         list[Path] | None, typer.Option(help="Towers: a Met file or a folder of them; may be given again.")
     ] = None,
-    daily: Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")] = None,
+    daily: Daily = None,
     step: Annotated[int, typer.Option(help="Seconds in the steps that are made of days.")] = 1800,
     first: Annotated[str | None, typer.Option("--from", help="First year, month or day to judge.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last year, month or day to judge.")] = None,

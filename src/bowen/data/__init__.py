@@ -32,7 +32,7 @@ from bowen.data.inspection import summary as summary
 from bowen.data.longwave import cloud_fraction as cloud_fraction
 from bowen.data.longwave import longwave_from_sky as longwave_from_sky
 from bowen.data.longwave import with_net_radiation as with_net_radiation
-from bowen.data.observed import daily_file as daily_file
+from bowen.data.observed import daily_files as daily_files
 from bowen.data.observed import observed_days as observed_days
 from bowen.data.observed import with_daily_file as with_daily_file
 from bowen.data.plausibility import positive_only as positive_only

@@ -1,5 +1,6 @@
 """Days of all that was observed at a tower, also of what drives no model and trains none: soil, and daily fluxes."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -54,15 +55,16 @@ def observed_days(record: xr.Dataset, flux: Path | None = None, daily: Path | No
     return days.sortby("time") if series else days
 
 
-def daily_file(folder: Path, site: str) -> Path | None:
-    """The file of a site's daily fluxes in a folder, named `SITE_daily_*_Flux.nc` as CalLMIP does.
+def daily_files(folder: Path) -> dict[str, Path]:
+    """The files of daily fluxes in a folder by their site, named `SITE_daily_*_Flux.nc` as CalLMIP does.
 
     Raises:
-        DataError: There is no such folder.
+        DataError: There is none.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder of daily fluxes. Check the path.")
-    return next(iter(sorted(folder.glob(f"{site}_daily_*_Flux.nc"))), None)
+    files = {file.name.split("_daily_")[0]: file for file in sorted(folder.glob("*_daily_*_Flux.nc"), reverse=True)}
+    if not files:
+        raise DataError(f"{folder}: holds no daily fluxes, named SITE_daily_*_Flux.nc. Check the path.")
+    return files
 
 
 def read_daily_fluxes(path: Path) -> dict[str, xr.DataArray]:
@@ -81,20 +83,20 @@ def read_daily_fluxes(path: Path) -> dict[str, xr.DataArray]:
     }
 
 
-def with_daily_file(record: xr.Dataset, folder: Path) -> xr.Dataset:
-    """A record with its site's daily fluxes from a folder, to train models by; as it is if there are none, or its own.
+def with_daily_file(record: xr.Dataset, files: Mapping[str, Path]) -> xr.Dataset:
+    """A record with the daily fluxes of its site, to train models by; as it is if there are none, or its own.
 
     Args:
         record: A canonical dataset.
-        folder: Holds files as `daily_file` finds them; what is in them counts as measured.
+        files: As `daily_files` finds them; what is in them counts as measured.
 
     Raises:
-        DataError: There is no such folder, or the file is damaged or has no flux.
+        DataError: The file is damaged, or has no flux.
     """
-    path = daily_file(folder, record.attrs["site"])
-    if path is None or targets_measured(record):
+    site = record.attrs["site"]
+    if site not in files or targets_measured(record):
         return record
-    daily = xr.Dataset(read_daily_fluxes(path))
+    daily = xr.Dataset(read_daily_fluxes(files[site]))
     for name in list(daily):
         daily[f"{name}_qc"] = "time", np.where(np.isfinite(daily[name]), QC.MEASURED, QC.MISSING).astype(np.int8)
     return with_daily_fluxes(record, describe(daily.drop_attrs().assign_coords(time=daily.time.dt.floor("D"))))
