@@ -16,10 +16,10 @@ import pandas as pd
 import xarray as xr
 
 from bowen.data import TURBULENT, by_day, measured
-from bowen.empirical.inputs import inputs_of
-from bowen.empirical.models import MODELS
-from bowen.experiment import load_config
-from bowen.records import read_towers
+from bowen.evaluation.empirical.inputs import inputs_of
+from bowen.evaluation.empirical.models import MODELS
+from bowen.experiments.archive_records import read_towers
+from bowen.experiments.run import load_config
 
 BLOCK, FOLDS, SETTLING = 5, 5, 15  # d, parts, d
 

@@ -36,11 +36,11 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
     import equinox as eqx
     import jax.numpy as jnp
 
-    from bowen.classes import parameters_for
-    from bowen.land import Process, initial_state
-    from bowen.series import FORCING
-    from bowen.solve import Inputs, roll, spin_up
-    from bowen.variables import Forcing
+    from bowen.land.land_classes import parameters_for
+    from bowen.land.variables import Forcing
+    from bowen.models.base import Process, initial_state
+    from bowen.models.rollout import Inputs, roll, spin_up
+    from bowen.training.arrays import FORCING
 
     arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
     forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))

@@ -12,11 +12,11 @@ import threading
 import time
 from pathlib import Path
 
-from bowen import compiler
-from bowen.arena import train_all
-from bowen.config import parse
+from bowen.cli import xla_flags
+from bowen.config.schema import parse
 from bowen.data import write_tower
-from bowen.synthetic import twin
+from bowen.experiments.benchmark import train_all
+from bowen.experiments.twin_experiment import twin
 
 SETTINGS = {"model": {"substeps": 1}, "training": {"steps": 2, "validate_every": 2, "columns": 1, "spin_up_years": 1}}
 
@@ -29,9 +29,9 @@ def held() -> dict[str, float]:
 
 def main(copies: int = 212, years: int = 10) -> None:
     """Train two updates, and print the most that was held before them and with them."""
-    compiler.fuse_more()
-    compiler.fuse_loops()
-    compiler.use_cores()
+    xla_flags.fuse_more()
+    xla_flags.fuse_loops()
+    xla_flags.use_cores()
     with tempfile.TemporaryDirectory() as place:
         archive = Path(place) / "towers.zarr"
         key = write_tower(archive, twin(365 * years)[0])

@@ -25,7 +25,7 @@ from pathlib import Path
 from speed import FEATURES, Case, make, synthetic
 from turns import Failed, Worker, machine, middle, serve, table
 
-from bowen.compiler import fuse_loops, fuse_more, use_cores
+from bowen.cli.xla_flags import fuse_loops, fuse_more, use_cores
 
 THREADS, COLUMNS, HIDDEN, DAYS, BASIN_DAYS = 2, 64, 64, 30, 365
 SITE = Path("data/fluxtower/US-Me2/US-Me2-forcings-test.csv")
@@ -145,8 +145,8 @@ def ours_forward(folder: str, columns: int, substeps: int) -> None:
 
     import bowen
     from bowen.data import fill_forcing
-    from bowen.series import FORCING
-    from bowen.variables import Forcing
+    from bowen.land.variables import Forcing
+    from bowen.training.arrays import FORCING
 
     site = {"site": "US-Me2", "igbp": "ENF", "latitude": 44.4523, "longitude": -121.5574, "elevation": 1253.0,
             "reference_height": 34.0, "canopy_height": 18.0, "utc_offset_hours": -8.0}  # fmt: skip

@@ -15,7 +15,7 @@ import pandas as pd
 
 from bowen.data import open_tower, read, write_tower
 from bowen.data.formats import known_formats
-from bowen.data.text import Source, read_header
+from bowen.data.readers.csv import Source, read_header
 
 REPETITIONS = 15
 

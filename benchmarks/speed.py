@@ -74,13 +74,13 @@ def make(case: Case, forcing: Any = None) -> Made:
     import jax
     import jax.numpy as jnp
 
-    from bowen import devices
-    from bowen.classes import parameters_for
-    from bowen.hybrid import Hybrid, Network, Scale, fed
-    from bowen.land import Process, initial_state
-    from bowen.solve import Inputs
-    from bowen.step import ImplicitStep
-    from bowen.training import learned, predict
+    from bowen.land.land_classes import parameters_for
+    from bowen.land.step import ImplicitStep
+    from bowen.models.base import Process, initial_state
+    from bowen.models.hybrid import Hybrid, Network, Scale, fed
+    from bowen.models.rollout import Inputs
+    from bowen.training import devices
+    from bowen.training.trainer import learned, predict
 
     forcing = synthetic(case.days) if forcing is None else forcing
     length = len(forcing.air_temperature)
@@ -122,8 +122,8 @@ def synthetic(days: int) -> Any:
     """Forcing of one column by made weather."""
     import jax.numpy as jnp
 
-    from bowen.synthetic import weather
-    from bowen.variables import Forcing
+    from bowen.experiments.twin_experiment import weather
+    from bowen.land.variables import Forcing
 
     record = weather(days, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
@@ -214,7 +214,7 @@ def rates() -> dict[str, float]:
     import jax
     import jax.numpy as jnp
 
-    from bowen import devices
+    from bowen.training import devices
 
     count = jax.device_count()
     mesh = devices.mesh_for(count)
@@ -267,13 +267,13 @@ def main() -> None:
     chosen = parser.parse_args()
     case = Case.of(chosen.serve or chosen.case) if chosen.serve or chosen.case else None
     with contextlib.suppress(ImportError):  # in a revision to compare with, whose command did not
-        from bowen.compiler import fuse_more
+        from bowen.cli.xla_flags import fuse_more
 
         fuse_more()
-        from bowen.compiler import use_cores
+        from bowen.cli.xla_flags import use_cores
 
         use_cores()
-        from bowen.compiler import fuse_loops
+        from bowen.cli.xla_flags import fuse_loops
 
         fuse_loops()
     if chosen.serve:

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from bowen.compiler import fuse_more
+from bowen.cli.xla_flags import fuse_more
 
 fuse_more()
 jax.config.update("jax_platforms", "cpu")

@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from bowen.classes import parameters_for
-from bowen.constants import LAYER_THICKNESS, MELTING_POINT
-from bowen.hybrid import Hybrid
-from bowen.land import AbstractLand, initial_state
-from bowen.parameters import Parameters
-from bowen.physics import soil, thermo
-from bowen.quantities import declared
-from bowen.solve import Inputs, roll
-from bowen.variables import Forcing, State
+from bowen.land.land_classes import parameters_for
+from bowen.land.parameters import Parameters
+from bowen.land.quantities import declared
+from bowen.land.variables import Forcing, State
+from bowen.models.base import AbstractLand, initial_state
+from bowen.models.hybrid import Hybrid
+from bowen.models.rollout import Inputs, roll
+from bowen.physics import soil, thermodynamics
+from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
 ALMA = dict(
     shortwave_down="SWdown",
@@ -96,8 +96,8 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
     warmth = mean + 6.0 * np.sin(2 * np.pi * (hour - 9.0) / 24.0) + 3.0 * np.sin(2 * np.pi * hour / 110.0)
     raining = storms & (hour % 72.0 > 66.0)
     pressure = np.full_like(hour, 9.6e4)
-    humidity = 0.6 * thermo.specific_humidity(
-        thermo.saturation_vapor_pressure(jnp.asarray(mean - 3.0)), jnp.asarray(9.6e4)
+    humidity = 0.6 * thermodynamics.specific_humidity(
+        thermodynamics.saturation_vapor_pressure(jnp.asarray(mean - 3.0)), jnp.asarray(9.6e4)
     )
     forcing = Forcing(
         shortwave_down=800.0 * sun * np.where(raining, 0.2, 1.0),
@@ -136,7 +136,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
     fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if name not in drawn}
     parameters = Parameters(**fixed | {name: within(name) for name in drawn})
     air, pressure = MELTING_POINT + uniform(-60.0, 60.0), uniform(5.5e4, 1.05e5)
-    saturated = thermo.specific_humidity(thermo.saturation_vapor_pressure(air), pressure)
+    saturated = thermodynamics.specific_humidity(thermodynamics.saturation_vapor_pressure(air), pressure)
     forcing = Forcing(
         shortwave_down=often(0.0, uniform(0.0, 1300.0)),
         air_temperature=air,

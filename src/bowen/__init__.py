@@ -13,48 +13,48 @@ from bowen.errors import ModelError as ModelError
 from bowen.errors import RunError as RunError
 
 if TYPE_CHECKING:
-    from bowen.adaptive import AdaptiveStep as AdaptiveStep
-    from bowen.compiler import fuse_loops as fuse_loops
-    from bowen.compiler import fuse_more as fuse_more
-    from bowen.compiler import use_cores as use_cores
+    from bowen.cli.xla_flags import fuse_loops as fuse_loops
+    from bowen.cli.xla_flags import fuse_more as fuse_more
+    from bowen.cli.xla_flags import use_cores as use_cores
     from bowen.data import read as read
     from bowen.data import read_plumber2 as read_plumber2
     from bowen.data import read_table as read_table
-    from bowen.evaluate import score as score
-    from bowen.features import Scaler as Scaler
-    from bowen.hybrid import Hybrid as Hybrid
-    from bowen.hybrid import Network as Network
-    from bowen.land import Process as Process
-    from bowen.parameters import Parameters as Parameters
-    from bowen.report import write_report as write_report
-    from bowen.series import Series as Series
-    from bowen.series import to_dataset as to_dataset
-    from bowen.solve import simulate as simulate
-    from bowen.solve import spin_up as spin_up
-    from bowen.step import ImplicitStep as ImplicitStep
-    from bowen.training import train as train
-    from bowen.variables import Forcing as Forcing
-    from bowen.variables import State as State
+    from bowen.data.features import Scaler as Scaler
+    from bowen.evaluation.scores import score as score
+    from bowen.land.adaptive_step import AdaptiveStep as AdaptiveStep
+    from bowen.land.parameters import Parameters as Parameters
+    from bowen.land.step import ImplicitStep as ImplicitStep
+    from bowen.land.variables import Forcing as Forcing
+    from bowen.land.variables import State as State
+    from bowen.models.base import Process as Process
+    from bowen.models.hybrid import Hybrid as Hybrid
+    from bowen.models.hybrid import Network as Network
+    from bowen.models.rollout import simulate as simulate
+    from bowen.models.rollout import spin_up as spin_up
+    from bowen.reporting import write_report as write_report
+    from bowen.training.arrays import Series as Series
+    from bowen.training.arrays import to_dataset as to_dataset
+    from bowen.training.trainer import train as train
 
     __version__: str
 
 _HOME = {
     name: module
     for module, names in {
-        "bowen.adaptive": ("AdaptiveStep",),
-        "bowen.compiler": ("fuse_loops", "fuse_more", "use_cores"),
+        "bowen.land.adaptive_step": ("AdaptiveStep",),
+        "bowen.cli.xla_flags": ("fuse_loops", "fuse_more", "use_cores"),
         "bowen.data": ("read", "read_plumber2", "read_table"),
-        "bowen.evaluate": ("score",),
-        "bowen.hybrid": ("Hybrid", "Network"),
-        "bowen.land": ("Process",),
-        "bowen.report": ("write_report",),
-        "bowen.features": ("Scaler",),
-        "bowen.series": ("Series", "to_dataset"),
-        "bowen.step": ("ImplicitStep",),
-        "bowen.solve": ("simulate", "spin_up"),
-        "bowen.training": ("train",),
-        "bowen.parameters": ("Parameters",),
-        "bowen.variables": ("Forcing", "State"),
+        "bowen.evaluation.scores": ("score",),
+        "bowen.models.hybrid": ("Hybrid", "Network"),
+        "bowen.models.base": ("Process",),
+        "bowen.reporting": ("write_report",),
+        "bowen.data.features": ("Scaler",),
+        "bowen.training.arrays": ("Series", "to_dataset"),
+        "bowen.land.step": ("ImplicitStep",),
+        "bowen.models.rollout": ("simulate", "spin_up"),
+        "bowen.training.trainer": ("train",),
+        "bowen.land.parameters": ("Parameters",),
+        "bowen.land.variables": ("Forcing", "State"),
     }.items()
     for name in names
 }

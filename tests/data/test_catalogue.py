@@ -3,7 +3,7 @@ import tomllib
 import pytest
 
 from bowen.data import add_sites, own_table, read, sites
-from bowen.data.site import locate, towers
+from bowen.data.site_metadata import locate, towers
 from bowen.errors import ConfigError, DataError
 from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
 

@@ -4,7 +4,7 @@ import pytest
 import xarray as xr
 
 from bowen.data import with_closed_balance
-from bowen.data.correction import closure_factor
+from bowen.data.forcing.bowen_ratio_correction import closure_factor
 from bowen.data.schema import QC
 from bowen.errors import DataError
 

@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bowen.data import QC, aggregate, check, disaggregate, fill_forcing, read_table
-from bowen.data.diurnal import through_extremes, with_mean
+from bowen.data.forcing.diurnal import through_extremes, with_mean
 from bowen.data.humidity import saturation_vapor_pressure, vapor_pressure
-from bowen.data.sun import clear_sky, sunrise
+from bowen.data.solar import clear_sky, sunrise
 from bowen.errors import ConfigError, DataError
 from tests.data.files import SITE, fluxnet_table, write_csv
 

@@ -6,7 +6,7 @@ import urllib.request
 
 import pytest
 
-from bowen.data.download import download
+from bowen.data.download.http import download
 from bowen.errors import ConfigError, DataError
 from tests.data.server import Server
 
@@ -137,7 +137,7 @@ def test_a_busy_server_is_asked_again(server, get, code):
 
 def test_pauses_grow_and_what_the_server_asks_for_is_kept(server, get, monkeypatch):
     pauses = []
-    monkeypatch.setattr("bowen.data.download.time.sleep", pauses.append)
+    monkeypatch.setattr("bowen.data.download.http.time.sleep", pauses.append)
     server.faults = [("status", 503)] * 9
     with pytest.raises(DataError):
         get(pause=1.0)
@@ -213,7 +213,7 @@ def test_a_full_disk_is_told_and_not_tried_again(server, get, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bowen.data.download.os.replace", full)
+    monkeypatch.setattr("bowen.data.download.http.os.replace", full)
     with pytest.raises(DataError, match=r"cannot be written .*No space left.* set BOWEN_CACHE to another folder"):
         get()
     assert len(server.requests) == 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from bowen.data import fetch
+from bowen.data.download import samples
 from bowen.data.folders import cache_folder, data_folder
 from bowen.errors import ConfigError, DataError
 
-DEMO = fetch.SAMPLES["BE-Vie"]
+DEMO = samples.SAMPLES["BE-Vie"]
 CONTENT = b"TIMESTAMP_START,TIMESTAMP_END\n201401010000,201401010030\n"
 
 
@@ -36,7 +36,7 @@ class Pip:
         if self.stderr:
             return subprocess.CompletedProcess(command, 1, "", self.stderr)
         folder = Path(command[command.index("--dest") + 1])
-        sample = fetch.SAMPLES[self.sample.name]
+        sample = samples.SAMPLES[self.sample.name]
         requirement = Path(command[command.index("--requirement") + 1]).read_text()
         assert requirement == f"{sample.project}=={sample.version} --hash=sha256:{sample.archive_sha256}\n"
         stand_in = Path(options["env"]["PYTHONPATH"].split(os.pathsep)[0])
@@ -50,14 +50,14 @@ class Pip:
             "archive_sha256": hashlib.sha256(self.archive).hexdigest(),
             "member_sha256": hashlib.sha256(content).hexdigest(),
         }
-        fetch.SAMPLES[self.sample.name] = dataclasses.replace(self.sample, **hashes)
+        samples.SAMPLES[self.sample.name] = dataclasses.replace(self.sample, **hashes)
 
 
 @pytest.fixture(params=["BE-Vie"])
 def pip(monkeypatch, request):
-    pip = Pip(fetch.SAMPLES[request.param])
+    pip = Pip(samples.SAMPLES[request.param])
     monkeypatch.setattr(subprocess, "run", pip.run)
-    monkeypatch.setattr(fetch, "SAMPLES", dict(fetch.SAMPLES))
+    monkeypatch.setattr(samples, "SAMPLES", dict(samples.SAMPLES))
     pip.know()
     return pip
 
@@ -68,11 +68,11 @@ def lines():
 
 
 def test_the_first_call_fetches_and_the_second_does_not(pip, tmp_path, lines):
-    path = fetch.fetch_demo(tmp_path / "cache", lines.append)
+    path = samples.fetch_demo(tmp_path / "cache", lines.append)
     assert path == tmp_path / "cache" / "FLX_BE-Vie_2014.csv"
     assert path.read_bytes() == CONTENT
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
-    assert fetch.fetch_demo(tmp_path / "cache", lines.append) == path
+    assert samples.fetch_demo(tmp_path / "cache", lines.append) == path
     assert len(pip.calls) == 1
     told = "\n".join(lines)
     for word in ("Vielsalm", "FLUXNET2015", "CC-BY-4.0", "Pastorello", "MIT", "Using"):
@@ -80,9 +80,9 @@ def test_the_first_call_fetches_and_the_second_does_not(pip, tmp_path, lines):
 
 
 def test_a_damaged_cache_is_fetched_anew(pip, tmp_path, lines):
-    path = fetch.fetch_demo(tmp_path, lines.append)
+    path = samples.fetch_demo(tmp_path, lines.append)
     path.write_bytes(CONTENT[:-5])
-    assert fetch.fetch_demo(tmp_path, lines.append).read_bytes() == CONTENT
+    assert samples.fetch_demo(tmp_path, lines.append).read_bytes() == CONTENT
     assert len(pip.calls) == 2
     assert any("is damaged" in line for line in lines)
 
@@ -92,16 +92,16 @@ def test_off_line_without_a_cache_there_are_two_ways_on(pip, tmp_path, lines):
     with pytest.raises(
         DataError, match="not in the cache, and pip cannot fetch it; is this machine off-line"
     ) as caught:
-        fetch.fetch_demo(tmp_path, lines.append)
+        samples.fetch_demo(tmp_path, lines.append)
     for part in ("ERROR: No matching distribution", "`bowen demo --file PATH`", "`bowen demo --synthetic`"):
         assert part in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_off_line_with_a_cache_nothing_is_missed(pip, tmp_path, lines):
-    path = fetch.fetch_demo(tmp_path, lines.append)
+    path = samples.fetch_demo(tmp_path, lines.append)
     pip.stderr = "ERROR: off-line"
-    assert fetch.fetch_demo(tmp_path, lines.append) == path
+    assert samples.fetch_demo(tmp_path, lines.append) == path
 
 
 @pytest.mark.parametrize("spoil", ["cut", "other member", "other content", "other archive", "pip notices"])
@@ -119,35 +119,35 @@ def test_what_is_not_the_known_file_is_not_kept(pip, tmp_path, lines, spoil):
     else:
         pip.know()
     with pytest.raises(DataError, match=r"came, but it is not the file we know .* `bowen demo --synthetic`"):
-        fetch.fetch_demo(tmp_path, lines.append)
+        samples.fetch_demo(tmp_path, lines.append)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written(pip, tmp_path, lines):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"cannot be written .* set BOWEN_CACHE to another folder"):
-        fetch.fetch_demo(tmp_path / "file" / "cache", lines.append)
+        samples.fetch_demo(tmp_path / "file" / "cache", lines.append)
 
 
 def test_a_relative_cache_folder(pip, tmp_path, lines, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert fetch.fetch_demo(Path("cache"), lines.append) == tmp_path / "cache" / "FLX_BE-Vie_2014.csv"
+    assert samples.fetch_demo(Path("cache"), lines.append) == tmp_path / "cache" / "FLX_BE-Vie_2014.csv"
 
 
 @pytest.mark.parametrize("pip", ["FR-Hes", "US-CRT"], indirect=True)
 def test_other_samples_come_the_same_way(pip, tmp_path, lines):
-    path = fetch.fetch_sample(pip.sample.name, tmp_path, lines.append)
+    path = samples.fetch_sample(pip.sample.name, tmp_path, lines.append)
     assert path == tmp_path / Path(pip.sample.member).name and path.read_bytes() == CONTENT
     assert pip.sample.attribution in lines
     pip.stderr = "ERROR: off-line"
     path.unlink()
     with pytest.raises(DataError, match=r"(?s)cannot fetch it.*Get the file from the tower's own network"):
-        fetch.fetch_sample(pip.sample.name, tmp_path, lines.append)
+        samples.fetch_sample(pip.sample.name, tmp_path, lines.append)
 
 
 def test_an_unknown_sample(tmp_path):
     with pytest.raises(ConfigError, match=r"no sample tower `FR-Hess`. Nearest here: FR-Hes"):
-        fetch.fetch_sample("FR-Hess", tmp_path)
+        samples.fetch_sample("FR-Hess", tmp_path)
 
 
 def test_where_things_stay(monkeypatch, tmp_path):
@@ -163,9 +163,9 @@ def test_where_things_stay(monkeypatch, tmp_path):
     assert cache_folder() == data_folder() == tmp_path / "own"
 
 
-@pytest.mark.parametrize("sample", fetch.SAMPLES.values(), ids=fetch.SAMPLES)
+@pytest.mark.parametrize("sample", samples.SAMPLES.values(), ids=samples.SAMPLES)
 def test_the_stand_in_is_a_build_backend_that_only_names_the_distribution(sample, tmp_path):
-    fetch._write_stand_in(sample, tmp_path / "stand-in")
+    samples._write_stand_in(sample, tmp_path / "stand-in")
     assert (tmp_path / "stand-in" / sample.backend.split("/")[0] / "__init__.py").exists()
     space = {}
     exec((tmp_path / "stand-in" / sample.backend).read_text(), space)
@@ -175,7 +175,7 @@ def test_the_stand_in_is_a_build_backend_that_only_names_the_distribution(sample
 
 
 @pytest.mark.skipif(not os.environ.get("BOWEN_TEST_NETWORK"), reason="needs pip's network: set BOWEN_TEST_NETWORK=1")
-@pytest.mark.parametrize("name", fetch.SAMPLES)
+@pytest.mark.parametrize("name", samples.SAMPLES)
 def test_samples_come_for_real(name, tmp_path, lines):
-    path = fetch.fetch_sample(name, tmp_path, lines.append)
-    assert fetch.sha256_of(path) == fetch.SAMPLES[name].member_sha256
+    path = samples.fetch_sample(name, tmp_path, lines.append)
+    assert samples.sha256_of(path) == samples.SAMPLES[name].member_sha256

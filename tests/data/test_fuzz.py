@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from bowen.data import read, summary
-from bowen.data.clock import light_lag
+from bowen.data.checks.clock import light_lag
 from tests.data.mutations import (
     DAYS,
     FACTORS,

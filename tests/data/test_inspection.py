@@ -6,10 +6,16 @@ import numpy as np
 import pytest
 
 from bowen.data import QC, read_table, summary
-from bowen.data.closure import SEASONS, energy_closure
-from bowen.data.sensors import still, stuck
-from bowen.data.sun import sunrise
-from bowen.data.water import aridity, cumulated, lives_on_more_than_rain, precipitation_doubts, water_balance
+from bowen.data.checks.energy_closure import SEASONS, energy_closure
+from bowen.data.checks.stuck_sensors import still, stuck
+from bowen.data.checks.water_balance import (
+    aridity,
+    cumulated,
+    lives_on_more_than_rain,
+    precipitation_doubts,
+    water_balance,
+)
+from bowen.data.solar import sunrise
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 DAY, YEAR = 48, 365.25 * 86400.0

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from bowen.data import aggregate, check, read_table, summary, with_daily_fluxes
-from bowen.data.clock import clock_changes, light_lag
-from bowen.data.plausibility import doubts_of_values
-from bowen.data.sensors import stuck
-from bowen.data.sky import black_body_share, clear_sky_share, nightly_light
-from bowen.data.sun import clear_sky
+from bowen.data.checks.clear_sky import black_body_share, clear_sky_share, nightly_light
+from bowen.data.checks.clock import clock_changes, light_lag
+from bowen.data.checks.plausibility import doubts_of_values
+from bowen.data.checks.stuck_sensors import stuck
+from bowen.data.solar import clear_sky
 from bowen.errors import DataError
 from tests.data.files import SITE, fluxnet_table, write_csv
 

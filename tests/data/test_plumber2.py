@@ -3,7 +3,7 @@ import pytest
 import xarray as xr
 
 from bowen.data import from_alma, read, read_plumber2, read_simulation, read_table, to_alma, write_netcdf
-from bowen.data.alma import undo_alma
+from bowen.data.readers.alma import undo_alma
 from bowen.errors import DataError
 from tests.data.files import SITE, fluxnet_table, plumber2_files, write_csv, write_nc
 

@@ -7,7 +7,7 @@ from bowen.data.formats import known_formats
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity, vapor_pressure
 from bowen.data.units import to_si
 from bowen.errors import DataError
-from bowen.physics import thermo
+from bowen.physics import thermodynamics
 
 
 def test_no_name_means_two_things():
@@ -56,9 +56,11 @@ def test_units_become_those_of_the_catalogue(name, units, value, expected):
 def test_air_is_the_same_here_as_in_the_physics():
     temperature = np.linspace(230.0, 320.0, 10)
     saturated = saturation_vapor_pressure(temperature)
-    np.testing.assert_allclose(saturated, thermo.saturation_vapor_pressure(jnp.asarray(temperature)), rtol=1e-14)
+    np.testing.assert_allclose(
+        saturated, thermodynamics.saturation_vapor_pressure(jnp.asarray(temperature)), rtol=1e-14
+    )
     vapor = 0.6 * saturated
     humidity = specific_humidity(vapor, np.asarray(9e4))
-    theirs = thermo.specific_humidity(jnp.asarray(vapor), jnp.asarray(9e4))
+    theirs = thermodynamics.specific_humidity(jnp.asarray(vapor), jnp.asarray(9e4))
     np.testing.assert_allclose(humidity, theirs, rtol=1e-14)
     np.testing.assert_allclose(vapor_pressure(humidity, np.asarray(9e4)), vapor, rtol=1e-12)

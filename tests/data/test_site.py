@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bowen.data import read_site
-from bowen.data.axis import regular
-from bowen.data.site import locate, site_of
+from bowen.data.site_metadata import locate, site_of
+from bowen.data.time_axis import regular
 from bowen.errors import ConfigError
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bowen.data import check, fill_forcing, measured, read, read_plumber2, read_table, summary
-from bowen.data.clock import clock_changes, light_lag, offset_by_light
-from bowen.data.plausibility import doubts_of_values
+from bowen.data.checks.clock import clock_changes, light_lag, offset_by_light
+from bowen.data.checks.plausibility import doubts_of_values
 from bowen.data.schema import FORCING
 from bowen.errors import DataError
 

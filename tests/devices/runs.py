@@ -13,18 +13,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bowen import devices
-from bowen.config import Training
-from bowen.exchange import given_radiation
-from bowen.hybrid import Hybrid, Network, Scale
-from bowen.land import AbstractLand, Process, Site, initial_state
-from bowen.parameters import Parameters
-from bowen.regional import Regional
-from bowen.runs import load_arrays, save_arrays
-from bowen.series import Series
-from bowen.step import ImplicitStep
-from bowen.streams import Streams, Tower
-from bowen.training import outline, train
+from bowen.config.schema import Training
+from bowen.experiments.run_directory import load_arrays, save_arrays
+from bowen.land.parameters import Parameters
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import given_radiation
+from bowen.models.base import AbstractLand, Process, Site, initial_state
+from bowen.models.hybrid import Hybrid, Network, Scale
+from bowen.models.regionalization import Regional
+from bowen.training import devices
+from bowen.training.arrays import Series
+from bowen.training.trainer import outline, train
+from bowen.training.windows import Streams, Tower
 from tests import helpers
 
 TOWERS, COLUMNS, HALFWAY = 5, 3, 2  # 15 columns, which eight devices cannot share out evenly

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from bowen import devices
+from bowen.training import devices
 from tests.devices.runs import COLUMNS, HALFWAY, TOWERS, TRAINING
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from bowen.training import Row
+from bowen.training.trainer import Row
 from tests.experiment.conftest import SETTINGS
 
 DAYS = 16
@@ -17,7 +17,7 @@ TRAIN = "import sys; from bowen.cli import app; app(sys.argv[1:])"
 STOP = """
 import os, signal, sys
 from pathlib import Path
-from bowen import experiment
+from bowen.experiments import run as experiment
 
 def watch(config, history):
     if len(history) == 2:
@@ -31,7 +31,7 @@ experiment.train_run(experiment.load_config(Path(sys.argv[1])), Path(sys.argv[2]
 def settings(tmp_path_factory):
     """A configuration with three columns that spin up, beside its record: of two processes one has a column more."""
     from bowen.data import to_alma, write_netcdf
-    from bowen.synthetic import twin
+    from bowen.experiments.twin_experiment import twin
 
     folder = tmp_path_factory.mktemp("tower")
     write_netcdf(to_alma(twin(DAYS)[0]), folder / "twin.nc")

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bowen.cli import app
 from bowen.data import to_alma, write_netcdf
-from bowen.synthetic import twin
+from bowen.experiments.twin_experiment import twin
 
 DAYS = 20
 SETTINGS = """

@@ -10,18 +10,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen import arena, data, terminal
-from bowen.assembly import build
-from bowen.config import dumps, parse
-from bowen.contest import varied
+from bowen import data
+from bowen.cli import output
+from bowen.config.schema import dumps, parse
+from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
-from bowen.evaluate import COLUMNS
-from bowen.exchange import ENERGY, RESISTANCE
-from bowen.experiment import filled, guided_by, load_run
-from bowen.features import Scaler
-from bowen.parameters import Parameters
-from bowen.records import read_towers
-from bowen.synthetic import twin
+from bowen.evaluation.scores import COLUMNS
+from bowen.experiments import benchmark as arena
+from bowen.experiments.archive_records import read_towers
+from bowen.experiments.build import build
+from bowen.experiments.comparison import varied
+from bowen.experiments.run import filled, guided_by, load_run
+from bowen.experiments.twin_experiment import twin
+from bowen.land.parameters import Parameters
+from bowen.land.surface_exchange import ENERGY, RESISTANCE
 
 pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
 NOTHING_SEEN = Scaler({}, {})
@@ -116,7 +118,7 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     standings = arena.standings(scores)
     assert list(standings.index) == SETTINGS["benchmark"]["contestants"]
     assert {"LE NSE median", "H NSE worst quarter", "LE KGE median", "H daily NSE median"} <= set(standings)
-    terminal.show_standings(standings, tmp_path)
+    output.show_standings(standings, tmp_path)
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split("  ")[0] == "variable" and "calibrated LaD" in shown[0]
     assert any(line.startswith("H daily NSE worst quarter") for line in shown)
@@ -227,7 +229,7 @@ def test_a_hybrid_by_energy_differs_in_its_law_alone(archive):
 @pytest.mark.usefixtures("optax_counts_in_integers")
 def test_no_more_records_are_in_memory_than_are_kept(archive, tmp_path, monkeypatch):
     """Counted whenever one is read for a training of one update, which reads each three times."""
-    monkeypatch.setattr("bowen.records.KEPT", 1)
+    monkeypatch.setattr("bowen.experiments.archive_records.KEPT", 1)
     asked, read, alive = config(archive, model={"kind": "network"}, training={"steps": 1}), [], []
 
     def counted(dataset, config):
@@ -236,6 +238,6 @@ def test_no_more_records_are_in_memory_than_are_kept(archive, tmp_path, monkeypa
         alive.append(sum(of() is not None for of in read))
         return record
 
-    monkeypatch.setattr("bowen.records.filled", counted)
+    monkeypatch.setattr("bowen.experiments.archive_records.filled", counted)
     arena.train_all(asked, tmp_path)
     assert len(read) == 3 * len(SITES) and max(alive) <= 3  # one kept, one in the hands of who asked, one just read

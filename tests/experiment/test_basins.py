@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 
 from bowen import data
-from bowen.assembly import base_parameters, build
-from bowen.config import parse
-from bowen.contest import evaluate
+from bowen.config.schema import parse
+from bowen.data.features import Scaler
 from bowen.errors import ConfigError, DataError
-from bowen.experiment import Run, filled, simulate_run, train_on
-from bowen.features import Scaler
-from bowen.records import read_towers
-from bowen.synthetic import twin, weather
+from bowen.experiments.archive_records import read_towers
+from bowen.experiments.build import base_parameters, build
+from bowen.experiments.comparison import evaluate
+from bowen.experiments.run import Run, filled, simulate_run, train_on
+from bowen.experiments.twin_experiment import twin, weather
 from tests.data.files import BASIN, camels_folder
 
 DAYS = 60

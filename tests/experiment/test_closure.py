@@ -8,21 +8,21 @@ import pytest
 import xarray as xr
 from jax import numpy_dtype_promotion
 
-from bowen.assembly import build, static_of
-from bowen.classes import parameters_for
-from bowen.config import parse
-from bowen.contest import untrained
+from bowen.config.schema import parse
 from bowen.data import measured, measured_closure, positive_only
-from bowen.data.plausibility import doubts_of_values
-from bowen.evaluate import as_measured, score
-from bowen.experiment import Run, fitted, simulate_run, split, tower_of, train_run
-from bowen.features import TARGETS, Scaler
-from bowen.instrument import observed_fraction, reported
-from bowen.land import Process, initial_state
-from bowen.parameters import Parameters
-from bowen.series import Series, to_dataset
-from bowen.solve import roll, spin_up
-from bowen.synthetic import SITE, SOIL, weather
+from bowen.data.checks.plausibility import doubts_of_values
+from bowen.data.features import TARGETS, Scaler
+from bowen.evaluation.scores import as_measured, score
+from bowen.experiments.build import build, static_of
+from bowen.experiments.comparison import untrained
+from bowen.experiments.run import Run, fitted, simulate_run, split, tower_of, train_run
+from bowen.experiments.twin_experiment import SITE, SOIL, weather
+from bowen.land.land_classes import parameters_for
+from bowen.land.parameters import Parameters
+from bowen.land.tower_observation import observed_fraction, reported
+from bowen.models.base import Process, initial_state
+from bowen.models.rollout import roll, spin_up
+from bowen.training.arrays import Series, to_dataset
 
 SHARE = 0.78
 SETTINGS = {

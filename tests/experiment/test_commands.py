@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.contest import differing
-from bowen.runs import read_history
+from bowen.experiments.comparison import differing
+from bowen.experiments.run_directory import read_history
 from tests.data.files import plumber2_files, write_nc
 from tests.experiment.conftest import DAYS
 

@@ -6,13 +6,14 @@ import signal
 import numpy as np
 import pytest
 
-from bowen.runs import read_history
-from bowen.training import Row
+from bowen.experiments.run_directory import read_history
+from bowen.training.trainer import Row
 
 KILL = """
 import os, signal, sys
 from pathlib import Path
-from bowen import experiment, runs
+from bowen.experiments import run as experiment
+from bowen.experiments import run_directory
 
 config, folder, when = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
 saved = []
@@ -29,7 +30,7 @@ def watch(config, history):
     if when == "between saves" and len(history) == 2:
         os.kill(os.getpid(), signal.SIGKILL)
 
-runs.save_arrays = killing(runs.save_arrays)
+run_directory.save_arrays = killing(run_directory.save_arrays)
 experiment.train_run(experiment.load_config(config), folder, watch=watch)
 """
 GO_ON = "import sys; from bowen.cli import app; app(sys.argv[1:])"

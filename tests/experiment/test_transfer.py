@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen import data, transfer
-from bowen.config import Config, Model, Tower, Training
-from bowen.contest import differing, untrained
-from bowen.evaluate import audit
-from bowen.experiment import filled, set_up
-from bowen.features import Scaler
-from bowen.untrained import SEEN
+from bowen import data
+from bowen.config.schema import Config, Model, Tower, Training
+from bowen.data.features import Scaler
+from bowen.evaluation.scores import audit
+from bowen.evaluation.unseen_variables import SEEN
+from bowen.experiments import transfer
+from bowen.experiments.comparison import differing, untrained
+from bowen.experiments.run import filled, set_up
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40

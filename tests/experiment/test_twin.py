@@ -4,18 +4,18 @@ import jax
 import numpy as np
 import pytest
 
-from bowen.classes import parameters_for
-from bowen.config import Training, parse
+from bowen.config.schema import Training, parse
 from bowen.data import aggregate, block_split, with_daily_fluxes
-from bowen.evaluate import score
-from bowen.experiment import Run, simulate_run
-from bowen.features import Scaler
-from bowen.hybrid import Hybrid
-from bowen.land import Site, initial_state
-from bowen.series import Series
-from bowen.streams import Streams, Tower
-from bowen.synthetic import SITE, SOIL, recovery, twin
-from bowen.training import train
+from bowen.data.features import Scaler
+from bowen.evaluation.scores import score
+from bowen.experiments.run import Run, simulate_run
+from bowen.experiments.twin_experiment import SITE, SOIL, recovery, twin
+from bowen.land.land_classes import parameters_for
+from bowen.models.base import Site, initial_state
+from bowen.models.hybrid import Hybrid
+from bowen.training.arrays import Series
+from bowen.training.trainer import train
+from bowen.training.windows import Streams, Tower
 
 
 def learned(record, *, steps, by_day=False):

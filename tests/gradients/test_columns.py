@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.exchange import given_radiation
-from bowen.hybrid import Hybrid, Network, Scale
-from bowen.land import Process, Site
-from bowen.lstm import Cell
-from bowen.quantities import shift
-from bowen.regional import Regional
-from bowen.runs import places
-from bowen.solve import Inputs, roll, roll_columns
-from bowen.step import ImplicitStep
-from bowen.streams import stacked
-from bowen.training import learned, predict
+from bowen.experiments.run_directory import places
+from bowen.land.quantities import shift
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import given_radiation
+from bowen.models.base import Process, Site
+from bowen.models.hybrid import Hybrid, Network, Scale
+from bowen.models.lstm import Cell
+from bowen.models.regionalization import Regional
+from bowen.models.rollout import Inputs, roll, roll_columns
+from bowen.training.trainer import learned, predict
+from bowen.training.windows import stacked
 from tests import helpers
 
 COLUMNS, STEPS = 3, 48

@@ -7,17 +7,19 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
-from bowen.exchange import ENERGY, RESISTANCE
-from bowen.parameters import Parameters
-from bowen.physics import thermo
-from bowen.step import ImplicitStep
-from bowen.variables import Forcing, State
+from bowen.land.parameters import Parameters
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import ENERGY, RESISTANCE
+from bowen.land.variables import Forcing, State
+from bowen.physics import thermodynamics
+from bowen.physics.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
 from tests import helpers
 
 pytestmark = pytest.mark.physics
 DRAWS = 10_000
-SATURATED = thermo.specific_humidity(thermo.saturation_vapor_pressure(jnp.asarray(MELTING_POINT)), jnp.asarray(1e5))
+SATURATED = thermodynamics.specific_humidity(
+    thermodynamics.saturation_vapor_pressure(jnp.asarray(MELTING_POINT)), jnp.asarray(1e5)
+)
 STILL_AIR = MELTING_POINT - GRAVITY / HEAT_CAPACITY_AIR * 10.0  # as warm at the surface as the melting point
 PROBES = {
     "all stores empty at the melting point": {},

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from bowen.hybrid import Hybrid
-from bowen.land import Process
-from bowen.solve import roll
-from bowen.step import ImplicitStep
+from bowen.land.step import ImplicitStep
+from bowen.models.base import Process
+from bowen.models.hybrid import Hybrid
+from bowen.models.rollout import roll
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.constants import FUSION, LAYER_THICKNESS, VAPORIZATION
-from bowen.exchange import ENERGY, RESISTANCE, balanced_radiation, prescribed_radiation
-from bowen.hybrid import Hybrid
-from bowen.land import Process
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import ENERGY, RESISTANCE, balanced_radiation, prescribed_radiation
+from bowen.models.base import Process
+from bowen.models.hybrid import Hybrid
 from bowen.physics import soil
-from bowen.step import ImplicitStep
+from bowen.physics.constants import FUSION, LAYER_THICKNESS, VAPORIZATION
 from tests import helpers
 
 pytestmark = pytest.mark.physics

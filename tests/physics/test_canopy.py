@@ -6,10 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.adaptive import AdaptiveStep
-from bowen.land import Process
-from bowen.parameters import Parameters
-from bowen.physics import water
+from bowen.land.adaptive_step import AdaptiveStep
+from bowen.land.parameters import Parameters
+from bowen.models.base import Process
+from bowen.physics import hydrology
 from tests import helpers
 
 pytestmark = pytest.mark.physics
@@ -17,7 +17,7 @@ HOLDING = dataclasses.replace(Parameters(), canopy_capacity=1.5)
 
 
 def test_leaves_hold_what_they_can():
-    held = water.interception(jnp.asarray([0.0, 1.0, 1.5]), jnp.asarray([0.4, 0.8, 0.0]), jnp.asarray(1.5))
+    held = hydrology.interception(jnp.asarray([0.0, 1.0, 1.5]), jnp.asarray([0.4, 0.8, 0.0]), jnp.asarray(1.5))
     np.testing.assert_allclose(held, [0.4, 1.5, 1.5])
 
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.constants import GAS_CONSTANT_DRY_AIR, HEAT_CAPACITY_AIR, VAPOR_RATIO, VAPORIZATION
-from bowen.physics import evaporation, thermo
-from bowen.physics.surface import Below, SurfaceFluxes, available_energy, balance_surface
+from bowen.physics import evaporation, thermodynamics
+from bowen.physics.constants import GAS_CONSTANT_DRY_AIR, HEAT_CAPACITY_AIR, VAPOR_RATIO, VAPORIZATION
+from bowen.physics.surface_balance import Below, SurfaceFluxes, available_energy, balance_surface
 
 AIR, PRESSURE, AVAILABLE_ENERGY = jnp.asarray(293.15), jnp.asarray(1e5), jnp.asarray(400.0)
 ZERO, ONE = jnp.asarray(0.0), jnp.asarray(1.0)
@@ -15,11 +15,11 @@ NOTHING_BELOW = Below(ZERO, ZERO, ZERO)
 
 
 def saturated(temperature):
-    return thermo.specific_humidity(thermo.saturation_vapor_pressure(temperature), PRESSURE)
+    return thermodynamics.specific_humidity(thermodynamics.saturation_vapor_pressure(temperature), PRESSURE)
 
 
 SATURATED, SLOPE = jax.jvp(saturated, (AIR,), (ONE,))
-HUMIDITY = thermo.specific_humidity(0.5 * thermo.saturation_vapor_pressure(AIR), PRESSURE)
+HUMIDITY = thermodynamics.specific_humidity(0.5 * thermodynamics.saturation_vapor_pressure(AIR), PRESSURE)
 # the known values were made with R_v / R_d - 1 where the model has its rounding, 0.608
 DENSITY = PRESSURE / (GAS_CONSTANT_DRY_AIR * AIR * (1.0 + (1.0 / VAPOR_RATIO - 1.0) * HUMIDITY))
 
@@ -112,10 +112,10 @@ def test_energy_evaporates_by_the_coefficient_of_priestley_and_taylor():
 @pytest.mark.parametrize(
     ("law", "temperature", "expected"),
     [
-        (thermo.saturation_vapor_pressure, 293.15, 2332.60),
-        (thermo.saturation_vapor_pressure, 303.15, 4233.72),
-        (thermo.saturation_vapor_pressure, 253.15, 125.965),
-        (thermo.saturation_vapor_pressure_ice, 253.15, 103.261),
+        (thermodynamics.saturation_vapor_pressure, 293.15, 2332.60),
+        (thermodynamics.saturation_vapor_pressure, 303.15, 4233.72),
+        (thermodynamics.saturation_vapor_pressure, 253.15, 125.965),
+        (thermodynamics.saturation_vapor_pressure_ice, 253.15, 103.261),
     ],
 )
 def test_saturation_vapor_pressure(law, temperature, expected):

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.classes import parameters_for
-from bowen.exchange import ENERGY, RESISTANCE
-from bowen.hybrid import Hybrid, fed
-from bowen.land import Process
-from bowen.parameters import Parameters
-from bowen.solve import roll
-from bowen.step import ImplicitStep
+from bowen.land.land_classes import parameters_for
+from bowen.land.parameters import Parameters
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import ENERGY, RESISTANCE
+from bowen.models.base import Process
+from bowen.models.hybrid import Hybrid, fed
+from bowen.models.rollout import roll
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.adaptive import AdaptiveStep
-from bowen.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
-from bowen.exchange import prescribed_radiation, sheltered_rate
-from bowen.land import Process
-from bowen.parameters import Parameters
-from bowen.physics import snow, thermo
-from bowen.step import ImplicitStep
-from bowen.variables import Forcing, State
+from bowen.land.adaptive_step import AdaptiveStep
+from bowen.land.parameters import Parameters
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import prescribed_radiation, sheltered_rate
+from bowen.land.variables import Forcing, State
+from bowen.models.base import Process
+from bowen.physics import snow, thermodynamics
+from bowen.physics.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
 from tests import helpers
 
 DT = jnp.asarray(1800.0)
@@ -27,7 +27,9 @@ def thaw(snow_water, cover_mass, melt_resistance=0.0):
     """One step of an isothermal column at the melting point that gains 100 W m-2, in air saturated over its ice."""
     parameters = Parameters(snow_cover_mass=cover_mass, melt_resistance=melt_resistance)
     pressure = jnp.asarray(1e5)
-    icy = thermo.specific_humidity(thermo.saturation_vapor_pressure_ice(jnp.asarray(MELTING_POINT)), pressure)
+    icy = thermodynamics.specific_humidity(
+        thermodynamics.saturation_vapor_pressure_ice(jnp.asarray(MELTING_POINT)), pressure
+    )
     forcing = Forcing(
         shortwave_down=0.0,
         air_temperature=MELTING_POINT - GRAVITY / HEAT_CAPACITY_AIR * parameters.reference_height,

@@ -5,15 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.adaptive import AdaptiveStep
-from bowen.constants import LAYER_THICKNESS, VAPORIZATION
-from bowen.exchange import exposure, surface_fluxes
-from bowen.land import Process
-from bowen.parameters import Parameters
+from bowen.land.adaptive_step import AdaptiveStep
+from bowen.land.parameters import Parameters
+from bowen.land.step import ImplicitStep
+from bowen.land.surface_exchange import exposure, surface_fluxes
+from bowen.models.base import Process
+from bowen.models.rollout import Inputs
 from bowen.physics import soil
-from bowen.physics.surface import Below
-from bowen.solve import Inputs
-from bowen.step import ImplicitStep
+from bowen.physics.constants import LAYER_THICKNESS, VAPORIZATION
+from bowen.physics.surface_balance import Below
 from tests import helpers
 
 pytestmark = pytest.mark.physics

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.physics.stomata import DARK_RESISTANCE, beside_ground, stomatal_resistance
+from bowen.physics.canopy_resistance import DARK_RESISTANCE, beside_ground, stomatal_resistance
 
 LEAST = st.floats(1.0, 5000.0)
 LIGHT = st.floats(0.0, 1300.0)

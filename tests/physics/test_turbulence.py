@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.constants import VON_KARMAN
+from bowen.physics.constants import VON_KARMAN
 from bowen.physics.turbulence import (
     LEAST_COEFFICIENT,
     MOST_STABLE,

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.adaptive import AdaptiveStep
-from bowen.land import Process
-from bowen.parameters import Parameters
-from bowen.physics import evaporation, water
+from bowen.land.adaptive_step import AdaptiveStep
+from bowen.land.parameters import Parameters
+from bowen.models.base import Process
+from bowen.physics import evaporation, hydrology
 from tests import helpers
 
 DAY = 86400.0
@@ -25,21 +25,21 @@ def test_groundwater_drains_exponentially(steps):
     dt, residence = jnp.asarray(30.0 * DAY / steps), jnp.asarray(60.0 * DAY)
     left = jnp.asarray(100.0)
     for _ in range(steps):
-        left, _ = water.reservoir(left, jnp.asarray(0.0), residence, dt)
+        left, _ = hydrology.reservoir(left, jnp.asarray(0.0), residence, dt)
     np.testing.assert_allclose(left, 100.0 * np.exp(-0.5), rtol=1e-12)
 
 
 @pytest.mark.physics
 def test_groundwater_gains_what_does_not_run_off():
     dt, recharge, before = jnp.asarray(1800.0), jnp.asarray(3e-4), jnp.asarray(7.0)
-    after, runoff = water.reservoir(before, recharge, jnp.asarray(60.0 * DAY), dt)
+    after, runoff = hydrology.reservoir(before, recharge, jnp.asarray(60.0 * DAY), dt)
     np.testing.assert_allclose(after - before, dt * (recharge - runoff), rtol=1e-12)
 
 
 @pytest.mark.physics
 def test_what_is_supplied_is_what_is_needed():
     storage = jnp.asarray([0.0, 10.0, 40.0, 60.0])
-    supplied = water.supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
+    supplied = hydrology.supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
     np.testing.assert_allclose(supplied, [8e-5, 6e-5, 0.0, 0.0], rtol=1e-12)
 
 
@@ -60,14 +60,14 @@ def test_a_supply_keeps_a_dry_root_zone_from_drying_out():
 def test_what_does_not_fit_overflows():
     """V7: 49 mm in the root zone of 50 mm, 5 mm of rain and a little evaporation."""
     filled = jnp.asarray(49.0 + 5.0 - 1.2735e-3)
-    drained = water.overflow(filled - 50.0, jnp.asarray(0.5))
+    drained = hydrology.overflow(filled - 50.0, jnp.asarray(0.5))
     np.testing.assert_allclose([drained, filled - drained], [3.9987265, 50.0], rtol=1e-9)
 
 
 @pytest.mark.physics
 def test_overflow_is_the_smooth_hull_of_the_excess():
     excess, width = jnp.linspace(-2.0, 2.0, 4001), jnp.asarray(0.5)
-    drained, slope = jax.jvp(lambda x: water.overflow(x, width), (excess,), (jnp.ones_like(excess),))
+    drained, slope = jax.jvp(lambda x: hydrology.overflow(x, width), (excess,), (jnp.ones_like(excess),))
     assert (drained >= jnp.maximum(excess, 0.0)).all()
     outside = jnp.abs(excess) >= 0.5
     np.testing.assert_array_equal(drained[outside], jnp.maximum(excess, 0.0)[outside])
@@ -104,20 +104,20 @@ def test_saturation_excess_is_between_none_and_all(saturation, gain, capacity, s
 
     def taken_up(gain):
         kept = jnp.minimum(gain, capacity - storage)
-        return kept - water.saturation_excess(storage, gain, capacity, spread)
+        return kept - hydrology.saturation_excess(storage, gain, capacity, spread)
 
-    excess = water.saturation_excess(storage, gain, capacity, spread)
+    excess = hydrology.saturation_excess(storage, gain, capacity, spread)
     assert 0.0 <= excess <= min(gain, capacity - storage + 1e-6 * capacity)
     assert -1e-5 * capacity <= taken_up(gain + 1.0) - taken_up(gain) <= 1.0 + 1e-9
-    slopes = jax.grad(water.saturation_excess, argnums=(0, 1, 2, 3))(storage, gain, capacity, spread)
+    slopes = jax.grad(hydrology.saturation_excess, argnums=(0, 1, 2, 3))(storage, gain, capacity, spread)
     assert np.isfinite(slopes).all()
 
 
 @pytest.mark.physics
 def test_a_bucket_of_one_capacity_has_no_saturation_excess():
     storage, gain = jnp.meshgrid(jnp.linspace(0.0, 100.0, 11), jnp.linspace(0.0, 300.0, 7))
-    assert not water.saturation_excess(storage, gain, jnp.asarray(100.0), jnp.asarray(0.0)).any()
-    assert not water.saturated_share(storage, jnp.asarray(100.0), jnp.asarray(0.0)).any()
+    assert not hydrology.saturation_excess(storage, gain, jnp.asarray(100.0), jnp.asarray(0.0)).any()
+    assert not hydrology.saturated_share(storage, jnp.asarray(100.0), jnp.asarray(0.0)).any()
 
 
 @pytest.mark.physics
@@ -127,20 +127,20 @@ def test_saturation_excess_is_the_share_of_saturated_ground(spread):
     capacity, spread, steps, storm = jnp.asarray(100.0), jnp.asarray(spread), 20000, 60.0
 
     def drop(now, _):
-        excess = water.saturated_share(now, capacity, spread) * storm / steps
+        excess = hydrology.saturated_share(now, capacity, spread) * storm / steps
         return now + storm / steps - excess, excess
 
     _, parts = jax.lax.scan(drop, jnp.asarray(30.0), None, length=steps)
-    at_once = water.saturation_excess(jnp.asarray(30.0), jnp.asarray(storm), capacity, spread)
+    at_once = hydrology.saturation_excess(jnp.asarray(30.0), jnp.asarray(storm), capacity, spread)
     np.testing.assert_allclose(at_once, parts.sum(), rtol=1e-3)
 
 
 @pytest.mark.physics
 def test_two_storms_make_the_runoff_of_one():
     capacity, spread = jnp.asarray(120.0), jnp.asarray(0.4)
-    first = water.saturation_excess(jnp.asarray(50.0), jnp.asarray(20.0), capacity, spread)
-    second = water.saturation_excess(70.0 - first, jnp.asarray(30.0), capacity, spread)
-    whole = water.saturation_excess(jnp.asarray(50.0), jnp.asarray(50.0), capacity, spread)
+    first = hydrology.saturation_excess(jnp.asarray(50.0), jnp.asarray(20.0), capacity, spread)
+    second = hydrology.saturation_excess(70.0 - first, jnp.asarray(30.0), capacity, spread)
+    whole = hydrology.saturation_excess(jnp.asarray(50.0), jnp.asarray(50.0), capacity, spread)
     np.testing.assert_allclose(first + second, whole, rtol=1e-12)
 
 
@@ -149,15 +149,15 @@ def test_two_storms_make_the_runoff_of_one():
 @given(st.floats(0.0, 1.0), st.floats(0.63, 700.0), st.floats(0.0, 1.0), st.floats(1.0, 86400.0))
 def test_no_more_leaks_than_there_is(saturation, capacity, rate, dt):
     storage, capacity, rate, dt = map(jnp.asarray, (saturation * capacity, capacity, rate, dt))
-    leaked = water.leakage(storage, capacity, rate, jnp.asarray(13.0), dt)
+    leaked = hydrology.leakage(storage, capacity, rate, jnp.asarray(13.0), dt)
     assert 0.0 <= leaked <= rate * (1.0 + 1e-12) and dt * leaked <= storage
-    slopes = jax.grad(water.leakage, argnums=(0, 1, 2))(storage, capacity, rate, jnp.asarray(13.0), dt)
+    slopes = jax.grad(hydrology.leakage, argnums=(0, 1, 2))(storage, capacity, rate, jnp.asarray(13.0), dt)
     assert np.isfinite(slopes).all()
 
 
 @pytest.mark.physics
 def test_a_full_root_zone_leaks_at_its_rate():
-    leaked = water.leakage(
+    leaked = hydrology.leakage(
         jnp.asarray(80.0), jnp.asarray(80.0), jnp.asarray(1e-5), jnp.asarray(13.0), jnp.asarray(1e-6)
     )
     np.testing.assert_allclose(leaked, 1e-5, rtol=1e-9)
@@ -168,7 +168,7 @@ def test_a_full_root_zone_leaks_at_its_rate():
 @given(st.floats(0.0, 2000.0), st.floats(0.0, 1.2), st.floats(0.0, 1e-6), st.floats(1.0, 86400.0))
 def test_no_more_rises_than_there_is(groundwater, saturation, rate, dt):
     groundwater, saturation, rate, dt = map(jnp.asarray, (groundwater, saturation, rate, dt))
-    risen = water.capillary_rise(groundwater, 90.0 * saturation, jnp.asarray(90.0), rate, dt)
+    risen = hydrology.capillary_rise(groundwater, 90.0 * saturation, jnp.asarray(90.0), rate, dt)
     assert 0.0 <= risen and dt * risen <= groundwater
     np.testing.assert_allclose(risen, groundwater * rate * jnp.maximum(1.0 - saturation, 0.0), rtol=0.1)
     assert saturation < 1.0 or risen == 0.0

@@ -10,13 +10,13 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bowen.classes import parameters_for
-from bowen.features import FORCING
-from bowen.hybrid import Hybrid
-from bowen.land import Process, initial_state
-from bowen.solve import Inputs, simulate
-from bowen.synthetic import weather
-from bowen.variables import Forcing
+from bowen.data.features import FORCING
+from bowen.experiments.twin_experiment import weather
+from bowen.land.land_classes import parameters_for
+from bowen.land.variables import Forcing
+from bowen.models.base import Process, initial_state
+from bowen.models.hybrid import Hybrid
+from bowen.models.rollout import Inputs, simulate
 
 KEPT = Path(__file__).with_name("numbers.json")
 MODELS = ("process", "hybrid")

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.evaluate import score
-from bowen.report.study import Study
+from bowen.evaluation.scores import score
+from bowen.reporting.study import Study
 
 STEP = 3600.0
 BOUNDED = {"units": "s m-1", "long_name": "Bulk stomatal resistance", "lower_bound": 10.0, "upper_bound": 5000.0}

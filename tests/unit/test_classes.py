@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.classes import IGBP, SOIL, VEGETATION, parameters_for, root_depth
-from bowen.exchange import insulation
-from bowen.land import initial_state
-from bowen.quantities import declared
+from bowen.land.land_classes import IGBP, SOIL, VEGETATION, parameters_for, root_depth
+from bowen.land.quantities import declared
+from bowen.land.surface_exchange import insulation
+from bowen.models.base import initial_state
 from tests import helpers
 
 # root depth [m], then capacity [kg m-2] on soils C M F CM CF MF CMF P

@@ -12,11 +12,13 @@ import xarray as xr
 from typer.testing import CliRunner
 
 import bowen
-from bowen import contest, data, experiment, terminal
-from bowen.cli import app
-from bowen.config import Config, Model, Tower, Training
+from bowen import data
+from bowen.cli import app, output
+from bowen.config.schema import Config, Model, Tower, Training
 from bowen.errors import DataError, ModelError
-from bowen.training import Row
+from bowen.experiments import comparison as contest
+from bowen.experiments import run as experiment
+from bowen.training.trainer import Row
 from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
 
 COMMANDS = ("demo", "fetch", "sites", "archive", "inspect", "train", "simulate", "evaluate", "audit", "report")
@@ -312,11 +314,11 @@ HISTORY = (Row(0, 0.9, 0.1, 0.1, 0.1, 20.0), Row(10, 0.5, 0.6, 0.625, 0.575, 25.
 
 def test_progress_tells_loss_skill_and_time_left():
     config = Config(tower=Tower(met=Path("Met.nc")), training=Training(steps=111))
-    assert "compiling" in terminal.news(config, ())
-    assert terminal.news(config, HISTORY[:1]) == "loss 0.900, validation NSE LE 0.100 H 0.100"
-    assert terminal.news(config, HISTORY) == "loss 0.500, validation NSE LE 0.625 H 0.575, at most 50 s left"
+    assert "compiling" in output.news(config, ())
+    assert output.news(config, HISTORY[:1]) == "loss 0.900, validation NSE LE 0.100 H 0.100"
+    assert output.news(config, HISTORY) == "loss 0.500, validation NSE LE 0.625 H 0.575, at most 50 s left"
     basins = (Row(0, 0.9, 0.1, np.nan, np.nan, 20.0, 0.1),)
-    assert terminal.news(config, basins) == "loss 0.900, validation NSE runoff 0.100"
+    assert output.news(config, basins) == "loss 0.900, validation NSE runoff 0.100"
 
 
 @pytest.mark.parametrize("color", ["1", ""], ids=["terminal", "pipe"])
@@ -324,7 +326,7 @@ def test_progress_goes_to_stderr(capsys, monkeypatch, color):
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("FORCE_COLOR", color)
     config = Config(tower=Tower(met=Path("Met.nc")), training=Training(steps=11))
-    with terminal.showing() as watch:
+    with output.showing() as watch:
         watch(config, ())
         watch(config, HISTORY)
     told = capsys.readouterr()
@@ -336,13 +338,13 @@ def test_a_narrow_terminal_loses_no_number_of_a_wide_table(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "40")
     numbers = [f"{place}.125" for place in range(9)]
-    terminal.show_table(["variable", *("calibrated LaD + LSTM",) * 9], [["LE NSE median", *numbers]])
+    output.show_table(["variable", *("calibrated LaD + LSTM",) * 9], [["LE NSE median", *numbers]])
     shown = capsys.readouterr().out
     assert all(number in shown for number in numbers)
 
 
 def test_names_too_long_for_a_column_are_broken_and_not_cut(capsys):
     names = [f"calibrated LaD (runs/site/site-{fold}/calibrated-lad/0)" for fold in "ABCDEFGHI"]
-    terminal.show_table(["variable", "metric", *names], [["runoff", "runoff_ratio_error", *("0.05",) * 9]])
+    output.show_table(["variable", "metric", *names], [["runoff", "runoff_ratio_error", *("0.05",) * 9]])
     told = capsys.readouterr().out
     assert "…" not in told and "runoff_ratio_error" in told

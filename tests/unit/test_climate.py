@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.climate import DAY, YEAR, balance, budyko, potential_evaporation
+from bowen.evaluation.budyko import DAY, YEAR, balance, budyko, potential_evaporation
 
 MM_A_YEAR = 1.0 / (DAY * YEAR)  # kg m-2 s-1
 

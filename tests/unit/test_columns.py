@@ -9,18 +9,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen import columns
-from bowen.assembly import base_parameters, build
-from bowen.columns import largest, simulate_days
-from bowen.config import Config, Model, Tower, Training
+from bowen.config.schema import Config, Model, Tower, Training
 from bowen.data import whole_days
+from bowen.data.features import Scaler
 from bowen.errors import DataError, ModelError
-from bowen.evaluate import as_measured, audit
-from bowen.experiment import Run, met_by, simulate_run
-from bowen.features import Scaler
-from bowen.series import to_dataset
-from bowen.solve import everything
-from bowen.synthetic import weather
+from bowen.evaluation.scores import as_measured, audit
+from bowen.experiments import batch_simulation
+from bowen.experiments.batch_simulation import largest, simulate_days
+from bowen.experiments.build import base_parameters, build
+from bowen.experiments.run import Run, met_by, simulate_run
+from bowen.experiments.twin_experiment import weather
+from bowen.models.rollout import everything
+from bowen.training.arrays import to_dataset
 
 YEAR = 6  # d, in the place of 365
 MODEL = Model(
@@ -49,7 +49,7 @@ def records():
 
 @pytest.fixture(autouse=True)
 def short_year(monkeypatch):
-    monkeypatch.setattr(columns, "YEAR", YEAR)
+    monkeypatch.setattr(batch_simulation, "YEAR", YEAR)
 
 
 def run_of(kind, record):

@@ -11,7 +11,7 @@ import pytest
 
 import bowen
 from bowen import cli
-from bowen.compiler import DEVICES, LOOPS, OPTION, SMALL, cores, fuse_loops, fuse_more, use_cores
+from bowen.cli.xla_flags import DEVICES, LOOPS, OPTION, SMALL, cores, fuse_loops, fuse_more, use_cores
 
 OURS = f"--xla_backend_extra_options={OPTION}=true"
 OURS_TOO = f"--xla_backend_extra_options={LOOPS}={SMALL}"
@@ -20,7 +20,7 @@ COUNT = """
     import json, re, sys
     import jax, jax.numpy as jnp
     if sys.argv[1] == "more":
-        from bowen.compiler import fuse_more
+        from bowen.cli.xla_flags import fuse_more
         fuse_more()
     def pair(x):
         product = x @ x
@@ -36,9 +36,9 @@ COLUMN = """
         bowen.fuse_loops()
     import jax, jax.numpy as jnp
     jax.config.update("jax_enable_x64", True)
-    from bowen.land import initial_state
-    from bowen.solve import Inputs, roll
-    from bowen.synthetic import weather
+    from bowen.models.base import initial_state
+    from bowen.models.rollout import Inputs, roll
+    from bowen.experiments.twin_experiment import weather
     record = weather(5, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     series = {name: jnp.asarray(record[name].values) for name in names}

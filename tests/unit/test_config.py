@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bowen.config import Blocks, Config, Model, Periods, Tower, Training, dumps, load, parse
+from bowen.config.schema import Blocks, Config, Model, Periods, Tower, Training, dumps, load, parse
 from bowen.errors import ConfigError
 
 PERIODS = """

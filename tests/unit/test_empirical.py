@@ -9,12 +9,12 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bowen.empirical import MODELS, Lag, fit
-from bowen.empirical.inputs import inputs_of, lagged
-from bowen.empirical.models import equal_weights
-from bowen.empirical.regressions import boosted, clustered, linear
 from bowen.errors import ConfigError, DataError
-from bowen.evaluate import score
+from bowen.evaluation.empirical import MODELS, Lag, fit
+from bowen.evaluation.empirical.inputs import inputs_of, lagged
+from bowen.evaluation.empirical.models import equal_weights
+from bowen.evaluation.empirical.regressions import boosted, clustered, linear
+from bowen.evaluation.scores import score
 
 CLUSTERED = [name for name in MODELS if "km" in name]
 

@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from bowen.ensemble import mean_of
-from bowen.evaluate import as_measured
+from bowen.evaluation.ensemble import mean_of
+from bowen.evaluation.scores import as_measured
 
 
 def member(latent_heat, runoff, trained, **more):

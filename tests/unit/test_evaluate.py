@@ -8,7 +8,8 @@ import pytest
 import xarray as xr
 
 from bowen.errors import DataError, RunError
-from bowen.evaluate import (
+from bowen.evaluation.metrics import METRICS, SEVEN, seven, skill
+from bowen.evaluation.scores import (
     COLUMNS,
     audit,
     averaged,
@@ -18,7 +19,6 @@ from bowen.evaluate import (
     table,
     write_scores,
 )
-from bowen.metrics import METRICS, SEVEN, seven, skill
 
 OBSERVED = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
 SIMULATED = np.array([2.0, 2.0, 4.0, 4.0, 6.0, 6.0, 8.0, 8.0, 10.0, 10.0])

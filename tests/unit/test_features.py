@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bowen.data import QC
+from bowen.data.features import TARGETS, Scaler, features
 from bowen.errors import DataError
-from bowen.features import TARGETS, Scaler, features
-from bowen.synthetic import twin
+from bowen.experiments.twin_experiment import twin
 
 
 @pytest.fixture(scope="module")

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.adaptive import AdaptiveStep
-from bowen.hybrid import STATE_FEATURES, Guided, Hybrid, Network, Scale, fed, stopped
-from bowen.land import Process
-from bowen.parameters import Parameters
+from bowen.land.adaptive_step import AdaptiveStep
+from bowen.land.parameters import Parameters
+from bowen.land.quantities import shift
+from bowen.land.step import ImplicitStep
+from bowen.models.base import Process
+from bowen.models.hybrid import STATE_FEATURES, Guided, Hybrid, Network, Scale, fed, stopped
 from bowen.physics.turbulence import neutral
-from bowen.quantities import shift
-from bowen.step import ImplicitStep
 from tests import helpers
 
 STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bowen.metrics import FEWEST_PAIRS, SEVEN, bandwidth, density, pdf_overlap, seven
-from bowen.regimes import regimes_of
+from bowen.evaluation.metrics import FEWEST_PAIRS, SEVEN, bandwidth, density, pdf_overlap, seven
+from bowen.evaluation.subsets import regimes_of
 
 
 def sample(simulated, observed):

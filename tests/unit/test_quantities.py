@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.parameters import Parameters
-from bowen.quantities import declared, learnable, ready_to_learn, shift
+from bowen.land.parameters import Parameters
+from bowen.land.quantities import declared, learnable, ready_to_learn, shift
 from tests import helpers
 
 TABLE = declared(Parameters)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bowen.data import QC, read_table, summary
-from bowen.report import write_inspection, write_refusal
-from bowen.report.pictures import MOST_COLUMNS, Days
+from bowen.reporting import write_inspection, write_refusal
+from bowen.reporting.record_figures import MOST_COLUMNS, Days
 from tests.data.files import SITE, fluxnet_table, write_csv
 from tests.unit.test_report import Page
 

@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.hybrid import Hybrid
-from bowen.land import Process, Site
-from bowen.parameters import Parameters
+from bowen.land.parameters import Parameters
+from bowen.land.quantities import shift
+from bowen.land.step import ImplicitStep
+from bowen.models.base import Process, Site
+from bowen.models.hybrid import Hybrid
+from bowen.models.regionalization import Regional
 from bowen.physics.turbulence import neutral
-from bowen.quantities import shift
-from bowen.regional import Regional
-from bowen.step import ImplicitStep
 from tests import helpers
 
 STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from bowen.errors import DataError, RunError
-from bowen.report import write_report
-from bowen.report.words import MINUS
+from bowen.reporting import write_report
+from bowen.reporting.wording import MINUS
 from tests.unit.made_tower import fluxes_of, labels, physics_of, scores_of, tower
 
 SECTIONS = ("skill", "series", "cycles", "scatter", "parameters", "states", "budgets", "training", "notes")

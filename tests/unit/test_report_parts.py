@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen.report.fluxes import SEASONS, mean_day, window_start
-from bowen.report.markup import Markup, element, join
-from bowen.report.study import Study
-from bowen.report.tables import place
-from bowen.report.words import DASH, MINUS, number, small, written_unit
+from bowen.reporting.flux_figures import SEASONS, mean_day, window_start
+from bowen.reporting.html import Markup, element, join
+from bowen.reporting.study import Study
+from bowen.reporting.tables import place
+from bowen.reporting.wording import DASH, MINUS, number, small, written_unit
 from tests.unit.made_tower import fluxes_of, labels, study_of, tower
 
 

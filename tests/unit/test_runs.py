@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen import runs
-from bowen.config import Config, Model, Tower, dumps
+from bowen.config.schema import Config, Model, Tower, dumps
 from bowen.errors import RunError
-from bowen.experiment import refuse_other
+from bowen.experiments import run_directory
+from bowen.experiments.run import refuse_other
 
 TREE = {"cell": {"weight": jnp.arange(12.0).reshape(3, 4)}, "step": jnp.asarray(7), "still": "not an array"}
 HISTORY = ((0, 0.5, 0.1), (10, 0.25, 0.3))
@@ -23,18 +23,18 @@ META = {"fingerprints": ["abc"], "site": {"igbp": "MF"}, "scaler": {"mean": {"wi
 
 @pytest.fixture
 def weights(tmp_path):
-    runs.save_arrays(tmp_path / "weights.npz", TREE, HISTORY)
+    run_directory.save_arrays(tmp_path / "weights.npz", TREE, HISTORY)
     return tmp_path / "weights.npz"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    runs.write_meta(tmp_path / "run", dumps(Config(tower=Tower(met=Path("Met.nc")))), META)
+    run_directory.write_meta(tmp_path / "run", dumps(Config(tower=Tower(met=Path("Met.nc")))), META)
     return tmp_path / "run"
 
 
 def is_what_was_saved(path):
-    tree, history = runs.load_arrays(path, TREE)
+    tree, history = run_directory.load_arrays(path, TREE)
     np.testing.assert_array_equal(tree["cell"]["weight"], TREE["cell"]["weight"], strict=True)
     assert tree["step"] == 7 and tree["step"].dtype == TREE["step"].dtype
     assert tree["still"] == "not an array"
@@ -47,7 +47,7 @@ def test_what_is_saved_is_loaded(weights):
 
 def test_arrays_come_in_the_precision_that_is_asked_for(weights):
     like = {**TREE, "cell": {"weight": TREE["cell"]["weight"].astype(jnp.float32)}}
-    assert runs.load_arrays(weights, like)[0]["cell"]["weight"].dtype == jnp.float32
+    assert run_directory.load_arrays(weights, like)[0]["cell"]["weight"].dtype == jnp.float32
 
 
 def test_a_flipped_byte_is_noticed_or_harmless(weights):
@@ -73,7 +73,7 @@ def test_every_flipped_byte_of_the_values_is_noticed(weights):
         damaged[place] ^= 1
         weights.write_bytes(damaged)
         with pytest.raises(RunError, match="CRC"):
-            runs.load_arrays(weights, TREE)
+            run_directory.load_arrays(weights, TREE)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.99])
@@ -81,7 +81,7 @@ def test_a_file_that_was_cut_is_noticed(weights, share):
     sound = weights.read_bytes()
     weights.write_bytes(sound[: int(share * len(sound))])
     with pytest.raises(RunError, match=r"weights.npz: is damaged(.|\n)*restore it from a copy"):
-        runs.load_arrays(weights, TREE)
+        run_directory.load_arrays(weights, TREE)
 
 
 class Bomb:
@@ -95,30 +95,30 @@ def test_nothing_is_unpickled(tmp_path, monkeypatch, save):
     with (tmp_path / "weights.npz").open("wb") as file:
         save(file, np.asarray([Bomb()], dtype=object), allow_pickle=True)
     with pytest.raises(RunError, match="is damaged"):
-        runs.load_arrays(tmp_path / "weights.npz", TREE)
+        run_directory.load_arrays(tmp_path / "weights.npz", TREE)
     assert not (tmp_path / "exploded").exists()
 
 
 def test_an_object_is_not_saved(tmp_path):
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        runs.save_arrays(tmp_path / "weights.npz", {"a": np.asarray([Bomb()], dtype=object)})
+        run_directory.save_arrays(tmp_path / "weights.npz", {"a": np.asarray([Bomb()], dtype=object)})
 
 
 def test_a_parameter_declared_since_is_as_it_comes(weights):
     newer = {**TREE, "base": {"leakage": jnp.asarray(3.0)}}
-    assert runs.load_arrays(weights, newer)[0]["base"]["leakage"] == 3.0
+    assert run_directory.load_arrays(weights, newer)[0]["base"]["leakage"] == 3.0
 
 
 def test_weights_of_another_model_are_refused(weights):
     with pytest.raises(RunError, match=r"does not fit the configuration .* such as cell/bias"):
-        runs.load_arrays(weights, {**TREE, "cell": {**TREE["cell"], "bias": jnp.zeros(3)}})
+        run_directory.load_arrays(weights, {**TREE, "cell": {**TREE["cell"], "bias": jnp.zeros(3)}})
     with pytest.raises(RunError, match=r"1 arrays differ, such as cell/weight"):
-        runs.load_arrays(weights, {**TREE, "cell": {"weight": jnp.zeros((4, 4))}})
+        run_directory.load_arrays(weights, {**TREE, "cell": {"weight": jnp.zeros((4, 4))}})
 
 
 def test_weights_that_are_not_there(tmp_path):
     with pytest.raises(RunError, match=r"is not there(.|\n)*bowen train"):
-        runs.load_arrays(tmp_path / "weights.npz", TREE)
+        run_directory.load_arrays(tmp_path / "weights.npz", TREE)
 
 
 @contextlib.contextmanager
@@ -135,7 +135,7 @@ def full_disk():
 def test_when_the_disk_is_full_what_was_saved_stays(weights):
     larger = {**TREE, "cell": {"weight": jnp.zeros((64, 64))}}
     with full_disk(), pytest.raises(RunError, match=r"cannot be written(.|\n)*Nothing that was there is lost"):
-        runs.save_arrays(weights, larger)
+        run_directory.save_arrays(weights, larger)
     assert is_what_was_saved(weights)
     assert [path.name for path in weights.parent.iterdir()] == ["weights.npz"]
 
@@ -146,9 +146,9 @@ def test_when_the_disk_is_full_at_the_very_end_what_was_saved_stays(weights, mon
 
     monkeypatch.setattr(os, "fsync", no_space)
     with pytest.raises(RunError, match="No space left on device"):
-        runs.save_arrays(weights, {**TREE, "step": jnp.asarray(8)})
+        run_directory.save_arrays(weights, {**TREE, "step": jnp.asarray(8)})
     with pytest.raises(RunError, match="free some space"):
-        runs.write_history(weights.parent / "history.csv", ("step", "loss", "validation"), HISTORY)
+        run_directory.write_history(weights.parent / "history.csv", ("step", "loss", "validation"), HISTORY)
     monkeypatch.undo()
     assert is_what_was_saved(weights)
     assert [path.name for path in weights.parent.iterdir()] == ["weights.npz"]
@@ -157,12 +157,12 @@ def test_when_the_disk_is_full_at_the_very_end_what_was_saved_stays(weights, mon
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"run\.json|config\.toml: cannot be written"):
-        runs.write_meta(tmp_path / "file" / "run", "", META)
+        run_directory.write_meta(tmp_path / "file" / "run", "", META)
 
 
 def test_a_run_directory_tells_what_made_it(folder):
-    meta = runs.read_meta(folder)
-    assert meta["format"] == runs.FORMAT
+    meta = run_directory.read_meta(folder)
+    assert meta["format"] == run_directory.FORMAT
     assert {"bowen", "jax", "numpy"} <= set(meta["versions"])
     assert {name: meta[name] for name in META} == META
 
@@ -172,9 +172,9 @@ def test_another_format_is_refused(folder):
     content = json.loads(path.read_text()) | {"format": 99, "versions": {"bowen": "9.1"}}
     path.write_text(json.dumps(content))
     with pytest.raises(
-        RunError, match=rf"has format 99, written by bowen 9\.1; this version reads format {runs.FORMAT}"
+        RunError, match=rf"has format 99, written by bowen 9\.1; this version reads format {run_directory.FORMAT}"
     ):
-        runs.read_meta(folder)
+        run_directory.read_meta(folder)
 
 
 @pytest.mark.parametrize(
@@ -191,16 +191,16 @@ def test_damaged_metadata_are_refused(folder, spoil, message):
     path = folder / "run.json"
     path.write_text(spoil(path.read_text()))
     with pytest.raises(RunError, match=rf"run\.json: .*{message}(.|\n)*restore it"):
-        runs.read_meta(folder)
+        run_directory.read_meta(folder)
 
 
 def test_what_is_no_run_directory_is_said_to_be_none(folder, tmp_path):
     (tmp_path / "empty").mkdir()
     for other in (tmp_path / "empty", tmp_path / "nowhere", folder / "run.json"):
         with pytest.raises(RunError, match=r"is not a run directory(.|\n)*`bowen train`"):
-            runs.read_meta(other)
+            run_directory.read_meta(other)
     with pytest.raises(RunError, match=rf"is not a run directory(.|\n)*name one inside it: {folder}"):
-        runs.read_meta(tmp_path)
+        run_directory.read_meta(tmp_path)
 
 
 def test_a_run_goes_on_only_with_its_configuration_and_record(folder):
@@ -214,8 +214,8 @@ def test_a_run_goes_on_only_with_its_configuration_and_record(folder):
 
 def test_a_history_is_read_back(tmp_path):
     path = tmp_path / "history.csv"
-    runs.write_history(path, ("step", "loss", "validation"), HISTORY)
-    assert runs.read_history(path).to_numpy().tolist() == [list(row) for row in HISTORY]
+    run_directory.write_history(path, ("step", "loss", "validation"), HISTORY)
+    assert run_directory.read_history(path).to_numpy().tolist() == [list(row) for row in HISTORY]
     path.write_text("step,loss\n1,half\n")
     with pytest.raises(RunError, match=r"history\.csv: is damaged"):
-        runs.read_history(path)
+        run_directory.read_history(path)

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.land import Process
-from bowen.parameters import Parameters
+from bowen.land.parameters import Parameters
+from bowen.land.step import ImplicitStep
+from bowen.models.base import Process
+from bowen.models.rollout import roll, simulate, spin_up
 from bowen.physics.turbulence import neutral
-from bowen.solve import roll, simulate, spin_up
-from bowen.step import ImplicitStep
 from tests import helpers
 
 MODEL = Process(Parameters(), ("surface_resistance",), ImplicitStep(substeps=1, iterations=2, stability=neutral))

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowen.errors import DataError
-from bowen.evaluate import COLUMNS
-from bowen.metrics import SEVEN
-from bowen.standings import BENCHMARKS, difference, inmv, normalized, over_towers
+from bowen.evaluation.metrics import SEVEN
+from bowen.evaluation.ranking import BENCHMARKS, difference, inmv, normalized, over_towers
+from bowen.evaluation.scores import COLUMNS
 
 
 def scores(values, metric="nse"):

@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.config import Training
+from bowen.config.schema import Training
 from bowen.errors import DataError, RunError
-from bowen.land import Process, Site, initial_state
-from bowen.parameters import Parameters
-from bowen.series import Series
-from bowen.streams import LEAST_MEASURED, Streams, Tower, weights
-from bowen.training import as_given, begin, predict
+from bowen.land.parameters import Parameters
+from bowen.models.base import Process, Site, initial_state
+from bowen.training.arrays import Series
+from bowen.training.trainer import as_given, begin, predict
+from bowen.training.windows import LEAST_MEASURED, Streams, Tower, weights
 from tests import helpers
 
 DAYS = {"short": 7, "long": 24}

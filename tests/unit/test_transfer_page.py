@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.climate import balance
-from bowen.report.transfer import COLORS, _shade, write_transfer
-from bowen.untrained import judge, with_routing
+from bowen.evaluation.budyko import balance
+from bowen.evaluation.unseen_variables import judge, with_routing
+from bowen.reporting.transfer_page import COLORS, _shade, write_transfer
 
 TIME = pd.date_range("2000-01-01", periods=800)
 WAVE = np.sin(np.arange(800) / 58.0)

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from bowen.errors import DataError
-from bowen.untrained import COLUMNS, judge, melt_out, routed
+from bowen.evaluation.unseen_variables import COLUMNS, judge, melt_out, routed
 
 TIME = pd.date_range("1999-09-01", "2002-08-31")
 WAVE = np.sin(np.arange(len(TIME)) / 9.0)

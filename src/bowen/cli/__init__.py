@@ -8,10 +8,10 @@ import gc
 
 from bowen.cli import models as models
 from bowen.cli import records as records
-from bowen.cli import towers as towers
-from bowen.cli import transfers as transfers
-from bowen.cli.common import app as app
-from bowen.compiler import fuse_loops, fuse_more, use_cores
+from bowen.cli import sites as sites
+from bowen.cli import transfer as transfer
+from bowen.cli.app import app as app
+from bowen.cli.xla_flags import fuse_loops, fuse_more, use_cores
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bowen import terminal
-from bowen.cli.common import (
+from bowen.cli import output
+from bowen.cli.app import (
     Digits,
     Flux,
     Folder,
@@ -35,14 +35,14 @@ def demo(
     """Train calibrated LaD, the hybrid and an LSTM at one tower, and compare them."""
     if synthetic and (file or site):
         raise ConfigError("--synthetic makes its own record: leave out --file and --site.")
-    from bowen import contest
+    from bowen.experiments import comparison as contest
 
     found = None
-    with terminal.showing() as watch:
+    with output.showing() as watch:
         if synthetic:
             scores, found = contest.twin_demo(out, watch=watch)
         else:
-            scores = contest.demo(out, file=file, site=read_site(site), watch=watch, say=terminal.say)
+            scores = contest.demo(out, file=file, site=read_site(site), watch=watch, say=output.say)
     show_contest(scores, out)
     if found is not None:
         typer.echo(f"Correlation of the found with the true surface resistance (log, by day): {found:.3f}")
@@ -60,7 +60,7 @@ def train(
 ) -> None:
     """Train what a configuration describes, or go on where it was interrupted."""
     if defaults:
-        from bowen.config import Config
+        from bowen.config.schema import Config
 
         typer.echo(Config.defaults(), nl=False)
         return
@@ -69,7 +69,11 @@ def train(
             "train what, and where to? Name both, as in `bowen train us-me2.toml --out runs/us-me2`.\n"
             "  to begin: `bowen train --defaults` prints a configuration to edit."
         )
-    from bowen import arena, contest, data, devices, experiment
+    from bowen import data
+    from bowen.experiments import benchmark as arena
+    from bowen.experiments import comparison as contest
+    from bowen.experiments import run as experiment
+    from bowen.training import devices
 
     if distributed and against:
         raise ConfigError("--distributed trains one model: leave out --contest.")
@@ -79,7 +83,7 @@ def train(
     if met:
         tower = chosen.tower.model_copy(update={"met": met.absolute(), "flux": flux and flux.absolute()})
         chosen = chosen.model_copy(update={"tower": tower})
-    with terminal.showing() as watch:
+    with output.showing() as watch:
         if against:
             scores = contest.contest(chosen, out, watch=watch)
         else:
@@ -89,7 +93,7 @@ def train(
     if scores is not None:
         show_contest(scores, out)
     elif devices.writes():
-        terminal.say(f"Trained. To go on: bowen evaluate {out}")
+        output.say(f"Trained. To go on: bowen evaluate {out}")
         typer.echo(out)
 
 
@@ -99,12 +103,13 @@ def benchmark(
     out: Annotated[Path, typer.Option(help="Folder for the runs and the scores; one that was interrupted goes on.")],
 ) -> None:
     """Let models meet on the standard splits of many towers, and tell how they stand."""
-    from bowen import arena, experiment
+    from bowen.experiments import benchmark as arena
+    from bowen.experiments import run as experiment
 
     chosen = experiment.load_config(config)
-    with terminal.showing() as watch:
-        scores = arena.benchmark(chosen, out, watch=watch, say=terminal.say)
-    terminal.show_standings(arena.standings(scores), out / "scores.csv")
+    with output.showing() as watch:
+        scores = arena.benchmark(chosen, out, watch=watch, say=output.say)
+    output.show_standings(arena.standings(scores), out / "scores.csv")
 
 
 @command
@@ -120,7 +125,8 @@ def simulate(
     out: Annotated[Path | None, typer.Option(help="NetCDF file; by default in the run directory.")] = None,
 ) -> None:
     """Run a trained model over its own record or another, and write fluxes, states and parameters as NetCDF."""
-    from bowen import data, experiment
+    from bowen import data
+    from bowen.experiments import run as experiment
 
     model = experiment.load_run(run, precision)
     dataset = read_record(model, met, flux, site, kind)
@@ -144,19 +150,20 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Score trained models on measured fluxes: each at its own tower, or all at another."""
-    from bowen import contest, experiment
-    from bowen.evaluate import write_scores
+    from bowen.evaluation.scores import write_scores
+    from bowen.experiments import comparison as contest
+    from bowen.experiments import run as experiment
 
     models = [experiment.load_run(run) for run in runs]
     scores = contest.evaluate(
         models, read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
     )
     if out:
-        terminal.say(f"Scores written to {write_scores(scores, out)}")
+        output.say(f"Scores written to {write_scores(scores, out)}")
     if as_json:
-        terminal.show_json(scores.to_dict("records"))
+        output.show_json(scores.to_dict("records"))
     else:
-        terminal.show_scores(scores)
+        output.show_scores(scores)
 
 
 @command
@@ -171,22 +178,22 @@ def audit(
 ) -> None:
     """Check that a simulation neither makes nor loses energy or water; exit with 1 if it does."""
     from bowen import data
-    from bowen import evaluate as evaluation
+    from bowen.evaluation import scores as evaluation
 
     if run.is_file():
         simulation = data.read_simulation(run)
     else:
-        from bowen import experiment
+        from bowen.experiments import run as experiment
 
         model = experiment.load_run(run, precision)
         simulation = experiment.simulate_run(model, read_record(model, met, flux, site, kind))
     found = evaluation.audit(simulation)
     if as_json:
-        terminal.show_json(found)
+        output.show_json(found)
     else:
-        terminal.show_audit(found)
+        output.show_audit(found)
     if not all(found[name] <= limit for name, limit in LARGEST_RESIDUALS.items()):
-        terminal.say("bowen: a budget does not close to round-off: the model is at fault.")
+        output.say("bowen: a budget does not close to round-off: the model is at fault.")
         raise typer.Exit(1)
 
 
@@ -200,7 +207,8 @@ def report(
     out: Annotated[Path | None, typer.Option(help="HTML file; by default in the first run directory.")] = None,
 ) -> None:
     """Write one self-contained HTML page about a tower and the models run at it."""
-    from bowen import contest, experiment
+    from bowen.experiments import comparison as contest
+    from bowen.experiments import run as experiment
 
     models = [experiment.load_run(run) for run in runs]
     dataset = read_record(models[0], met, flux, site, kind)
@@ -211,9 +219,9 @@ def report(
 def show_contest(scores: Any, folder: Path) -> None:
     """Show what a contest wrote."""
     from bowen import data
-    from bowen.evaluate import audit
+    from bowen.evaluation.scores import audit
 
-    terminal.show_scores(scores)
+    output.show_scores(scores)
     found = audit(data.read_simulation(folder / "simulation.nc"))
     typer.echo(
         f"Budgets of the hybrid close to {found['energy_residual_max']:.1e} W m-2 "

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from bowen import terminal
-from bowen.cli.common import Flux, Json, Kind, Site, command, read_site
+from bowen.cli import output
+from bowen.cli.app import Flux, Json, Kind, Site, command, read_site
 from bowen.errors import DataError
 
 
@@ -21,7 +21,7 @@ def inspect(
 ) -> None:
     """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
     from bowen import data
-    from bowen.report.record import write_inspection, write_refusal
+    from bowen.reporting.record_page import write_inspection, write_refusal
 
     try:
         dataset = data.read(met, flux, site=read_site(site), kind=kind)
@@ -32,11 +32,11 @@ def inspect(
     found = data.summary(dataset)
     problem = found["usable"]["train"]  # what cannot drive cannot train
     if as_json:
-        terminal.show_json(found | {"problem": problem})
+        output.show_json(found | {"problem": problem})
     else:
-        terminal.show_summary(found)
+        output.show_summary(found)
     if page:
-        terminal.say(f"Page: {write_inspection(page, dataset, found)}")
+        output.say(f"Page: {write_inspection(page, dataset, found)}")
     if problem:
         raise DataError(problem)
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bowen.constants import ICE_POINT, VAPOR_RATIO
+from bowen.physics.constants import ICE_POINT, VAPOR_RATIO
 
 LEAST_VAPOR_PRESSURE = 1.0  # Pa; perfectly dry air is an instrument's error
 
@@ -17,7 +17,7 @@ def saturation_vapor_pressure(temperature: np.ndarray) -> np.ndarray:
         Saturation vapor pressure. [Pa]
 
     Source:
-        Magnus form with the constants of Sonntag (1990), as in `bowen.physics.thermo`.
+        Magnus form with the constants of Sonntag (1990), as in `bowen.physics.thermodynamics`.
     """
     celsius = temperature - ICE_POINT
     return 611.2 * np.exp(17.62 * celsius / (243.12 + celsius))

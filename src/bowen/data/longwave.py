@@ -3,8 +3,8 @@
 import numpy as np
 import xarray as xr
 
-from bowen.constants import STEFAN_BOLTZMANN
 from bowen.data.schema import QC, attributes
+from bowen.physics.constants import STEFAN_BOLTZMANN
 
 _WINDOW = 43200  # s around each step, so that the high sun, which tells clouds best, has the most weight
 _ENOUGH_SUN = 25.0  # W m-2 under a clear sky, on average over the window; below, light says little about clouds

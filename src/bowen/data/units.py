@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from bowen.constants import ICE_POINT
 from bowen.data.schema import SCHEMA
 from bowen.errors import DataError
+from bowen.physics.constants import ICE_POINT
 
 _SPELLINGS = {
     "-": "1",

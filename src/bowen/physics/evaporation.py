@@ -3,9 +3,9 @@
 import jax
 import jax.numpy as jnp
 
-from bowen.constants import HEAT_CAPACITY_AIR, VAPORIZATION
-from bowen.physics.thermo import saturation_vapor_pressure, specific_humidity
-from bowen.quantities import Scalar
+from bowen.numerics.array_types import Scalar
+from bowen.physics.constants import HEAT_CAPACITY_AIR, VAPORIZATION
+from bowen.physics.thermodynamics import saturation_vapor_pressure, specific_humidity
 
 
 def sensible_heat(surface_temperature: Scalar, air_temperature: Scalar, conductance: Scalar, density: Scalar) -> Scalar:

@@ -2,8 +2,8 @@
 
 import jax.numpy as jnp
 
-from bowen.constants import MELTING_POINT, STEFAN_BOLTZMANN
-from bowen.quantities import Scalar
+from bowen.numerics.array_types import Scalar
+from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 
 
 def coldness(surface_temperature: Scalar) -> Scalar:

@@ -3,8 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from bowen.constants import FUSION, MELTING_POINT
-from bowen.quantities import Scalar
+from bowen.numerics.array_types import Scalar
+from bowen.physics.constants import FUSION, MELTING_POINT
 
 REFREEZING = 0.05  # of what melts per kelvin; HBV
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from bowen.constants import FUSION, LAYER_THICKNESS
-from bowen.quantities import Scalar
+from bowen.numerics.array_types import Scalar
+from bowen.physics.constants import FUSION, LAYER_THICKNESS
 
 Layers = Float[Array, "*batch layer"]
 

@@ -6,9 +6,9 @@ Each scheme has the same arguments, so one can stand for another: `monin_obukhov
 import jax
 import jax.numpy as jnp
 
-from bowen.again import FOUND, kept
-from bowen.constants import GRAVITY, VON_KARMAN
-from bowen.quantities import Scalar
+from bowen.numerics.array_types import Scalar
+from bowen.numerics.rematerialization import FOUND, kept
+from bowen.physics.constants import GRAVITY, VON_KARMAN
 
 SHARE_OF_CRITICAL = (
     0.95  # beyond this share of the critical Richardson number FMS lets the coefficient fall to its floor

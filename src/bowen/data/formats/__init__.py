@@ -14,9 +14,9 @@ from typing import Any
 
 import pydantic
 
+from bowen.config.tables import Table
 from bowen.data.schema import QC, SCHEMA, nearest
 from bowen.errors import ConfigError, DataError
-from bowen.settings import Table
 
 _POSITION = r"(?:_\d+){0,2}(?:_[0-9A])?"  # of a sensor: horizontal, vertical, replicate (A: their average)
 _LIKE_ENOUGH = 0.6  # of a signature, so that a table that lacks one column is told so, and not that it is unknown

@@ -1,0 +1,88 @@
+"""What the commands share: the application, the options they have in common, and how their problems are told."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from bowen.cli import output
+from bowen.errors import BowenError, ConfigError
+
+# Whatever else a command needs it imports itself: `bowen --help` shall not wait for JAX.
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bowen.experiments.run import Run
+
+app = typer.Typer(
+    help="A hybrid differentiable land surface model: from a flux tower to a trained model and its report.",
+    epilog="Exit codes: 0 done, 1 data, run or model at fault, 2 command or configuration at fault, 130 stopped.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by `bowen train`.")]
+Folders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, made by `bowen train`.")]
+Met = Annotated[Path | None, typer.Option(help="Another tower: its file, .zip or folder.")]
+Flux = Annotated[Path | None, typer.Option(help="The file with its fluxes, if they have one of an unusual name.")]
+Kind = Annotated[str | None, typer.Option("--format", help="Kind of text table: a name or a TOML file; see `formats`.")]
+Site = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
+Daily = Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")]
+Digits = Annotated[Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Register a command; what the user can mend ends in a message and an exit code in place of a traceback."""
+
+    @functools.wraps(function)
+    def answered(*arguments: Any, **options: Any) -> None:
+        try:
+            function(*arguments, **options)
+        except BowenError as problem:
+            output.say(f"bowen: {problem}")
+            raise typer.Exit(2 if isinstance(problem, ConfigError) else 1) from problem
+        except KeyboardInterrupt as problem:
+            output.say("\nStopped. What was saved is whole, and the same command goes on from the last checkpoint.")
+            raise typer.Exit(130) from problem
+
+    return app.command()(answered)
+
+
+@app.callback(invoke_without_command=True)
+def options(version: Annotated[bool, typer.Option("--version", help="Print the version, and stop.")] = False) -> None:
+    """Answer what is not about a command."""
+    if version:
+        from bowen import __version__
+
+        typer.echo(f"bowen {__version__}")
+        raise typer.Exit
+
+
+def read_site(path: Path | None) -> dict[str, Any] | None:
+    """What `--site` says."""
+    from bowen import data
+
+    return None if path is None else data.read_site(path)
+
+
+def read_record(
+    run: "Run", met: Path | None, flux: Path | None, site: Path | None, kind: str | None = None
+) -> "xr.Dataset":
+    """The record given on the command line, or else the run's own."""
+    from bowen import data
+    from bowen.experiments import run as experiment
+
+    if met is not None:
+        return experiment.filled(data.read(met, flux, site=read_site(site), kind=kind), run.config)
+    if flux or site or kind:
+        raise ConfigError("--flux, --site and --format describe the record of --met: give it too.")
+    return experiment.read_tower(run.config)
+
+
+def beside(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
+    """A file in a run directory, with the site in its name if it is about another record."""
+    return run / (f"{dataset.attrs['site']}_{name}" if met else name)

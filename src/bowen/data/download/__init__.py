@@ -1,0 +1,1 @@
+"""Downloads of sample towers and of the networks' records by site."""

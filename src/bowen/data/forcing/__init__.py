@@ -1,0 +1,1 @@
+"""Forcing made complete: gaps filled, days disaggregated, fluxes corrected and averaged."""

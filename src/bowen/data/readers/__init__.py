@@ -1,0 +1,1 @@
+"""Readers: files of towers, basins and archives in, one canonical dataset out."""

@@ -1,0 +1,213 @@
+"""CAMELS: the daily weather over a river basin, and the water that leaves it."""
+
+import io
+import re
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen.data.canonical import Flagged, build_daily
+from bowen.data.schema import QC, nearest
+from bowen.errors import DataError
+from bowen.physics.constants import ICE_POINT
+
+_FORCING, _FLOW = "{}_lump_cida_forcing_leap.txt", "{}_streamflow_qc.txt"
+_GAUGES, _BASINS = "gauge_information.txt", "basin_physical_characteristics.txt"
+_COLUMNS = ("dayl(s)", "prcp(mm/day)", "srad(W/m2)", "swe(mm)", "tmax(C)", "tmin(C)", "vp(Pa)")
+_DATE = ["Year", "Mnth", "Day"]
+_DAY = 86400.0  # s
+_CUBIC_FOOT = 0.3048**3  # m3
+_DENSITY = 1000.0  # kg m-3
+_FLAGS = {"A": QC.MEASURED, "A:e": QC.ESTIMATED, "M": QC.MISSING}
+_FOREST = 0.6  # share of the basin above which IGBP calls it forest
+
+
+class _Gauge(NamedTuple):
+    name: str
+    longitude: float | None
+    area: float  # m2
+
+
+def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None = None) -> xr.Dataset:
+    """Read one basin of CAMELS with its Daymet weather.
+
+    Latitude and elevation are those of the basin, longitude is the gauge's. A basin of which 60 % is forest counts as
+    mixed forest; of any other, `site` has to tell the class.
+
+    Args:
+        path: The folder of CAMELS, at any level above `basin_mean_forcing`, or a .tar of it, compressed or not.
+        basin: Number of the gauge, eight digits.
+        site: Metadata of the basin that are missing or wrong; see `read_plumber2`.
+
+    Returns:
+        The canonical daily dataset, in SI: `shortwave_down` (mean over 24 h, from that over daylight),
+        `air_temperature_min`, `air_temperature_max`, `vapor_pressure`, `precipitation`, `snow_water` (Daymet's
+        estimate, where the file has any), and `runoff`, the streamflow per area that drains to the gauge, as far as it
+        was measured. Weather is flagged as reanalysis: Daymet interpolates it between stations.
+
+    Raises:
+        ConfigError: `site` has unknown keys.
+        DataError: The basin is not there, a file is damaged or holds what cannot be right; see `check_daily`.
+
+    Source:
+        Newman et al. (2015), Hydrol. Earth Syst. Sci. 19, 209-223; Thornton et al. (1997), J. Hydrol. 190, 214-251.
+    """
+    path = Path(path)
+    texts = _texts(path, basin)
+    forcing = texts[_FORCING.format(basin)].splitlines()
+    days, weather = _weather(forcing, f"{path.name}, {_FORCING.format(basin)}")
+    told = []
+    if not weather["snow_water"].any():
+        del weather["snow_water"]
+        told.append("Snow water is nothing on all days, which is no estimate and left out.")
+    latitude, elevation, area = _basin(forcing, f"{path.name}, {_FORCING.format(basin)}")
+    gauge = _gauge(texts.get(_GAUGES, ""), basin) or _Gauge(basin, None, area)
+    series: dict[str, Flagged] = {
+        name: (values, np.full(len(days), QC.ESTIMATED if name == "snow_water" else QC.REANALYSIS))
+        for name, values in weather.items()
+    }
+    if flow := texts.get(_FLOW.format(basin)):
+        series["runoff"] = _runoff(flow, days, gauge.area, f"{path.name}, {_FLOW.format(basin)}")
+    found: dict[str, Any] = {"site": basin, "latitude": latitude, "elevation": elevation}
+    if gauge.longitude is not None:
+        found["longitude"] = gauge.longitude
+    told.insert(0, f"{gauge.name}: {gauge.area / 1e6:.6g} km2 drain to the gauge; weather from Daymet.")
+    forest = _forest(texts.get(_BASINS, ""), basin)
+    if forest >= _FOREST and "igbp" not in (site or {}):
+        found["igbp"] = "MF"
+        told.append(f"Mixed forest assumed, as {forest:.0%} of the basin is forest.")
+    dataset = build_daily(series, days, path / basin, found=found, given=site, source="CAMELS", told=told)
+    if "runoff" in dataset:
+        dataset["runoff"].attrs["long_name"] = "Streamflow per area of the basin"
+    return dataset
+
+
+def basins_in(path: Path | str) -> list[str]:
+    """The basins of which CAMELS has Daymet weather, by the number of their gauge.
+
+    Args:
+        path: The folder of CAMELS or a .tar of it; see `read_camels`.
+
+    Raises:
+        DataError: It cannot be read, or holds none.
+    """
+    path = Path(path)
+    if not (basins := _known(_searched(path, set())[1])):
+        raise DataError(f"{path.name}: holds no Daymet forcing of any basin ({_FORCING.format('*')}).")
+    return basins
+
+
+def _known(names: list[str]) -> list[str]:
+    return sorted({match[1] for name in names if (match := re.fullmatch(r"(\d{8})_lump_cida_.*", name))})
+
+
+def _searched(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
+    """The wanted files, and the names of all."""
+    try:
+        return _in_folder(path, wanted) if path.is_dir() else _in_archive(path, wanted)
+    except FileNotFoundError as problem:
+        raise DataError(f"{path}: no such folder or file. Check the path.") from problem
+    except (OSError, EOFError, tarfile.TarError) as problem:
+        raise DataError(f"{path.name}: cannot be read to its end ({problem}). Get it again.") from problem
+
+
+def _texts(path: Path, basin: str) -> dict[str, str]:
+    """The files about a basin by their names."""
+    wanted = {pattern.format(basin) for pattern in (_FORCING, _FLOW)} | {_GAUGES, _BASINS}
+    found, names = _searched(path, wanted)
+    if _FORCING.format(basin) not in found:
+        basins = _known(names)
+        hint = nearest([basin], basins) if basins else "It holds no Daymet forcing of any basin."
+        raise DataError(f"{path.name}: no basin {basin} ({_FORCING.format(basin)}). {hint}")
+    return found
+
+
+def _in_folder(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
+    files = [file for file in path.rglob("*.txt") if file.is_file()]
+    chosen = {file.name: file.read_text("utf-8", errors="replace") for file in files if file.name in wanted}
+    return chosen, [file.name for file in files]
+
+
+def _in_archive(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
+    chosen, names = {}, []
+    with tarfile.open(path) as archive:
+        for member in archive:
+            name = PurePosixPath(member.name).name
+            names.append(name)
+            if name in wanted and (file := archive.extractfile(member)):
+                chosen[name] = file.read().decode("utf-8", errors="replace")
+    return chosen, names
+
+
+def _basin(lines: list[str], where: str) -> list[float]:
+    """Latitude, elevation and area of the basin, the first three lines of its forcing."""
+    try:
+        return [float(line) for line in lines[:3]]
+    except ValueError as problem:
+        raise DataError(
+            f"{where}: does not begin with latitude, elevation and area ({problem}). Get it again."
+        ) from problem
+
+
+def _weather(lines: list[str], where: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Days, and values in SI, below latitude, elevation and area of the basin and a line of names."""
+    header = lines[3].split() if len(lines) > 3 else []
+    if missing := [name for name in (*_DATE, *_COLUMNS) if name not in header]:
+        raise DataError(f"{where}: no column {missing[0]} in its fourth line. Pass the Daymet forcing of CAMELS.")
+    table = _table("\n".join(lines[4:]), header, where)
+    numbers = {name: np.asarray(table[name], dtype=float) for name in _COLUMNS}
+    weather = {
+        "shortwave_down": numbers["srad(W/m2)"] * numbers["dayl(s)"] / _DAY,
+        "air_temperature_min": numbers["tmin(C)"] + ICE_POINT,
+        "air_temperature_max": numbers["tmax(C)"] + ICE_POINT,
+        "vapor_pressure": numbers["vp(Pa)"],
+        "precipitation": numbers["prcp(mm/day)"] / _DAY,
+        "snow_water": numbers["swe(mm)"],
+    }
+    return _days(table), weather
+
+
+def _runoff(text: str, days: np.ndarray, area: float, where: str) -> Flagged:
+    table = _table(text, ["gauge", *_DATE, "flow", "flag"], where)
+    if unknown := set(table["flag"]) - set(_FLAGS):
+        raise DataError(f"{where}: unknown flag `{sorted(map(str, unknown))[0]}`. Known: {', '.join(_FLAGS)}.")
+    flow = np.asarray(table["flow"], dtype=float)
+    qc = np.where(flow < 0.0, QC.MISSING, np.asarray([_FLAGS[flag] for flag in table["flag"]]))
+    values = np.where(qc == QC.MISSING, np.nan, flow * _CUBIC_FOOT * _DENSITY / area)
+    frame = pd.DataFrame({"values": values, "qc": qc}, index=_days(table)).reindex(days)
+    return frame["values"].to_numpy(), frame["qc"].fillna(QC.MISSING).to_numpy()
+
+
+def _table(text: str, names: list[str], where: str) -> pd.DataFrame:
+    kinds: Any = {name: str if name in ("gauge", "flag") else float for name in names}
+    try:
+        table = pd.read_csv(io.StringIO(text), sep=r"\s+", header=None, names=names, dtype=kinds)
+        if table.isna().to_numpy().any():
+            raise ValueError(f"row {int(table.isna().any(axis=1).argmax()) + 1} is cut short")
+    except (ValueError, pd.errors.ParserError) as problem:
+        raise DataError(f"{where}: holds a row that is not {len(names)} values ({problem}). Get it again.") from problem
+    return table
+
+
+def _days(table: pd.DataFrame) -> np.ndarray:
+    parts = table[_DATE].astype(int).set_axis(["year", "month", "day"], axis=1)
+    return pd.to_datetime(parts).to_numpy()
+
+
+def _gauge(text: str, basin: str) -> _Gauge | None:
+    """Name, place and drained area; the last is the gauge's own, as the shapes behind the forcing may be far off."""
+    rows = (
+        re.fullmatch(r"\d+\s+(\d{8})\s+(.+?)\s+-?[\d.]+\s+(-?[\d.]+)\s+([\d.]+)\s*", line) for line in text.splitlines()
+    )
+    row = next((row for row in rows if row and row[1] == basin), None)
+    return row and _Gauge(row[2], float(row[3]), float(row[4]) * 1e6)
+
+
+def _forest(text: str, basin: str) -> float:
+    rows = [line.split() for line in text.splitlines()]
+    return next((float(row[5]) for row in rows if len(row) == 6 and row[1] == basin), 0.0)

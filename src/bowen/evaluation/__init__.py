@@ -1,0 +1,1 @@
+"""Scores, rankings and empirical benchmark models; it knows xarray and no JAX."""

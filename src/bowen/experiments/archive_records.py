@@ -1,0 +1,97 @@
+"""The records of an archive, read one at a time: what many towers take of memory does not grow with their number."""
+
+import functools
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bowen import data
+from bowen.config.schema import Config
+from bowen.errors import ConfigError
+from bowen.experiments.run import filled
+from bowen.experiments.training_sites import Example, span
+
+DAY = 86400  # s
+KEPT = 32  # records in memory at a time
+
+
+class Records(Mapping[str, xr.Dataset]):
+    """The records of an archive with their forcing filled, by key: read when asked for, and the last of them kept.
+
+    Raises:
+        ConfigError: On asking, the configuration uses none of the days of the record.
+        DataError: On asking, the record cannot drive a model.
+    """
+
+    def __init__(self, keys: Sequence[str], config: Config):
+        self._keys, self._config = keys, config
+        self._kept = functools.lru_cache(KEPT)(self._read)
+
+    def _read(self, key: str) -> xr.Dataset:
+        used = days_used(data.open_tower(self._config.tower.met, key), self._config)
+        return filled(data.in_steps(used).load(), self._config)
+
+    def __getitem__(self, key: str) -> xr.Dataset:
+        return self._kept(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+
+class Examples(Sequence[Example]):
+    """Records to train on and what their steps are for, each read when it is asked for."""
+
+    def __init__(
+        self, records: Mapping[str, xr.Dataset], keys: Sequence[str], deal: Callable[[xr.Dataset], np.ndarray]
+    ):
+        self._records, self._keys, self._deal = records, keys, deal
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, place: Any):
+        record = self._records[self._keys[operator.index(place)]]
+        return record, self._deal(record)
+
+
+def read_towers(config: Config) -> Records:
+    """The records of an archive that a configuration uses.
+
+    Raises:
+        ConfigError: The configuration names no archive, or leaves out a record that is not there.
+    """
+    archive, left_out = config.tower.met, config.tower.leave_out
+    keys = data.towers_in(archive)
+    if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
+        raise ConfigError(f"[tower]: `leave_out` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
+    kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
+    return Records(kept, config)
+
+
+def days_used(record: xr.Dataset, config: Config) -> xr.Dataset:
+    """A record of an archive; of one that is kept by day, the days that the configuration uses.
+
+    Raises:
+        ConfigError: It has none of them.
+    """
+    if not config.tower.basin_days or record.attrs["timestep_s"] != DAY:
+        return record
+    first, last = map(str, config.tower.basin_days)
+    used = record.sel(time=slice(first, last))
+    if not used.sizes["time"]:
+        raise ConfigError(
+            f"[tower]: `basin_days` is {first} to {last}, and {record.attrs['site']} has {span(record)}.\n"
+            "  to go on: choose days that all basins have, or name this one in `leave_out`."
+        )
+    return used
+
+
+def site_in(key: str) -> str:
+    """The site of a record's key: "US-Hn1" of "US-Hn1_2016-2017"."""
+    return key.split("_", maxsplit=1)[0]

@@ -1,0 +1,178 @@
+"""Many records in one batch, of which only days are kept: what a model tells of basins and towers over decades."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Float
+
+from bowen import data
+from bowen.evaluation.scores import RESIDUALS
+from bowen.experiments.run import Run, met_by, set_up
+from bowen.land.quantities import Scalar
+from bowen.land.variables import Forcing
+from bowen.models.base import TURBULENT, AbstractLand, Record, Site
+from bowen.models.rollout import Inputs, begun, roll
+from bowen.training.arrays import to_dataset
+from bowen.training.windows import Tower, stacked
+
+DAY, YEAR = 86400, 365  # s, d
+KEPT = ("air_temperature", "air_pressure", "precipitation")  # of the weather, for the climate of a place
+
+
+class Days(NamedTuple):
+    """What is kept of the days of a column."""
+
+    record: Record  # fluxes as means, stores at the end, soil temperature as mean, residuals as the largest of the day
+    weather: Forcing  # means
+
+
+class _Column(NamedTuple):
+    tower: Tower
+    days: xr.Dataset  # their time axis and site
+    spin_up: int  # d
+    steps: int  # in a day
+
+
+def simulate_days(
+    run: Run, records: Iterable[xr.Dataset], *, say: Callable[[str], None] = lambda _: None
+) -> list[xr.Dataset]:
+    """Run a model over many records side by side, and keep their days.
+
+    Each gives what `simulate_run` would, but for the order of sums: fluxes are means over the day, snow, root zone and
+    groundwater are those at its end, soil temperature is the mean, and the residuals of the budgets are the largest of
+    the day. No step is ever kept. Records with the same step and the same length of spin-up share a batch, in which
+    the shorter ones dwell in the weather of their last step until the longest has ended.
+
+    Args:
+        run: A trained model, or LaD as it comes.
+        records: Canonical datasets, filled; asked for one after the other, so they may be made on the way.
+        say: Takes lines on how far it has got.
+
+    Returns:
+        Of each record a dataset of its whole days, from the first midnight on, with mean air temperature, air
+        pressure and precipitation besides what the model tells; the attribute `trained_here` says whether it was, and
+        `water_trained` from when to when on runoff or snow of the same place, in whatever record.
+
+    Raises:
+        DataError: A record holds no whole day, or lacks what drives the model.
+        ModelError: The model gave a value that is not finite.
+    """
+    set_up(run.config)
+    columns = [_column(run, record) for record in records]
+    found: dict[int, xr.Dataset] = {}
+    for kind in dict.fromkeys((column.steps, column.spin_up) for column in columns):
+        chosen = [place for place, column in enumerate(columns) if (column.steps, column.spin_up) == kind]
+        found |= zip(chosen, _batch(run, [columns[place] for place in chosen], say), strict=True)
+    return [found[place] for place in range(len(columns))]
+
+
+def _column(run: Run, dataset: xr.Dataset) -> _Column:
+    whole = data.whole_days(dataset)
+    steps = round(DAY / dataset.attrs["timestep_s"])
+    days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
+    tower = met_by(run, whole, data.fingerprint(dataset))
+    days.attrs["trained_here"] = int(tower.site.number >= 0)
+    days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
+    tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))
+    return _Column(tower, days, min(YEAR, days.sizes["time"]), steps)
+
+
+def _batch(run: Run, columns: Sequence[_Column], say: Callable[[str], None]) -> list[xr.Dataset]:
+    """Run columns of one step and one length of spin-up, which is how long a piece is."""
+    length, steps = columns[0].spin_up, columns[0].steps
+    longest = max(column.days.sizes["time"] for column in columns)
+    sites = stacked([column.tower.site for column in columns])
+    carry = jax.vmap(run.model.start)(stacked([column.tower.state for column in columns]))
+    short = jnp.asarray([not column.tower.series.inputs.last_a_year() for column in columns])
+    pieces: list[Days] = []
+    cycles = max(1, run.config.training.spin_up_years)
+    starts = [0] * cycles + list(range(0, longest, length))
+    for number, start in enumerate(starts, start=1):
+        if number == cycles + 1:
+            carry = begun(run.model, carry, short, sites)
+        inputs = _piece(columns, start * steps, length * steps)
+        carry, days = advance_days(run.model, sites, carry, inputs, steps)
+        pieces.append(jax.tree.map(np.asarray, days))
+        say(f"{run.title}: {number} of {len(starts)} pieces of {length} days, {len(columns)} columns")
+    run_through = pieces[len(starts) - -(-longest // length) :]
+    whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *run_through)
+    return [_told(run, whole, place, column.days) for place, column in enumerate(columns)]
+
+
+def _piece(columns: Sequence[_Column], start: int, length: int) -> Inputs:
+    """What drives each column for some steps, columns leading; after the end of a record its last step."""
+
+    def cut(*series: Any) -> Array:
+        places = [np.minimum(np.arange(start, start + length), len(values) - 1) for values in series]
+        return jnp.asarray(np.stack([values[place] for values, place in zip(series, places, strict=True)]))
+
+    each = [column.tower.series.inputs for column in columns]
+    forcing = jax.tree.map(cut, *(inputs.forcing for inputs in each))
+    return Inputs(forcing, cut(*(inputs.features for inputs in each)), each[0].dt)
+
+
+@eqx.filter_jit
+def advance_days(model: AbstractLand, sites: Site, carry: Any, inputs: Inputs, steps: int) -> tuple[Any, Days]:
+    """Advance columns over whole days, each at its site.
+
+    Args:
+        model: Any land model. [1]
+        sites: Of each column. [1]
+        carry: What each carries. [1]
+        inputs: Series, columns leading, time second. [1]
+        steps: In a day. [1]
+
+    Returns:
+        What each column carries in the end, and its days: columns leading, days second.
+    """
+
+    def column(site: Site, carry: Any, forcing: Forcing, features: Array) -> tuple[Any, Days]:
+        here = model.at(site)
+
+        def day(carry: Any, now: tuple[Forcing, Array]) -> tuple[Any, Days]:
+            carry, record = roll(here, carry, Inputs(*now, inputs.dt))
+            return carry, Days(of_day(record), jax.tree.map(lambda x: x.mean(axis=0), now[0]))
+
+        cut = jax.tree.map(lambda x: x.reshape(-1, steps, *x.shape[1:]), (forcing, features))
+        return jax.lax.scan(day, carry, cut)
+
+    return jax.vmap(column)(sites, carry, inputs.forcing, inputs.features)
+
+
+def of_day(record: Record) -> Record:
+    """What is kept of a day of records, time leading; see `simulate_days`."""
+    fluxes = jax.tree.map(lambda x: x.mean(axis=0), record.fluxes)
+    fraction = seen_of_day(record)
+    if record.state is None:
+        return Record(fluxes, None, {}, fraction)
+    residuals = [largest(getattr(record.fluxes, name)) for name in RESIDUALS]
+    fluxes = eqx.tree_at(lambda f: [getattr(f, name) for name in RESIDUALS], fluxes, residuals)
+    state = jax.tree.map(lambda x: x[-1], record.state)
+    state = eqx.tree_at(lambda s: s.soil_warmth, state, record.state.soil_warmth.mean(axis=0))
+    return Record(fluxes, state, {}, fraction)
+
+
+def seen_of_day(record: Record) -> Float[Array, " target"]:
+    """The share that is measured of a day's mean turbulent fluxes, where it may change from step to step. [1]."""
+    whole = jnp.stack([getattr(record.fluxes, name).mean(axis=0) for name in TURBULENT])
+    seen = record.observed().mean(axis=-1)
+    return jnp.where(whole == 0.0, record.observed_fraction.mean(axis=0), seen / jnp.where(whole == 0.0, 1.0, whole))
+
+
+def largest(values: Float[Array, " time"]) -> Scalar:
+    """The value that is farthest from zero, with its sign; NaN where there is one."""
+    return values[jnp.argmax(jnp.abs(values))]
+
+
+def _told(run: Run, whole: Days, place: int, like: xr.Dataset) -> xr.Dataset:
+    """The days of one column as a dataset."""
+    days = jax.tree.map(lambda x: x[place, : like.sizes["time"]], whole)
+    simulation = to_dataset(run.model, days.record, like, run.title)
+    weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT}
+    trained = {name: like.attrs[name] for name in ("trained_here", "water_trained")}
+    return simulation.assign(weather).assign_attrs(trained)

@@ -1,0 +1,113 @@
+"""Declare a quantity once: its unit, meaning, default and bounds; and move parameters within their bounds."""
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import equinox as eqx
+import jax.numpy as jnp
+
+from bowen.numerics.array_types import Scalar
+
+Role = Literal["dynamic", "static", "fixed"]
+
+
+def as_float(value: Any) -> Any:
+    """Make an array of the default float type, leaving floating arrays (of any precision) as they are."""
+    return value if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating) else jnp.asarray(value, float)
+
+
+def quantity(
+    unit: str,
+    meaning: str,
+    *,
+    bounds: tuple[float, float] | None = None,
+    log: bool = False,
+    role: Role = "fixed",
+    start: float | None = None,
+    **field: Any,
+) -> Any:
+    """A field of a pytree that knows its unit, its meaning and, for a parameter, how it may be learned.
+
+    Args:
+        unit: UDUNITS string. [1]
+        meaning: One phrase; it becomes the long name in files and tables. [1]
+        bounds: Open interval a learned value stays in. [unit]
+        log: Whether learning moves the logarithm of the value. [1]
+        role: "dynamic" may change at every step, "static" is one number a site, "fixed" is not learned. [1]
+        start: Where learning begins when the default sits on a bound (a correction that is off). [unit]
+        field: Passed on to `equinox.field`, such as `default`. [1]
+    """
+    metadata = dict(unit=unit, meaning=meaning, bounds=bounds, log=log, role=role, start=start)
+    return eqx.field(converter=as_float, metadata=metadata, **field)
+
+
+def declared(module: Any) -> dict[str, Mapping[str, Any]]:
+    """Map the name of each declared quantity of a module (class or instance) to its metadata, default included."""
+    return {
+        field.name: {**field.metadata, "default": field.default}
+        for field in dataclasses.fields(module)
+        if "unit" in field.metadata
+    }
+
+
+def learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
+    """Check that the named quantities may be learned in the given role.
+
+    Raises:
+        ValueError: A name is unknown, or its role forbids it; the message lists what is possible.
+    """
+    table = declared(module)
+    allowed = [name for name, meta in table.items() if meta["role"] == "dynamic" or meta["role"] == role != "fixed"]
+    for name in names:
+        if name in allowed:
+            continue
+        why = "is not a parameter" if name not in table else f"cannot be {role}"
+        if name in table and table[name]["role"] == "static":
+            why += ": a storage coefficient or a site constant that changes in time would create energy or water"
+        near = [] if name in table else difflib.get_close_matches(name, allowed)
+        meant = f" Did you mean {' or '.join(f'`{known}`' for known in near)}?" if near else ""
+        raise ValueError(f"`{name}` {why}.{meant} Parameters that can be {role}: {', '.join(allowed)}.")
+
+
+def ready_to_learn(module: Any, names: tuple[str, ...]) -> Any:
+    """Move the named quantities that sit on or beyond a bound to where learning can begin; no other bit changes."""
+    table = declared(module)
+
+    def begin(name: str) -> Scalar:
+        (low, high), value, start = table[name]["bounds"], getattr(module, name), table[name]["start"]
+        if start is None:
+            edge = 0.01
+            margin = (low * (high / low) ** edge, high * (low / high) ** edge) if table[name]["log"] else None
+            start = jnp.clip(value, *(margin or (low + edge * (high - low), high - edge * (high - low))))
+        return jnp.where((value > low) & (value < high), value, start)
+
+    return dataclasses.replace(module, **{name: begin(name) for name in names})
+
+
+def shift(module: Any, offsets: Mapping[str, Scalar]) -> Any:
+    r"""Move quantities by offsets in logit space: they stay within bounds, and a zero offset changes no bit.
+
+    With $f$ the place of the value between its bounds (of the logarithm, where so declared), the new place is
+    $f + f(1-f)\,m/(1+f\,m)$, $m = e^{o} - 1$, which is the logistic of logit$(f)$ + o without the logit.
+
+    Args:
+        module: Holds the values to begin from. [1]
+        offsets: Offset by name. [1]
+    """
+    table = declared(module)
+
+    def moved(name: str, offset: Scalar) -> Scalar:
+        low, high = table[name]["bounds"]
+        value, growth = getattr(module, name), jnp.expm1(jnp.clip(offset, -20.0, 20.0))
+        if table[name]["log"]:
+            span = jnp.log(high / low)
+            fraction = jnp.log(value / low) / span
+            after = value * jnp.exp(span * (fraction * (1.0 - fraction) * growth / (1.0 + fraction * growth)))
+        else:
+            fraction = (value - low) / (high - low)
+            after = value + (high - low) * (fraction * (1.0 - fraction) * growth / (1.0 + fraction * growth))
+        return jnp.clip(after, low, high)  # rounding may step over a bound that an extreme offset has reached
+
+    return dataclasses.replace(module, **{name: moved(name, offset) for name, offset in offsets.items()})

@@ -1,0 +1,196 @@
+"""The step of a land column: the fluxes of its surface, the implicit solution, and its budgets."""
+
+import abc
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+
+from bowen.land.budgets import booked, heat_capacities
+from bowen.land.parameters import Parameters
+from bowen.land.quantities import Scalar
+from bowen.land.surface_exchange import (
+    RESISTANCE,
+    Evaporation,
+    Exposure,
+    balanced_radiation,
+    exposure,
+    insulation,
+    surface_fluxes,
+)
+from bowen.land.variables import Fluxes, Forcing, State
+from bowen.numerics.rematerialization import FOUND, again, kept
+from bowen.physics import hydrology, snow, soil, thermodynamics, turbulence
+from bowen.physics.constants import FUSION, MELTING_POINT, VAPORIZATION
+from bowen.physics.surface_balance import Below, SurfaceFluxes, balance_surface
+
+
+class Released(NamedTuple):
+    """What the land lets go of its water."""
+
+    drainage: Scalar  # kg m-2 s-1
+    capillary_rise: Scalar  # kg m-2 s-1, that comes back
+    saturation_excess: Scalar  # kg m-2 s-1
+    surface_runoff: Scalar  # kg m-2 s-1
+    subsurface_runoff: Scalar  # kg m-2 s-1
+
+
+class AbstractStep(eqx.Module):
+    """Advances the state over one forcing interval: `step(parameters, state, forcing, dt) -> state, fluxes`."""
+
+    @abc.abstractmethod
+    def __call__(self, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple[State, Fluxes]:
+        """Advance by `dt` [s]; the fluxes are means over the interval."""
+
+
+class ImplicitStep(AbstractStep):
+    """Backward Euler in flux form: budgets close to round-off, whatever the step and the number of iterations."""
+
+    substeps: int = eqx.field(static=True, default=2)
+    iterations: int = eqx.field(static=True, default=5)
+    stability: Callable = eqx.field(static=True, default=turbulence.monin_obukhov)
+    net_radiation: Callable = eqx.field(static=True, default=balanced_radiation)
+    evaporation: Evaporation = eqx.field(static=True, default=RESISTANCE)
+
+    def __call__(self, parameters, state, forcing, dt):
+        after, fluxes = alone(self, parameters, state, forcing, dt)
+        fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
+        return after, booked(parameters, state, after, fluxes, dt)
+
+
+@functools.partial(jax.jit, static_argnums=0, inline=True)  # traced once, whatever it is transformed by
+def advanced(
+    step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
+) -> tuple[State, Fluxes]:
+    """The state after all sub-steps, and the mean of their fluxes."""
+
+    def advance(now, _):
+        return substep(step, parameters, now, forcing, dt / step.substeps)
+
+    after, series = jax.lax.scan(again(advance, FOUND), state, None, length=step.substeps)
+    return after, jax.tree.map(lambda flux: flux.mean(axis=0), series)
+
+
+@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
+def alone(step, parameters, state, forcing, dt):
+    """`advanced` as a branch, a program of its own to XLA: compiled to the same bits whoever sets the parameters."""
+
+    def hold(parameters, state, forcing, dt):
+        _, fluxes = jax.eval_shape(functools.partial(advanced, step), parameters, state, forcing, dt)
+        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
+
+    return jax.lax.cond(dt > 0.0, functools.partial(advanced, step), hold, parameters, state, forcing, dt)
+
+
+@alone.defjvp
+def _(step, now, tangents):  # no branch, whose many arrays a gradient would copy
+    return jax.jvp(functools.partial(advanced, step), now, tangents)
+
+
+@jax.custom_jvp
+def fenced(at: Exposure) -> Exposure:
+    """What is given, behind a barrier: what follows compiles to the same bits, be parameters constant or not."""
+    return jax.lax.optimization_barrier(at)
+
+
+fenced.defjvp(lambda now, tangents: (fenced(*now), *tangents))
+
+
+def substep(
+    step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
+) -> tuple[State, Fluxes]:
+    """One backward-Euler step: surface balance, soil heat and ice, snow, root zone, groundwater; nothing is clipped."""
+    at = fenced(exposure(step, parameters, state, forcing, dt))
+    conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
+    offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, conductances, dt)
+    upper = conductances[0]
+    capacities = heat_capacities(parameters)
+    conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1] - offsets[0])
+    below = Below(capacities[..., 0] / dt, conducted, upper * (1.0 - slopes[0]))
+    balance = balance_surface(
+        jax.tree_util.Partial(functools.partial(surface_fluxes, step), at, below),
+        below,
+        -state.soil_warmth[..., 0],
+        at.snow_supply,
+        at.melt_rate > 0.0,
+        dt,
+        step.iterations,
+    )
+    flux = balance.fluxes
+    melt = balance.snow_loss - flux.snow_evaporation
+    left = jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss)
+    on_snow = dt * melt + (1.0 - at.bare) * at.throughfall
+    liquid = snow.held(state.snow_liquid, on_snow, parameters.snow_retention * left)
+    filled = at.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
+    stores, released = release(parameters, state, filled, dt)
+    warmed = state.soil_warmth + soil.substitute(balance.warming, offsets, slopes)
+    frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], at.melt_rate, dt)
+    skin = warmed[..., 0] + jnp.minimum(FUSION * frozen / capacities[..., 0], jnp.maximum(-warmed[..., 0], 0.0))
+    warmed = jnp.concatenate([skin[..., None], warmed[..., 1:]], axis=-1)
+    warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezing_water, capacities)
+    after = State(
+        soil_warmth=warmth,
+        soil_ice=ice,
+        snow_water=left + liquid,
+        snow_liquid=liquid - frozen,
+        canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
+        **stores,
+    )
+    return kept(after, FOUND), told(forcing, at, flux, melt, frozen / dt, released)
+
+
+def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) -> tuple[dict[str, Scalar], Released]:
+    """What a root zone that would hold `filled` [kg m-2] lets go, the ways it takes, and what is in the stores then."""
+    capacity = parameters.root_capacity
+    excess = hydrology.saturation_excess(
+        state.root_water, filled - state.root_water, capacity, parameters.capacity_spread
+    )
+    rise = hydrology.capillary_rise(state.groundwater, state.root_water, capacity, parameters.capillary_rate, dt)
+    filled = filled + dt * rise
+    overflow = hydrology.overflow(filled - capacity, parameters.overflow_width)
+    held = filled - overflow - excess
+    leaked = dt * hydrology.leakage(held, capacity, parameters.leakage, parameters.leakage_exponent, dt)
+    quick, slow = parameters.quick_share * overflow, (1.0 - parameters.quick_share) * overflow
+    groundwater, subsurface = hydrology.reservoir(
+        state.groundwater - dt * rise, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
+    )
+    quick_water, surface = hydrology.reservoir(
+        state.quick_water, (quick + excess) / dt, parameters.quick_residence_time, dt
+    )
+    stores = {"root_water": held - leaked, "groundwater": groundwater, "quick_water": quick_water}
+    return stores, Released((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
+
+
+def told(
+    forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, refreezing: Scalar, released: Released
+) -> Fluxes:
+    """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
+    vapor = flux.vapor
+    fusion = FUSION * (flux.snow_evaporation + melt - refreezing)
+    nothing = jnp.zeros_like(vapor)
+    return Fluxes(
+        latent_heat=thermodynamics.vaporization_heat(forcing.air_temperature) * vapor,
+        sensible_heat=flux.sensible_heat,
+        net_radiation=flux.net_radiation,
+        ground_heat=flux.net_radiation - flux.sensible_heat - VAPORIZATION * vapor - fusion,
+        vaporization_heat=VAPORIZATION * vapor,
+        evapotranspiration=vapor,
+        root_evaporation=flux.root_evaporation,
+        snow_sublimation=flux.snow_evaporation,
+        canopy_evaporation=flux.canopy_evaporation,
+        snow_melt=melt,
+        snow_refreezing=refreezing,
+        rainfall=at.rainfall,
+        snowfall=at.snowfall,
+        external_supply=at.external_supply,
+        **released._asdict(),
+        runoff=released.surface_runoff + released.subsurface_runoff,
+        albedo=at.albedo,
+        aerodynamic_conductance=at.conductance,
+        surface_temperature=at.temperature,
+        energy_residual=nothing,
+        water_residual=nothing,
+    )

@@ -1,0 +1,1 @@
+"""Helpers on top of JAX that know no physics: array types, rematerialization."""

@@ -1,0 +1,102 @@
+"""Moist air: saturation, humidity, density, and the heat of vaporization a tower uses."""
+
+import jax.numpy as jnp
+
+from bowen.numerics.array_types import Scalar
+from bowen.physics.constants import GAS_CONSTANT_DRY_AIR, GRAVITY, HEAT_CAPACITY_AIR, ICE_POINT, VAPOR_RATIO
+
+
+def saturation_vapor_pressure(temperature: Scalar) -> Scalar:
+    r"""Saturation vapor pressure over liquid water, $e = 611.2 \exp[17.62\,t/(243.12 + t)]$.
+
+    Args:
+        temperature: Temperature of the water. [K]
+
+    Returns:
+        Saturation vapor pressure. [Pa]
+
+    Source:
+        Magnus form with the constants of Sonntag (1990); within 0.6 % of Goff-Gratch from -20 to 50 degC.
+    """
+    celsius = temperature - ICE_POINT
+    return 611.2 * jnp.exp(17.62 * celsius / (243.12 + celsius))
+
+
+def saturation_vapor_pressure_ice(temperature: Scalar) -> Scalar:
+    r"""Saturation vapor pressure over ice, $e = 611.2 \exp[22.46\,t/(272.62 + t)]$.
+
+    Args:
+        temperature: Temperature of the ice. [K]
+
+    Returns:
+        Saturation vapor pressure. [Pa]
+
+    Source:
+        Magnus form with the constants of Sonntag (1990); within 0.3 % of Goff-Gratch from -40 to 0 degC.
+    """
+    celsius = temperature - ICE_POINT
+    return 611.2 * jnp.exp(22.46 * celsius / (272.62 + celsius))
+
+
+def specific_humidity(vapor_pressure: Scalar, air_pressure: Scalar) -> Scalar:
+    r"""Specific humidity, $q = \epsilon e / [p - (1 - \epsilon) e]$.
+
+    Args:
+        vapor_pressure: Partial pressure of water vapor. [Pa]
+        air_pressure: Total pressure. [Pa]
+
+    Returns:
+        Specific humidity. [kg kg-1]
+
+    Source:
+        Definition; Milly & Shmakin (2002) use the same in GFDL LM2.
+    """
+    return VAPOR_RATIO * vapor_pressure / (air_pressure - (1.0 - VAPOR_RATIO) * vapor_pressure)
+
+
+def air_density(air_temperature: Scalar, humidity: Scalar, air_pressure: Scalar) -> Scalar:
+    """Density of moist air.
+
+    Args:
+        air_temperature: Air temperature. [K]
+        humidity: Specific humidity. [kg kg-1]
+        air_pressure: Total pressure. [Pa]
+
+    Returns:
+        Density. [kg m-3]
+
+    Source:
+        Ideal gas with virtual temperature T (1 + 0.608 q).
+    """
+    return air_pressure / (GAS_CONSTANT_DRY_AIR * air_temperature * (1.0 + 0.608 * humidity))
+
+
+def potential_temperature(air_temperature: Scalar, height: Scalar) -> Scalar:
+    """Air temperature brought down dry-adiabatically to the surface.
+
+    Args:
+        air_temperature: Air temperature at the height of measurement. [K]
+        height: Height above the zero-plane displacement. [m]
+
+    Returns:
+        Potential temperature. [K]
+
+    Source:
+        Dry-adiabatic lapse rate g / c_p.
+    """
+    return air_temperature + GRAVITY / HEAT_CAPACITY_AIR * height
+
+
+def vaporization_heat(air_temperature: Scalar) -> Scalar:
+    """Latent heat of vaporization that eddy-covariance processing applies to the vapor flux.
+
+    Args:
+        air_temperature: Air temperature. [K]
+
+    Returns:
+        Latent heat of vaporization. [J kg-1]
+
+    Source:
+        Stull (1988), eq. C.1, as in R package bigleaf: (2.501 - 0.00237 t) 1e6 with t in degC.
+    """
+    return (2.501 - 0.00237 * (air_temperature - ICE_POINT)) * 1e6

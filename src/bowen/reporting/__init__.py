@@ -1,0 +1,5 @@
+"""Figures and self-contained HTML pages: about a record, and about a tower and the models run at it."""
+
+from bowen.reporting.model_page import write_report as write_report
+from bowen.reporting.record_page import write_inspection as write_inspection
+from bowen.reporting.record_page import write_refusal as write_refusal

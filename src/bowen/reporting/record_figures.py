@@ -1,0 +1,235 @@
+"""Pictures of a record before any model: where its values come from, its days, its energy and its water."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, Normalize, PowerNorm, to_rgb
+from matplotlib.dates import date2num
+from matplotlib.figure import Figure
+
+from bowen.data.checks.energy_closure import energy_terms
+from bowen.data.checks.stuck_sensors import present
+from bowen.data.checks.water_balance import cumulated
+from bowen.data.schema import QC, SCHEMA
+from bowen.data.solar import sunrise
+from bowen.evaluation.scores import step_seconds
+from bowen.reporting import flux_figures, theme
+from bowen.reporting.wording import MINUS, readable, small
+
+ORIGINS = [code for code in QC if code != QC.MISSING]
+MOST_COLUMNS = 740  # of a picture: two years of days
+STRIP_ROWS, HOURS = 20, 24
+SCALES = {  # colors by variable, for the others those of `SIGNED` or `PLAIN`
+    "shortwave_down": "inferno",
+    "longwave_down": "inferno",
+    "air_temperature": "RdYlBu_r",
+    "vapor_pressure_deficit": "YlOrBr",
+    "specific_humidity": "YlGnBu",
+    "relative_humidity": "YlGnBu",
+    "precipitation": "Blues",
+}
+PLAIN, SIGNED = "viridis", "RdBu_r"
+WATER_COLORS = {"precipitation": "water-in", "evapotranspiration": "vapor"}
+UNSHOWN = ("leaf_area_index",)  # has no days to show
+
+
+class Days:
+    """The days of a record as columns of a picture, a few of them to a column where the record is long."""
+
+    def __init__(self, time: np.ndarray, step: float) -> None:
+        first = time[0].astype("datetime64[D]")
+        self.steps = round(86400 / step)
+        self.before = round(float((time[0] - first) / np.timedelta64(1, "s")) / step)
+        self.size = len(time)
+        days = -(-(self.before + self.size) // self.steps)
+        self.together = -(-days // MOST_COLUMNS)
+        self.columns = -(-days // self.together)
+        start = float(date2num(first))
+        self.span = start, start + self.columns * self.together
+        self.times = pd.DatetimeIndex(time)
+
+    def fold(self, values: np.ndarray, rows: int) -> np.ndarray:
+        """Cut a series into columns by rows by what falls together; steps outside the record are NaN."""
+        whole = np.full(self.columns * self.together * self.steps, np.nan)
+        whole[self.before : self.before + self.size] = values
+        cut = whole.reshape(self.columns, self.together, rows, self.steps // rows)
+        return cut.swapaxes(1, 2).reshape(self.columns, rows, -1)
+
+    def mean(self, values: np.ndarray, rows: int) -> np.ndarray:
+        """Average a series over each cell; a cell without values is NaN."""
+        cut = self.fold(values, rows)
+        known = np.isfinite(cut)
+        count = known.sum(axis=2)
+        return np.where(count, np.where(known, cut, 0.0).sum(axis=2) / np.maximum(count, 1), np.nan)
+
+    def show(self, panel: Axes, picture: np.ndarray, height: float, **scale: Any) -> None:
+        """Lay a picture of rows by columns over the time axis."""
+        panel.axvspan(*date2num(self.times[[0, -1]].to_numpy()), color=theme.color("rule"), linewidth=0, zorder=0)
+        panel.imshow(
+            picture,
+            extent=(*self.span, 0.0, height),
+            aspect="auto",
+            origin="lower",
+            interpolation="none",
+            **scale,
+        )
+        panel.grid(visible=False)
+        theme.date_axis(panel, self.times)
+
+
+def origins(dataset: xr.Dataset, stuck: list[dict]) -> Figure:
+    """Draw for each variable what share of each day comes from where; what is missing is left blank."""
+    names = present(dataset)
+    days = Days(dataset.time.values, step_seconds(dataset))
+    width, strip, top, bottom, left = 9.6, 0.4, 0.06, 0.3, 1.95
+    total = top + strip * len(names) + bottom
+    figure = Figure((width, total))
+    place = {"left": left / width, "right": 0.93, "top": 1 - top / total, "bottom": bottom / total, "hspace": 0.35}
+    panels = figure.subplots(len(names), 1, sharex=True, squeeze=False, gridspec_kw=place)[:, 0]
+    for panel, name in zip(panels, names, strict=True):
+        values, codes = dataset[name].values, dataset[f"{name}_qc"].values
+        codes = np.where(np.isfinite(values), codes, QC.MISSING)
+        days.show(panel, _strip(days, codes), 1.0)
+        panel.set_yticks([])
+        panel.tick_params(axis="x", length=3.0 if panel is panels[-1] else 0.0)
+        spoken = name.replace("_", " ").capitalize()
+        panel.set_ylabel(spoken, rotation=0, ha="right", va="center", color=theme.color("ink"))
+        panel.annotate(
+            f"{(codes == QC.MEASURED).mean():.0%}",
+            (1.065, 0.5), xycoords="axes fraction", ha="right", va="center", color=theme.color("muted"),
+        )  # fmt: skip
+        for stretch in stuck:
+            if stretch["name"] == name:
+                start = pd.Timestamp(stretch["start"])
+                end = start + pd.Timedelta(hours=stretch["hours"])
+                panel.plot([start, end], [-0.12, -0.12], color=theme.color("heat"), linewidth=2.4, clip_on=False)
+        panel.set_ylim(0.0, 1.0)
+    return figure
+
+
+def _strip(days: Days, codes: np.ndarray) -> np.ndarray:
+    """Stack the origins of each day, the measured at the bottom, as colors of a picture."""
+    cut = days.fold(codes, 1)[:, 0]
+    inside = np.maximum(np.isfinite(cut).sum(axis=1), 1)
+    tops = np.cumsum([(cut == code).sum(axis=1) / inside for code in ORIGINS], axis=0)
+    middle = (np.arange(STRIP_ROWS) + 0.5) / STRIP_ROWS
+    place = (middle[:, None, None] > tops.T[None]).sum(axis=2)
+    palette = np.array([*((*to_rgb(theme.color(code.name.lower())), 1.0) for code in ORIGINS), (0.0, 0.0, 0.0, 0.0)])
+    return palette[place]
+
+
+def fingerprints(dataset: xr.Dataset) -> Figure:
+    """Draw each variable as a picture of days by hours, with sunrise and sunset where the sun makes the day."""
+    names = [name for name in present(dataset) if name not in UNSHOWN]
+    days = Days(dataset.time.values, step_seconds(dataset))
+    figure, panels = theme.stack(len(names), 0.78)
+    for panel, name in zip(panels[:, 0], names, strict=True):
+        values, unit = readable(name, dataset[name].values)
+        picture = days.mean(np.asarray(values), HOURS)
+        norm, cmap = _scale(name, picture)
+        days.show(panel, picture.T, 24.0, norm=norm, cmap=cmap)
+        panel.set_yticks([0, 12, 24])
+        panel.set_ylim(0.0, 24.0)
+        theme.name_axes(panel, SCHEMA[name].long_name.split(",")[0].split(" at the ")[0], unit)
+        _key(panel, norm, cmap)
+        if name == "shortwave_down":
+            when = np.unique(dataset.time.values.astype("datetime64[D]"))[:: days.together]
+            rise, noon = sunrise(when, dataset.attrs)
+            for hour in (rise, 2.0 * noon - rise):
+                panel.plot(when, hour, color="#ffffff", linewidth=0.7)
+    return figure
+
+
+def _scale(name: str, picture: np.ndarray) -> tuple[Normalize, Colormap]:
+    """Colors that hold all but a hundredth at either end, and have their middle at zero where there are signs."""
+    known = picture[np.isfinite(picture)]
+    low, high = np.quantile(known, [0.01, 0.99]) if known.size else (0.0, 1.0)
+    if name == "precipitation":
+        return PowerNorm(0.4, 0.0, float(known.max(initial=0.0)) or 1.0), colormaps[SCALES[name]]
+    if SCHEMA[name].valid_range[0] <= -400.0:  # energy that flows either way
+        reach = float(max(abs(low), abs(high))) or 1.0
+        return Normalize(-reach, reach), colormaps[SIGNED]
+    return Normalize(float(low), float(high) if high > low else float(low) + 1.0), colormaps[SCALES.get(name, PLAIN)]
+
+
+def _key(panel: Axes, norm: Normalize, cmap: Colormap) -> None:
+    """Lay the scale of colors beside the title, at its right."""
+    low, high = float(norm.vmin or 0.0), float(norm.vmax or 0.0)
+    bar = panel.inset_axes((0.83, 1.12, 0.12, 0.11))
+    bar.imshow(cmap(norm(np.linspace(low, high, 64)))[None], extent=(0, 1, 0, 1), aspect="auto", interpolation="none")
+    bar.set_axis_off()
+    for value, place, side in ((low, -0.06, "right"), (high, 1.06, "left")):
+        bar.annotate(
+            small(value), (place, 0.5), xycoords="axes fraction", ha=side, va="center", color=theme.color("muted")
+        )
+
+
+def closure(dataset: xr.Dataset, whole: dict) -> Figure:
+    """Draw turbulent against available energy, with 1:1 and the line through the points."""
+    turbulent, available, called = energy_terms(dataset) or (np.empty(0), np.empty(0), "")
+    known = np.isfinite(turbulent)
+    x, y = available[known], turbulent[known]
+    span = flux_figures.span_of(np.concatenate([x, y]))
+    figure = Figure((4.7, 4.3), layout="constrained")
+    panel = figure.add_subplot(aspect="equal", xlim=span, ylim=span)
+    panel.grid(visible=True, axis="both")
+    panel.plot(span, span, color=theme.color("muted"), linewidth=0.8, dashes=(4, 3))
+    flux_figures.hexagons(panel, x, y, span, "measured")
+    if whole["slope"] is not None:
+        ends = np.asarray(span)
+        panel.plot(ends, whole["intercept"] + whole["slope"] * ends, color=theme.color("heat"), linewidth=1.4)
+    panel.set_xlabel(f"{called.capitalize()} [{flux_figures.UNIT}]")
+    panel.set_ylabel(f"LE + H [{flux_figures.UNIT}]")
+    return figure
+
+
+def mean_days(dataset: xr.Dataset) -> Figure:
+    """Draw the mean day of the terms of the energy balance, over the steps that have all."""
+    turbulent, available, called = energy_terms(dataset) or (np.empty(0), np.empty(0), "")
+    known = np.isfinite(turbulent)
+    time = pd.DatetimeIndex(dataset.time.values)
+    hours = np.asarray((time - time.normalize()) / pd.Timedelta(hours=1)) + step_seconds(dataset) / 7200
+    figure = Figure((4.7, 4.3), layout="constrained")
+    panel = figure.add_subplot()
+    lines = {
+        called.capitalize(): (available, "accent", "-"),
+        "LE + H": (turbulent, "measured", "-"),
+        "LE": (dataset.latent_heat.values, "vapor", "--"),
+        "H": (dataset.sensible_heat.values, "heat", "--"),
+    }
+    for label, (values, color, dashes) in lines.items():
+        course = flux_figures.mean_day(values, hours, known)
+        panel.plot(*course, color=theme.color(color), linestyle=dashes, linewidth=1.6, label=label)
+    theme.zero_line(panel)
+    theme.hour_axis(panel)
+    panel.legend(frameon=False, loc="upper left", fontsize=8, labelcolor=theme.color("muted"))
+    panel.margins(y=0.12)
+    panel.set_ylabel(flux_figures.UNIT)
+    panel.set_xlabel("Hour of the day, local standard time")
+    return figure
+
+
+def water(dataset: xr.Dataset, allowance: float) -> Figure:
+    """Draw precipitation and evapotranspiration as they add up, and their difference, with what the soil may give."""
+    sums = cumulated(dataset)
+    days = Days(dataset.time.values, step_seconds(dataset))
+    kept = np.r_[: days.size : days.steps * days.together, days.size - 1]
+    when, fell, evaporated = days.times[kept], sums["precipitation"][kept], sums["evapotranspiration"][kept]
+    figure, (above, below) = theme.stack(2, 1.9)
+    above[0].plot(when, fell, color=theme.color("water-in"), linewidth=1.6)
+    above[0].plot(when, evaporated, color=theme.color("vapor"), linewidth=1.6)
+    above[0].set_ylim(bottom=0.0)
+    theme.name_axes(above[0], "Cumulated since the start", "mm")
+    surplus = fell - evaporated
+    for color, part in (("water-in", np.maximum(surplus, 0.0)), ("heat", np.minimum(surplus, 0.0))):
+        below[0].fill_between(when, part, color=theme.color(color), alpha=0.25, linewidth=0)
+    below[0].plot(when, surplus, color=theme.color("ink"), linewidth=1.2)
+    below[0].axhline(-allowance, color=theme.color("heat"), linewidth=0.9, linestyle="--")
+    theme.zero_line(below[0])
+    theme.name_axes(below[0], f"P {MINUS} ET", "mm")
+    theme.date_axis(below[0], days.times)
+    return figure

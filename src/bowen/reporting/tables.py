@@ -1,0 +1,214 @@
+"""Numbers of the report: site facts, scores, parameters and budgets."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bowen.data.quality_flags import measured
+from bowen.data.splits import SPLITS
+from bowen.evaluation.metrics import METRICS
+from bowen.evaluation.scores import TARGETS, step_seconds
+from bowen.reporting.html import Markup, element, fold, grid, join, table
+from bowen.reporting.land_figures import simulation_of
+from bowen.reporting.study import Study, parameter_names
+from bowen.reporting.wording import BIOMES, DASH, SYMBOLS, described, flux_name, number, small
+
+LABELS = {
+    "nse": "NSE",
+    "kge": "KGE",
+    "rmse": "RMSE, W m⁻²",
+    "bias": "Bias, W m⁻²",
+    "bias_percent": "Bias, %",
+    "correlation": "r",
+    "n": "n",
+}
+PLACES = {"nse": 3, "kge": 3, "rmse": 1, "bias": 1, "bias_percent": 1, "correlation": 3, "n": 0}
+MERITS = ("nse", "kge", "correlation")
+ERRORS = ("rmse", "bias", "bias_percent")
+
+
+def facts(observed: xr.Dataset) -> Markup:
+    """List what is known of the tower and its record; what the record does not say is left out."""
+    attributes = observed.attrs
+    first, last = pd.DatetimeIndex(observed.time.values[[0, -1]])
+    targets = [target for target in TARGETS if target in observed]
+    known = {
+        "Site": attributes.get("site"),
+        "Vegetation": BIOMES.get(attributes.get("igbp", ""), attributes.get("igbp")),
+        "Position": _position(attributes),
+        "Elevation": _meters(attributes, "elevation"),
+        "Canopy": _meters(attributes, "canopy_height"),
+        "Sensors": _meters(attributes, "reference_height"),
+        "Record": f"{first:%b %Y} {DASH} {last:%b %Y}",
+        "Step": f"{step_seconds(observed) / 60:g} min",
+        "Source": attributes.get("source"),
+        "Measured": ", ".join(
+            f"{SYMBOLS[target]} {100 * measured(observed, target).mean():.0f} %" for target in targets
+        ),
+    }
+    cells = [element("div", element("dt", name), element("dd", str(value))) for name, value in known.items() if value]
+    return element("dl", *cells, class_="facts")
+
+
+def _position(attributes: dict) -> str:
+    if "latitude" not in attributes or "longitude" not in attributes:
+        return ""
+    latitude, longitude = float(attributes["latitude"]), float(attributes["longitude"])
+    return (
+        f"{abs(latitude):.3f}° {'N' if latitude >= 0 else 'S'}, {abs(longitude):.3f}° {'E' if longitude >= 0 else 'W'}"
+    )
+
+
+def _meters(attributes: dict, name: str) -> str:
+    return f"{attributes[name]:g} m" if np.isfinite(attributes.get(name, np.nan)) else ""
+
+
+def ribbon(study: Study) -> Markup:
+    """Draw the split of the record as a strip of blocks."""
+    labels = study.split
+    edges = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
+    lengths = np.diff(np.r_[edges, len(labels)])
+    blocks = [
+        element("i", class_=f"split-{labels[start] or 'unused'}", style=f"flex:{length}")
+        for start, length in zip(edges, lengths, strict=True)
+    ]
+    present = [label for label in ("train", "validation", "test", "") if (labels == label).any()]
+    key = [
+        element("span", element("i", class_=f"split-{label or 'unused'}"), f"{label or 'unused'} {share:.0f} %")
+        for label, share in ((label, 100 * (labels == label).mean()) for label in present)
+    ]
+    return join(
+        [
+            element("div", *blocks, class_="ribbon", role="img", aria_label="Split of the record in time"),
+            element("p", *key, class_="key"),
+        ]
+    )
+
+
+def glance(study: Study) -> Markup:
+    """Show each model's skill on the held-out steps as bars."""
+    cards = []
+    for target in study.targets:
+        rows = [_bar(study, model, target) for model in study.simulations]
+        title = element("h3", flux_name(target))
+        cards.append(element("div", title, *rows, class_="card"))
+    return grid(*cards)
+
+
+def _bar(study: Study, model: str, target: str) -> Markup:
+    nse, rmse, bias = (study.score(model, target, metric) for metric in ("nse", "rmse", "bias"))
+    color = f"var(--{study.colors[model]})"
+    reach = element("i", style=f"width:{100 * np.clip(np.nan_to_num(nse), 0, 1):.1f}%;background:{color}")
+    return element(
+        "div",
+        element("span", model, class_="name", style=f"color:{color}"),
+        element("span", reach, class_="bar"),
+        element("b", number(nse, 3)),
+        element("small", f"RMSE {number(rmse, 1)} · bias {number(bias, 1)} W m⁻²"),
+        class_="skill",
+    )
+
+
+def score_tables(study: Study) -> Markup:
+    """Tabulate the test scores, and fold those of the other splits away."""
+    shown = {split: join(_score_tables(study, split)) for split in reversed(SPLITS)}
+    folded = [fold(f"Scores on the {split} blocks", shown[split]) for split in ("validation", "train") if shown[split]]
+    return join([shown["test"], *folded])
+
+
+def _score_tables(study: Study, split: str) -> Iterator[Markup]:
+    steps = {"native": f"{study.step / 60:g}-minute steps", "daily": "daily means"}
+    for resolution, target in itertools.product(steps, study.targets):
+        values = {
+            model: {metric: study.score(model, target, metric, split, resolution) for metric in METRICS}
+            for model in study.simulations
+            if (model, split, target, resolution, "n") in study.values
+        }
+        if values:
+            rows = [
+                [swatch(study, model), *(_score_cell(values, model, metric) for metric in METRICS)] for model in values
+            ]
+            yield table(f"{flux_name(target)} · {split} · {steps[resolution]}", ["Model", *LABELS.values()], rows)
+
+
+def _score_cell(values: dict[str, dict[str, float]], model: str, metric: str) -> str:
+    """Write a score, bold where none beside it is better at the places shown."""
+    worths = {name: _worth(metric, scores[metric]) for name, scores in values.items()}
+    best = len(values) > 1 and worths[model] == np.nanmax([*worths.values(), -np.inf])
+    written = number(values[model][metric], PLACES[metric])
+    return element("b", written) if best else written
+
+
+def _worth(metric: str, value: float) -> float:
+    """Return a number that is larger for a better score, NaN for what is no matter of better or worse."""
+    shown = round(value, PLACES[metric])
+    return shown if metric in MERITS else -abs(shown) if metric in ERRORS else np.nan
+
+
+def swatch(study: Study, model: str) -> Markup:
+    """Write a model's name after a stroke in its color."""
+    name = study.colors[model]
+    return element("span", element("i", class_=f"stroke {name}", style=f"color:var(--{name})"), model, class_="swatch")
+
+
+def parameter_table(study: Study) -> Markup:
+    """Tabulate the parameters that were learned: bounds, default, and where each model put them."""
+    models = list(study.physical)
+    rows = []
+    for name in dict.fromkeys(name for data in study.physical.values() for name in parameter_names(data)):
+        variable = simulation_of(study, name)[name]
+        meaning, unit = described(variable)
+        low, high, default = (
+            small(variable.attrs.get(key, np.nan)) for key in ("lower_bound", "upper_bound", "default")
+        )
+        values = [_value(study, model, name) for model in models]
+        rows.append([f"{meaning} [{unit}]" if unit else meaning, f"{low} {DASH} {high}", default, *values])
+    return table("Values of the learned parameters", ["Parameter", "Bounds", "Default", *models], rows)
+
+
+def _value(study: Study, model: str, name: str) -> Markup:
+    if name not in study.physical[model]:
+        return Markup(DASH)
+    low, median, high = np.quantile(study.physical[model][name].values, [0.05, 0.5, 0.95])
+    written = (
+        small(median) if np.isclose(low, high, rtol=1e-3) else f"{small(median)} ({small(low)} {DASH} {small(high)})"
+    )
+    start, end = (place(value, study.physical[model][name].attrs) for value in (low, high))
+    if start is None or end is None:
+        return element("span", written)
+    mark = element("i", style=f"left:{start:.1f}%;right:{100 - end:.1f}%;background:var(--{study.colors[model]})")
+    return join([element("span", written), element("span", mark, class_="range")])
+
+
+def place(value: float, attributes: dict) -> float | None:
+    """Return where a value lies between its bounds, in percent; nothing where there are none."""
+    if "lower_bound" not in attributes or "upper_bound" not in attributes:
+        return None
+    scale = np.log if attributes.get("log_scale") and attributes["lower_bound"] > 0 else float
+    low, high = scale(attributes["lower_bound"]), scale(attributes["upper_bound"])
+    return float(np.clip(100 * (scale(value) - low) / (high - low), 0, 100))
+
+
+def budget_table(study: Study) -> Markup:
+    """Print the residuals of each physical model, and the water budget of the whole record."""
+    rows = {
+        "Largest energy residual of a step [W m⁻²]": ("energy_residual_max", small),
+        "Largest water residual of a step [kg m⁻² s⁻¹]": ("water_residual_max", small),
+        "Precipitation [mm]": ("precipitation", whole),
+        "External supply [mm]": ("external_supply", whole),
+        "Evapotranspiration [mm]": ("evapotranspiration", whole),
+        "Runoff [mm]": ("runoff", whole),
+        "Change of storage [mm]": ("storage_change", whole),
+        "Left over [mm]": ("water_closure", small),
+    }
+    budgets = study.budgets
+    body = [[label, *(write(budgets[model][key]) for model in budgets)] for label, (key, write) in rows.items()]
+    return table("Budgets of the whole record", ["", *(swatch(study, model) for model in budgets)], body)
+
+
+def whole(value: float) -> str:
+    """Write a sum of water."""
+    return number(value, 1)
