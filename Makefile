@@ -32,9 +32,9 @@ clean:
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "bowen needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; \
-		echo "  to go on: name a newer one, as in  make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
+		echo "  fix: name a newer one, as in  make $(MAKECMDGOALS) PYTHON=python3.12" >&2; exit 1; }
 	@$(PYTHON) -m venv .venv || { \
-		echo "  to go on: install the venv module of $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
+		echo "  fix: install the venv module of $(PYTHON) (on Debian: apt install python3-venv)" >&2; exit 1; }
 	@touch $@
 
 .venv/installed: .venv/python pyproject.toml requirements/constraints.txt

@@ -18,7 +18,7 @@ import xarray as xr
 from bowen.data import TURBULENT, by_day, measured
 from bowen.evaluation.empirical.inputs import inputs_of
 from bowen.evaluation.empirical.models import MODELS
-from bowen.experiments.archive_records import read_towers
+from bowen.experiments.archive_records import read_archive
 from bowen.experiments.run import load_config
 
 BLOCK, FOLDS, SETTLING = 5, 5, 15  # d, parts, d
@@ -45,7 +45,7 @@ def judged(record: xr.Dataset) -> dict[tuple[str, str], float]:
 
 def main(config: Path) -> None:
     """Print a row for each record with fluxes of half-hours, and their median and worst quarter."""
-    records = read_towers(load_config(config))
+    records = read_archive(load_config(config))
     table = {}
     for name in records:
         if not by_day(record := records[name]):

@@ -36,7 +36,7 @@ def resolve(base: str) -> str:
     except LookupError:
         sys.exit(
             f"git knows no revision `{base}` in {ROOT}.\n"
-            "  to go on: name a branch, tag or commit, as in  make bench-compare BASE=HEAD~1"
+            "  fix: name a branch, tag or commit, as in  make bench-compare BASE=HEAD~1"
         )
 
 
@@ -80,7 +80,7 @@ def compared(case: Case, folders: dict[str, Path], rounds: int) -> list[dict[str
                     times[name].append(worker.turn(kind))
             rates = {name: middle([about["steps"] / t for t in taken], ",.0f") for name, taken in times.items()}
             ratios = [before / now for before, now in zip(*times.values(), strict=True)]
-            label = f"{case.model}, {case.columns} columns, hidden {case.hidden}"
+            label = f"{case.model}, {case.columns} columns, hidden {case.hidden_size}"
             rows.append({"case": label, "what": kind, **rates, "times as fast": middle(ratios)})
         return rows
 

@@ -39,7 +39,7 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
     from bowen.land.land_classes import parameters_for
     from bowen.land.variables import Forcing
     from bowen.models.base import Process, initial_state
-    from bowen.models.rollout import Inputs, roll, spin_up
+    from bowen.models.rollout import Inputs, spin_up, unroll
     from bowen.training.arrays import FORCING
 
     arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
@@ -50,7 +50,7 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
     base = parameters_for(record.attrs["igbp"], **site)
     model, state = Process(base, ()), initial_state(base, forcing.air_temperature.mean())
     carry = spin_up(model, state, inputs, 2)
-    _, heat = eqx.filter_jit(roll)(model, carry, inputs, latent_heat)
+    _, heat = eqx.filter_jit(unroll)(model, carry, inputs, latent_heat)
     return np.asarray(heat).reshape(-1, 86400 // step).mean(axis=1)
 
 

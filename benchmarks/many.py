@@ -16,9 +16,12 @@ from bowen.cli import xla_flags
 from bowen.config.schema import parse
 from bowen.data import write_tower
 from bowen.experiments.benchmark import train_all
-from bowen.experiments.twin_experiment import twin
+from bowen.experiments.twin_experiment import make_twin
 
-SETTINGS = {"model": {"substeps": 1}, "training": {"steps": 2, "validate_every": 2, "columns": 1, "spin_up_years": 1}}
+SETTINGS = {
+    "model": {"substeps": 1},
+    "training": {"updates": 2, "validate_every": 2, "windows_per_site": 1, "spin_up_years": 1},
+}
 
 
 def held() -> dict[str, float]:
@@ -34,7 +37,7 @@ def main(copies: int = 212, years: int = 10) -> None:
     xla_flags.use_cores()
     with tempfile.TemporaryDirectory() as place:
         archive = Path(place) / "towers.zarr"
-        key = write_tower(archive, twin(365 * years)[0])
+        key = write_tower(archive, make_twin(365 * years)[0])
         site, span = key.split("_")
         for copy in range(1, copies):
             shutil.copytree(archive / key, archive / f"{site}-{copy}_{span}", copy_function=os.link)
@@ -48,7 +51,7 @@ def main(copies: int = 212, years: int = 10) -> None:
         watcher = threading.Thread(target=look)
         watcher.start()
         begun = time.perf_counter()
-        train_all(parse(SETTINGS | {"tower": {"met": str(archive), "soil": "CMF"}}, where="many"), Path(place) / "run")
+        train_all(parse(SETTINGS | {"data": {"met": str(archive), "soil": "CMF"}}, where="many"), Path(place) / "run")
         done.set()
         watcher.join()
         print(f"{copies} records of {years} years, {time.perf_counter() - begun:.0f} s: {most['Anon']:.1f} GB, and of")

@@ -31,7 +31,7 @@ class Case(NamedTuple):
 
     model: str
     columns: int
-    hidden: int = 64
+    hidden_size: int = 64
     states: str = "fed"
     days: int = 10
     substeps: int = 2
@@ -47,14 +47,14 @@ CASES = [
     *(Case("process", columns, substeps=1) for columns in (1, 64, 4096)),
     *(Case("hybrid", columns) for columns in (1, 16, 64, 256)),
     Case("hybrid", 4096, days=2),
-    Case("hybrid", 64, hidden=32),
-    Case("hybrid", 64, hidden=256),
+    Case("hybrid", 64, hidden_size=32),
+    Case("hybrid", 64, hidden_size=256),
     Case("hybrid", 64, states="none"),
     *(Case("hybrid", columns, substeps=1) for columns in (64, 256)),
     *(Case("network", columns) for columns in (1, 16, 64, 256)),
     Case("network", 4096, days=2),
-    Case("network", 64, hidden=32),
-    Case("network", 64, hidden=256),
+    Case("network", 64, hidden_size=32),
+    Case("network", 64, hidden_size=256),
     Case("hybrid", 1, days=8 * 365),  # eight years in one gradient: what does it take of memory?
 ]
 
@@ -77,10 +77,10 @@ def make(case: Case, forcing: Any = None) -> Made:
     from bowen.land.land_classes import parameters_for
     from bowen.land.step import ImplicitStep
     from bowen.models.base import Process, initial_state
-    from bowen.models.hybrid import Hybrid, Network, Scale, fed
+    from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid, feed_back
     from bowen.models.rollout import Inputs
     from bowen.training import devices
-    from bowen.training.trainer import learned, predict
+    from bowen.training.trainer import predict, trainable
 
     forcing = synthetic(case.days) if forcing is None else forcing
     length = len(forcing.air_temperature)
@@ -89,18 +89,18 @@ def make(case: Case, forcing: Any = None) -> Made:
         lambda x: jnp.broadcast_to(x[:, None], (length, case.columns, *x.shape[1:]))
     )
     base = parameters_for("ENF", reference_height=30.0, canopy_height=18.0)
-    dynamic, key = ("surface_resistance", "roughness_ratio_log", "ground_albedo"), jax.random.key(0)
-    sizes = {"features": FEATURES, "hidden": case.hidden, "key": key}
-    feedback, step = fed if case.states == "fed" else None, ImplicitStep(substeps=case.substeps)
+    dynamic, key = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo"), jax.random.key(0)
+    sizes = {"features": FEATURES, "hidden_size": case.hidden_size, "key": key}
+    feedback, step = feed_back if case.states == "fed" else None, ImplicitStep(substeps=case.substeps)
     model = {
-        "process": lambda: Process(base, ("surface_resistance", "root_capacity"), step),
+        "process": lambda: Process(base, ("minimum_stomatal_resistance", "root_zone_capacity"), step),
         "hybrid": lambda: Hybrid(base, dynamic, feedback=feedback, step=step, **sizes),
-        "network": lambda: Network(scale=Scale(jnp.zeros(2), jnp.ones(2)), **sizes),
+        "network": lambda: FluxNetwork(scale=FluxScale(jnp.zeros(2), jnp.ones(2)), **sizes),
     }[case.model]()
     carry = jax.tree.map(
         lambda x: jnp.broadcast_to(x, (case.columns, *x.shape)), model.start(initial_state(base, jnp.asarray(283.0)))
     )
-    moving, still = eqx.partition(model, learned(model))
+    moving, still = eqx.partition(model, trainable(model))
     mesh = devices.mesh_for(case.columns)
 
     def squares(moving, carry, inputs, _):
@@ -111,10 +111,12 @@ def make(case: Case, forcing: Any = None) -> Made:
         def each(*arguments):
             return jax.lax.pmean(function(*arguments), devices.COLUMN)
 
-        return lambda *arguments: devices.over_columns(mesh, each, devices.ALL)(*arguments, None)
+        return lambda *arguments: devices.shard_columns(mesh, each, devices.REPLICATED)(*arguments, None)
 
     functions = {"forward": shared_out(squares), "gradient": shared_out(jax.value_and_grad(squares))}
-    arguments = devices.placed(mesh, (moving, carry, inputs), (devices.ALL, devices.FIRST, devices.series(inputs)))
+    arguments = devices.place_on_devices(
+        mesh, (moving, carry, inputs), (devices.REPLICATED, devices.COLUMNS_FIRST, devices.batch_specs(inputs))
+    )
     return Made({name: jax.jit(of) for name, of in functions.items()}, arguments, model, length * case.columns)
 
 
@@ -122,10 +124,10 @@ def synthetic(days: int) -> Any:
     """Forcing of one column by made weather."""
     import jax.numpy as jnp
 
-    from bowen.experiments.twin_experiment import weather
+    from bowen.experiments.twin_experiment import make_weather
     from bowen.land.variables import Forcing
 
-    record = weather(days, 0)
+    record = make_weather(days, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in names}
     return Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
@@ -220,8 +222,11 @@ def rates() -> dict[str, float]:
     mesh = devices.mesh_for(count)
 
     def best(function, *shape) -> float:
-        each = jax.shard_map(function, mesh=mesh, in_specs=devices.FIRST, out_specs=devices.FIRST)
-        ready, argument = jax.jit(each), devices.placed(mesh, jnp.ones((count, *shape)), devices.FIRST)
+        each = jax.shard_map(function, mesh=mesh, in_specs=devices.COLUMNS_FIRST, out_specs=devices.COLUMNS_FIRST)
+        ready, argument = (
+            jax.jit(each),
+            devices.place_on_devices(mesh, jnp.ones((count, *shape)), devices.COLUMNS_FIRST),
+        )
         jax.block_until_ready(ready(argument))
         return min(repeated(lambda: jax.block_until_ready(ready(argument)), least=7)) / count
 

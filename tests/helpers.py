@@ -13,11 +13,11 @@ import xarray as xr
 
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import declared
+from bowen.land.quantities import declared_quantities
 from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLand, initial_state
+from bowen.models.base import AbstractLandModel, initial_state
 from bowen.models.hybrid import Hybrid
-from bowen.models.rollout import Inputs, roll
+from bowen.models.rollout import Inputs, unroll
 from bowen.physics import soil, thermodynamics
 from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
@@ -30,34 +30,34 @@ ALMA = dict(
     precipitation="Precip",
     radiation="LWdown",
 )
-LEARNABLE = tuple(name for name, meta in declared(Parameters).items() if meta["role"] != "fixed")
+LEARNABLE = tuple(name for name, meta in declared_quantities(Parameters).items() if meta["role"] != "fixed")
 PHYSICAL = tuple(
     name
     for name in LEARNABLE
-    if name not in ("observed_fraction", "closure_skew", "latent_heat_error", "initial_saturation")
+    if name not in ("closure_fraction", "closure_partitioning", "latent_heat_noise_scale", "initial_saturation")
 )  # of the step
 INSULATING = (
     "ground_insulation",
     "snow_insulation",
-    "root_half_warmth",
-    "melt_resistance",
+    "root_temperature_half_saturation",
+    "canopy_snow_resistance",
     "ground_conductance",
     "litter_insulation",
 )
 RELEASING = (
-    "quick_share",
-    "quick_residence_time",
-    "capacity_spread",
-    "leakage",
-    "energy_coefficient",
-    "canopy_capacity",
-    "freezing_water",
-    "capillary_rate",
-    "snow_retention",
+    "quickflow_fraction",
+    "quickflow_residence_time",
+    "infiltration_shape",
+    "max_drainage",
+    "priestley_taylor_coefficient",
+    "interception_capacity",
+    "freezable_water",
+    "capillary_rise_rate",
+    "snow_water_holding_fraction",
 )
-DYNAMIC = tuple(name for name, meta in declared(Parameters).items() if meta["role"] == "dynamic")
+DYNAMIC = tuple(name for name, meta in declared_quantities(Parameters).items() if meta["role"] == "dynamic")
 # Deserts, ice and lakes have values below those that can be learned.
-LOWEST_OF_CLASSES = dict(surface_resistance=0.01, roughness_length=1.4e-4, root_capacity=0.63)
+LOWEST_OF_CLASSES = dict(minimum_stomatal_resistance=0.01, roughness_length=1.4e-4, root_zone_capacity=0.63)
 DAY = 48  # steps of half an hour
 
 
@@ -73,12 +73,12 @@ def inputs_of(forcing: Forcing, dt: float = 1800.0) -> Inputs:
 
 def tower(folder: Path, site: str, *, net: bool = False) -> tuple[Parameters, Inputs]:
     """Parameters by class and the whole days of the record of a tower; `net`: driven by its net radiation."""
-    with xr.open_dataset(next(folder.glob(f"towers/{site}_*_Met.nc"))) as met:
+    with xr.open_dataset(max(folder.glob(f"towers/{site}_*_Met.nc"))) as met:
         data = {name: met[variable].values.ravel() for name, variable in ALMA.items()}
         igbp = met["IGBP_veg_short"].item()
         heights = {name: met[name].item() for name in ("reference_height", "canopy_height")}
     if net:
-        with xr.open_dataset(next(folder.glob(f"towers/{site}_*_Flux.nc"))) as flux:
+        with xr.open_dataset(max(folder.glob(f"towers/{site}_*_Flux.nc"))) as flux:
             data["radiation"] = flux["Rnet"].values.ravel()
     whole = len(data["radiation"]) // DAY * DAY
     forcing = Forcing(**{name: jnp.asarray(values[:whole], float) for name, values in data.items()})
@@ -131,7 +131,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         values = jnp.exp(uniform(np.log(low), np.log(high))) if table[name]["log"] else uniform(low, high)
         return often(table[name]["default"], values)
 
-    table = declared(Parameters)
+    table = declared_quantities(Parameters)
     drawn = [name for name in PHYSICAL if name not in (*INSULATING, *RELEASING)]
     fixed = {name: jnp.full(count, meta["default"]) for name, meta in table.items() if name not in drawn}
     parameters = Parameters(**fixed | {name: within(name) for name in drawn})
@@ -148,11 +148,12 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
     )
     surface = (air - MELTING_POINT)[:, None] + uniform(-25.0, 25.0, 1)
     state = State(
-        soil_warmth=often(0.0, jnp.ones(count))[:, None] * (surface + uniform(-8.0, 8.0, len(LAYER_THICKNESS))),
+        soil_temperature_excess=often(0.0, jnp.ones(count))[:, None]
+        * (surface + uniform(-8.0, 8.0, len(LAYER_THICKNESS))),
         snow_water=often(0.0, jnp.exp(uniform(np.log(1e-12), np.log(1000.0)))),
-        root_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_capacity,
+        root_zone_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_zone_capacity,
         groundwater=often(0.0, uniform(0.0, 1000.0)),
-        quick_water=jnp.zeros(count),
+        quickflow_water=jnp.zeros(count),
         canopy_water=jnp.zeros(count),
         snow_liquid=jnp.zeros(count),
         soil_ice=jnp.zeros((count, len(LAYER_THICKNESS))),
@@ -162,10 +163,10 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         parameters = dataclasses.replace(parameters, litter_cover=jnp.ones(count), **drawn)
     draws = iter(jax.random.split(jax.random.fold_in(key, 2), 32))
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
-    quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.canopy_capacity
-    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezing_water)
-    liquid = uniform(0.0, 1.0) * parameters.snow_retention * state.snow_water
-    stores = dict(quick_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
+    quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.interception_capacity
+    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezable_water)
+    liquid = uniform(0.0, 1.0) * parameters.snow_water_holding_fraction * state.snow_water
+    stores = dict(quickflow_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
     stores["snow_water"] = state.snow_water + liquid
     return parameters, dataclasses.replace(state, **stores), forcing
 
@@ -175,9 +176,9 @@ def beginning(parameters: Parameters, inputs: Inputs) -> State:
 
 
 @eqx.filter_jit
-def run(model: AbstractLand, state: State, inputs: Inputs, select: Any = lambda record: record.fluxes) -> Any:
+def run(model: AbstractLandModel, state: State, inputs: Inputs, select: Any = lambda record: record.fluxes) -> Any:
     """What a model tells of a series it begins in `state`; by default its fluxes."""
-    return roll(model, model.start(state), inputs, select)[1]
+    return unroll(model, model.start(state), inputs, select)[1]
 
 
 def restless(model: Hybrid, key: Any, spread: float = 3.0) -> Hybrid:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from bowen.land.variables import Forcing as Forcing
     from bowen.land.variables import State as State
     from bowen.models.base import Process as Process
+    from bowen.models.hybrid import FluxNetwork as FluxNetwork
     from bowen.models.hybrid import Hybrid as Hybrid
-    from bowen.models.hybrid import Network as Network
     from bowen.models.rollout import simulate as simulate
     from bowen.models.rollout import spin_up as spin_up
     from bowen.reporting import write_report as write_report
-    from bowen.training.arrays import Series as Series
+    from bowen.training.arrays import SiteArrays as SiteArrays
     from bowen.training.arrays import to_dataset as to_dataset
     from bowen.training.trainer import train as train
 
@@ -45,11 +45,11 @@ _HOME = {
         "bowen.cli.xla_flags": ("fuse_loops", "fuse_more", "use_cores"),
         "bowen.data": ("read", "read_plumber2", "read_table"),
         "bowen.evaluation.scores": ("score",),
-        "bowen.models.hybrid": ("Hybrid", "Network"),
+        "bowen.models.hybrid": ("FluxNetwork", "Hybrid"),
         "bowen.models.base": ("Process",),
         "bowen.reporting": ("write_report",),
         "bowen.data.features": ("Scaler",),
-        "bowen.training.arrays": ("Series", "to_dataset"),
+        "bowen.training.arrays": ("SiteArrays", "to_dataset"),
         "bowen.land.step": ("ImplicitStep",),
         "bowen.models.rollout": ("simulate", "spin_up"),
         "bowen.training.trainer": ("train",),

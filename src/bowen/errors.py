@@ -1,8 +1,30 @@
-"""What can go wrong, and at whose door. Each message says what, where, and what to do next."""
+"""Exceptions of bowen. Each message has one form: where, what, and how to fix it."""
+
+from collections.abc import Mapping
 
 
 class BowenError(Exception):
-    """Something the user can mend; the message says how."""
+    """A problem that the user can solve; the message says where it is, what is wrong, and how to fix it.
+
+    Args:
+        where: File, setting, site or model that the problem is in; the whole message if it stands alone.
+        what: What is wrong, as a clause without its full stop.
+        details: Lines between, by label.
+        fix: Command or setting that solves it.
+    """
+
+    def __init__(
+        self,
+        where: str,
+        what: str | None = None,
+        *,
+        details: Mapping[str, str] | None = None,
+        fix: str | None = None,
+    ):
+        lines = [where if what is None else f"{where}: {what}."]
+        lines += [f"  {label}: {text}" for label, text in (details or {}).items()]
+        lines += [f"  fix: {fix}"] if fix else []
+        super().__init__("\n".join(lines))
 
 
 class DataError(BowenError):
@@ -18,4 +40,4 @@ class RunError(BowenError):
 
 
 class ModelError(BowenError):
-    """The model left the range of numbers: a parameter or an input is to blame."""
+    """The model gave a value that is not finite: a parameter or an input is at fault."""

@@ -12,7 +12,7 @@ from bowen.errors import RunError
 
 
 @contextlib.contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replace_atomically(path: Path | str) -> Iterator[Path]:
     """A temporary path to write to; it takes the place of `path` when the block ends without an error.
 
     Args:
@@ -36,14 +36,14 @@ def replacing(path: Path | str) -> Iterator[Path]:
     except OSError as problem:
         raise RunError(
             f"{path}: cannot be written ({problem}). Nothing that was there is lost.\n"
-            "  to go on: free some space, or choose another folder."
+            "  fix: free some space, or choose another folder."
         ) from problem
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
 
 
-def on_disk(arrays: Iterable[np.ndarray], folder: Path) -> list[np.ndarray]:
+def lay_on_disk(arrays: Iterable[np.ndarray], folder: Path) -> list[np.ndarray]:
     """The same arrays in one nameless file on the disk of a folder, so that memory holds no more of them than is read.
 
     Raises:
@@ -62,6 +62,6 @@ def on_disk(arrays: Iterable[np.ndarray], folder: Path) -> list[np.ndarray]:
     except OSError as problem:
         raise RunError(
             f"{there}: what is to train a model cannot be laid down there ({problem}).\n"
-            "  to go on: free some space, or choose another folder."
+            "  fix: free some space, or choose another folder."
         ) from problem
     return [whole[first : first + size].view(dtype).reshape(shape) for first, size, dtype, shape in places]

@@ -87,7 +87,7 @@ def test_what_the_network_corrected_is_taken():
 
 
 def test_without_radiation_there_is_no_correction():
-    with pytest.raises(DataError, match=r'no net_radiation, .*\n.*closure = "raw" or "observed-through"'):
+    with pytest.raises(DataError, match=r'no net_radiation, .*\n.*closure = "raw" or "learned_fraction"'):
         with_closed_balance(record().drop_vars("net_radiation"))
     with pytest.raises(DataError, match="never measured together"):
         with_closed_balance(record(net_radiation=np.full(DAYS * 48, np.nan)))

@@ -181,7 +181,7 @@ def test_a_refusal_is_final_and_says_what_where_and_what_next(server, get, code,
     server.faults = [("status", code)]
     with pytest.raises(DataError) as caught:
         get()
-    for part in (f"{server.url}/a.nc", str(code), why, "to go on"):
+    for part in (f"{server.url}/a.nc", str(code), why, "fix"):
         assert part in str(caught.value)
     assert len(server.requests) == 1 and left(get) == []
 
@@ -214,7 +214,7 @@ def test_a_full_disk_is_told_and_not_tried_again(server, get, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("bowen.data.download.http.os.replace", full)
-    with pytest.raises(DataError, match=r"cannot be written .*No space left.* set BOWEN_CACHE to another folder"):
+    with pytest.raises(DataError, match=r"(?s)cannot be written .*No space left.* set BOWEN_CACHE to another folder"):
         get()
     assert len(server.requests) == 1
     monkeypatch.undo()

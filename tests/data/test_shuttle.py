@@ -80,7 +80,7 @@ def shuttle(monkeypatch):
 
 def test_without_the_package_there_is_a_hint(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "fluxnet_shuttle", None)
-    with pytest.raises(ConfigError, match=r"to go on: pip install git.https://github.com/fluxnet/shuttle"):
+    with pytest.raises(ConfigError, match=r"fix: pip install git.https://github.com/fluxnet/shuttle"):
         fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
 
 
@@ -116,14 +116,14 @@ def test_an_unknown_site_is_looked_for_in_a_new_list(shuttle, tmp_path):
 @pytest.mark.parametrize("content", [b"<html>", archive()[:-30], archive().replace(b"TIMESTAMP", b"TIMESTOMP", 1)])
 def test_what_is_damaged_is_not_kept(shuttle, tmp_path, content):
     shuttle.content = content
-    with pytest.raises(DataError, match=r"what came is damaged .* so it was not kept"):
+    with pytest.raises(DataError, match=r"(?s)what came is damaged .* so it was not kept"):
         fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
     assert list((tmp_path / "fluxnet" / "CH-Dav").iterdir()) == []
 
 
 def test_its_last_words_are_told(shuttle, tmp_path):
     shuttle.problem = "502 from the hub"
-    with pytest.raises(DataError, match=r"(?s)could not list the sites.*502 from the hub.*to go on"):
+    with pytest.raises(DataError, match=r"(?s)could not list the sites.*502 from the hub.*fix"):
         fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
 
 

@@ -91,7 +91,7 @@ def test_an_unknown_site(options):
 
 
 def test_a_file_that_the_server_lost(server, options):
-    with pytest.raises(DataError, match=r"(?s)XX-Syn_2012-2012_FLUXNET2015_Met.nc.*404.*to go on"):
+    with pytest.raises(DataError, match=r"(?s)XX-Syn_2012-2012_FLUXNET2015_Met.nc.*404.*fix"):
         fetch_plumber2("XX-Syn", **options)
 
 

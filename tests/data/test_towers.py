@@ -52,7 +52,7 @@ def catalogue(shared_data):
 
 
 def tower(folder, name):
-    met = next(folder.glob(f"{name}_*_Met.nc"))
+    met = max(folder.glob(f"{name}_*_Met.nc"))
     flux = met.with_name(met.name.replace("_Met", "_Flux"))
     return read(met, flux if flux.exists() else None)
 

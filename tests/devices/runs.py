@@ -13,48 +13,54 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bowen.config.schema import Training
+from bowen.config.schema import TrainingConfig
 from bowen.experiments.run_directory import load_arrays, save_arrays
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import given_radiation
-from bowen.models.base import AbstractLand, Process, Site, initial_state
-from bowen.models.hybrid import Hybrid, Network, Scale
-from bowen.models.regionalization import Regional
+from bowen.land.surface_exchange import net_radiation_measured_if_available
+from bowen.models.base import AbstractLandModel, Process, SiteParameters, initial_state
+from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid
+from bowen.models.regionalization import Regionalization
 from bowen.training import devices
-from bowen.training.arrays import Series
-from bowen.training.trainer import outline, train
-from bowen.training.windows import Streams, Tower
+from bowen.training.arrays import SiteArrays
+from bowen.training.trainer import train, train_state_shapes
+from bowen.training.windows import SiteData, WindowLoader
 from tests import helpers
 
 TOWERS, COLUMNS, HALFWAY = 5, 3, 2  # 15 columns, which eight devices cannot share out evenly
 # So that the first moment of Adam after the first update is a tenth of the gradient.
-TRAINING = Training(steps=4, window_days=2, validate_every=1, columns=COLUMNS, spin_up_years=1, gradient_clip=1e9)
+TRAINING = TrainingConfig(
+    updates=4, window_days=2, validate_every=1, windows_per_site=COLUMNS, spin_up_years=1, clip_gradient_norm=1e9
+)
 
 
-def tower(number: int) -> Tower:
+def tower(number: int) -> SiteData:
     """A tower that differs from the others in weather, length, parameters, and in what was measured when."""
     days, draws = 4 + number % 3, np.random.default_rng(number)
     targets = jnp.asarray(100.0 + 50.0 * draws.normal(size=(days * helpers.DAY, 2)))
     measured = jnp.asarray(draws.random(targets.shape) < 0.9 - 0.2 * number)
-    series = Series(helpers.weather(days, mean=280.0 + 3.0 * number), targets, measured, jnp.ones(targets.shape))
-    base = dataclasses.replace(Parameters(), surface_resistance=80.0 + 40.0 * number, prescribed_radiation=1.0)
+    series = SiteArrays(helpers.weather(days, mean=280.0 + 3.0 * number), targets, measured, jnp.ones(targets.shape))
+    base = dataclasses.replace(Parameters(), minimum_stomatal_resistance=80.0 + 40.0 * number, prescribed_radiation=1.0)
     labels = np.where(np.arange(len(targets)) // helpers.DAY % 3 == 0, "validation", "train")
-    site = Site(base, [0.3 * number - 0.4], number)
-    return Tower(f"XX-{number}", series, site, initial_state(base, jnp.asarray(275.0 + 5.0 * number)), labels)
+    site = SiteParameters(base, [0.3 * number - 0.4], number)
+    return SiteData(f"XX-{number}", series, site, initial_state(base, jnp.asarray(275.0 + 5.0 * number)), labels)
 
 
-def model(kind: str) -> AbstractLand:
-    base, key, learned = Parameters(), jax.random.key(0), ("root_capacity", "observed_fraction")
-    step = ImplicitStep(substeps=1, iterations=2, net_radiation=given_radiation)  # quick to compile
-    regional = Regional(("root_capacity",), attributes=1, owned=("observed_fraction",), towers=TOWERS)
-    sizes = {"features": 5, "hidden": 4, "key": key}
+def model(kind: str) -> AbstractLandModel:
+    base, key, learned = Parameters(), jax.random.key(0), ("root_zone_capacity", "closure_fraction")
+    step = ImplicitStep(substeps=1, iterations=2, net_radiation=net_radiation_measured_if_available)  # quick to compile
+    regional = Regionalization(
+        ("root_zone_capacity",), attributes=1, site_specific=("closure_fraction",), towers=TOWERS
+    )
+    sizes = {"features": 5, "hidden_size": 4, "key": key}
     if kind == "process":
         return Process(base, learned, step, regional)
     if kind == "network":
-        return Network(scale=Scale(jnp.full(2, 50.0), jnp.full(2, 100.0)), **sizes)
-    dynamic = ("surface_resistance", "ground_albedo")
-    return helpers.restless(Hybrid(base, dynamic, static=learned, step=step, regional=regional, **sizes), key, 0.3)
+        return FluxNetwork(scale=FluxScale(jnp.full(2, 50.0), jnp.full(2, 100.0)), **sizes)
+    dynamic = ("minimum_stomatal_resistance", "ground_albedo")
+    return helpers.restless(
+        Hybrid(base, dynamic, static=learned, step=step, regionalization=regional, **sizes), key, 0.3
+    )
 
 
 def layout(tree) -> list[tuple[int, list[int]]]:
@@ -70,18 +76,23 @@ def main() -> None:
     parser.add_argument("--from", dest="other", type=Path)
     chosen = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    streams = Streams([tower(number) for number in range(TOWERS)], columns=COLUMNS, window=2, seed=0)
-    told, gather = {"batch": layout((streams.batch(0).targets, streams.batch(0).inputs.forcing))}, devices.gathered
+    streams = WindowLoader([tower(number) for number in range(TOWERS)], columns=COLUMNS, window=2, seed=0)
+    told, gather = (
+        {"batch": layout((streams.batch(0).targets, streams.batch(0).inputs.forcing))},
+        devices.gather_from_devices,
+    )
 
     def looked_at(mesh, progress, *where):
-        told["carry"], told["tally"], told["model"] = map(layout, (progress.carry, progress.tally, progress.model))
+        told["carry"], told["validation_sums"], told["model"] = map(
+            layout, (progress.carry, progress.validation_sums, progress.model)
+        )
         return gather(mesh, progress, *where)
 
-    devices.gathered = looked_at
+    devices.gather_from_devices = looked_at
     for kind in chosen.models:
         begun, progress = model(kind), None
         if chosen.other:
-            like = outline(begun, streams, TRAINING)
+            like = train_state_shapes(begun, streams, TRAINING)
             progress, _ = load_arrays(chosen.other / f"{kind}-{HALFWAY}.npz", like)
 
         def save(progress, history, kind=kind):

@@ -54,7 +54,7 @@ def assert_equal_to_round_off(path, other):
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_devices_train_as_one(one, many, kind):
     """What every update learns, carries and scores; the first moment of Adam after the first is the gradient."""
-    for number in range(1, TRAINING.steps + 1):
+    for number in range(1, TRAINING.updates + 1):
         assert_equal_to_round_off(many / f"{kind}-{number}.npz", one / f"{kind}-{number}.npz")
     begun = arrays(one / f"{kind}-1.npz")
     gradient = {place: values for place, values in begun.items() if "/mu/" in place}
@@ -64,7 +64,7 @@ def test_many_devices_train_as_one(one, many, kind):
 def test_each_device_has_its_columns_and_all_of_the_model(many):
     layout = json.loads((many / "layout.json").read_text())
     each = -(-TOWERS * COLUMNS // MANY)
-    assert {(devices, shape[1]) for devices, shape in layout["batch"] + layout["tally"]} == {(MANY, each)}
+    assert {(devices, shape[1]) for devices, shape in layout["batch"] + layout["validation_sums"]} == {(MANY, each)}
     assert {(devices, shape[0]) for devices, shape in layout["carry"]} == {(MANY, each)}
     assert {devices for devices, _ in layout["model"]} == {MANY}
 
@@ -72,7 +72,7 @@ def test_each_device_has_its_columns_and_all_of_the_model(many):
 @pytest.mark.parametrize(("before", "after"), [("one", MANY), ("many", 1)])
 def test_a_training_goes_on_on_another_number_of_devices(request, tmp_path, one, before, after):
     folder = run(tmp_path / "run", after, "network", "--from", request.getfixturevalue(before))
-    for number in range(HALFWAY + 1, TRAINING.steps + 1):
+    for number in range(HALFWAY + 1, TRAINING.updates + 1):
         assert_equal_to_round_off(folder / f"network-{number}.npz", one / f"network-{number}.npz")
 
 
@@ -83,7 +83,7 @@ def test_no_device_has_more_columns_than_it_must(monkeypatch, columns, used, eac
     here = jax.devices()
     monkeypatch.setattr(jax, "devices", lambda: here * MANY)
     mesh = devices.mesh_for(columns)
-    which, counts = devices.mine(mesh, columns)
+    which, counts = devices.local_columns(mesh, columns)
     assert (mesh.size, len(which)) == (used, used * each)
     assert set(which) == set(range(columns)) and (which[:columns] == np.arange(columns)).all()
     assert counts.mean() == pytest.approx(1.0) and (counts[columns:] == 0.0).all() and len(set(counts[:columns])) == 1

@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from bowen.training.trainer import Row
+from bowen.training.trainer import ValidationRow
 from tests.experiment.conftest import SETTINGS
 
 DAYS = 16
@@ -31,10 +31,10 @@ experiment.train_run(experiment.load_config(Path(sys.argv[1])), Path(sys.argv[2]
 def settings(tmp_path_factory):
     """A configuration with three columns that spin up, beside its record: of two processes one has a column more."""
     from bowen.data import to_alma, write_netcdf
-    from bowen.experiments.twin_experiment import twin
+    from bowen.experiments.twin_experiment import make_twin
 
     folder = tmp_path_factory.mktemp("tower")
-    write_netcdf(to_alma(twin(DAYS)[0]), folder / "twin.nc")
+    write_netcdf(to_alma(make_twin(DAYS)[0]), folder / "twin.nc")
     path = folder / "tiny.toml"
     text = SETTINGS.replace("[model]", '[model]\nkind = "network"').replace("float32", "float64")
     path.write_text(text.replace("spin_up_years = 4", "spin_up_years = 1") + "columns = 3\n")
@@ -84,8 +84,8 @@ def assert_same_training(folder, other):
             for place in theirs.files:
                 values, found = theirs[place], mine[place]
                 if place == "history":
-                    rows = (x.reshape(-1, len(Row._fields)) for x in (values, found))
-                    values, found = (np.delete(x, Row._fields.index("seconds"), axis=1) for x in rows)
+                    rows = (x.reshape(-1, len(ValidationRow._fields)) for x in (values, found))
+                    values, found = (np.delete(x, ValidationRow._fields.index("seconds"), axis=1) for x in rows)
                 size = np.nanmax(np.abs(values), initial=0.0)
                 np.testing.assert_allclose(found, values, rtol=1e-11, atol=1e-11 * size, err_msg=place)
 

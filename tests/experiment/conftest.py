@@ -13,11 +13,11 @@ from typer.testing import CliRunner
 
 from bowen.cli import app
 from bowen.data import to_alma, write_netcdf
-from bowen.experiments.twin_experiment import twin
+from bowen.experiments.twin_experiment import make_twin
 
 DAYS = 20
 SETTINGS = """
-[tower]
+[data]
 met = "twin.nc"
 soil = "CMF"
 
@@ -25,8 +25,8 @@ soil = "CMF"
 days = 2
 
 [model]
-dynamic = ["surface_resistance"]
-static = ["root_capacity"]
+dynamic = ["minimum_stomatal_resistance"]
+static = ["root_zone_capacity"]
 hidden = 4
 substeps = 1
 newton = 3
@@ -72,7 +72,7 @@ def elsewhere() -> Callable[..., Any]:
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A configuration beside its record."""
     folder = tmp_path_factory.mktemp("tower")
-    write_netcdf(to_alma(twin(DAYS)[0]), folder / "twin.nc")
+    write_netcdf(to_alma(make_twin(DAYS)[0]), folder / "twin.nc")
     path = folder / "tiny.toml"
     path.write_text(SETTINGS)
     return path

@@ -17,38 +17,38 @@ from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import COLUMNS
 from bowen.experiments import benchmark as arena
-from bowen.experiments.archive_records import read_towers
-from bowen.experiments.build import build
-from bowen.experiments.comparison import varied
-from bowen.experiments.run import filled, guided_by, load_run
-from bowen.experiments.twin_experiment import twin
+from bowen.experiments.archive_records import read_archive
+from bowen.experiments.build import build_model
+from bowen.experiments.comparison import with_overrides
+from bowen.experiments.run import guide_hybrid, load_run, prepare_record
+from bowen.experiments.twin_experiment import make_twin
 from bowen.land.parameters import Parameters
-from bowen.land.surface_exchange import ENERGY, RESISTANCE
+from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
 
 pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
 NOTHING_SEEN = Scaler({}, {})
 SITES = ("US-Me2", "SE-Svb", "BE-Vie")
 SETTINGS = {
-    "tower": {"met": "", "soil": "CMF", "radiation": "either"},
+    "data": {"met": "", "soil": "CMF", "net_radiation": "measured_if_available"},
     "model": {
-        "dynamic": ["surface_resistance"],
-        "static": ["root_capacity", "observed_fraction"],
-        "owned": ["observed_fraction"],
+        "dynamic": ["minimum_stomatal_resistance"],
+        "static": ["root_zone_capacity", "closure_fraction"],
+        "site_specific": ["closure_fraction"],
         "attributes": ["canopy_height"],
-        "hidden": 4,
+        "hidden_size": 4,
         "substeps": 1,
-        "newton": 3,
+        "newton_iterations": 3,
     },
-    "training": {"steps": 4, "window_days": 10, "columns": 3, "validate_every": 2, "spin_up_years": 1},
-    "contest": {"calibrated": ["surface_resistance"]},
-    "benchmark": {"folds": ["A"], "contestants": ["1lin", "LaD", "calibrated LaD", "hybrid", "LSTM"]},
+    "training": {"updates": 4, "window_days": 10, "windows_per_site": 3, "validate_every": 2, "spin_up_years": 1},
+    "comparison": {"calibrated": ["minimum_stomatal_resistance"]},
+    "benchmark": {"folds": ["A"], "models": ["1lin", "LaD", "calibrated LaD", "hybrid", "LSTM"]},
 }
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
     folder = tmp_path_factory.mktemp("arena") / "towers.zarr"
-    record, _ = twin(45)
+    record, _ = make_twin(45)
     for site in SITES:
         data.write_tower(folder, record.assign_attrs(site=site))
     return folder
@@ -56,7 +56,7 @@ def archive(tmp_path_factory):
 
 def config(archive, **changes):
     tables = {name: dict(table) for name, table in SETTINGS.items()}
-    tables["tower"]["met"] = str(archive)
+    tables["data"]["met"] = str(archive)
     for table, values in changes.items():
         tables[table] |= values
     return parse(tables, where="test")
@@ -74,7 +74,7 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     said = []
     scores = arena.benchmark(config(archive), tmp_path, say=said.append)
     assert list(scores) == list(COLUMNS)
-    assert set(scores["model"]) == set(SETTINGS["benchmark"]["contestants"])
+    assert set(scores["model"]) == set(SETTINGS["benchmark"]["models"])
     assert set(scores["tower"].str[:6]) == {"US-Me2"} and set(scores["split"]) == {"test"}
     assert len(said) == 5 and all("2 records train, 1 judge" in line for line in said)
 
@@ -90,7 +90,7 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     pd.testing.assert_frame_equal(repeated, scores)
 
     seeded = arena.benchmark(
-        config(archive, benchmark={"contestants": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append
+        config(archive, benchmark={"models": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append
     )
     assert set(seeded["model"]) == {"LSTM 0", "LSTM 1", "LSTM, mean of 2"}  # the first was there, under another name
     error = seeded.query("metric == 'rmse' and resolution == 'native'").pivot(
@@ -98,7 +98,7 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     )
     assert (error["LSTM, mean of 2"] < error[["LSTM 0", "LSTM 1"]].max(axis=1)).all()
 
-    both = arena.benchmark(config(archive, benchmark={"contestants": ["hybrid + LSTM"]}), tmp_path, say=said.append)
+    both = arena.benchmark(config(archive, benchmark={"models": ["hybrid + LSTM"]}), tmp_path, say=said.append)
     assert said[-1].startswith("site-A/hybrid-lstm/0: ") and set(both["model"]) == {"hybrid + LSTM"}
     of_both, of_each = (
         table.query("metric == 'bias' and resolution == 'native' and model in ['hybrid', 'LSTM', 'hybrid + LSTM']")
@@ -106,19 +106,19 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     )
     mean = of_each.groupby("variable")["value"].mean()
     pd.testing.assert_series_equal(of_both.set_index("variable")["value"].sort_index(), mean, rtol=1e-4)
-    led = arena.benchmark(config(archive, benchmark={"contestants": ["guided hybrid"]}), tmp_path, say=said.append)
+    led = arena.benchmark(config(archive, benchmark={"models": ["guided hybrid"]}), tmp_path, say=said.append)
     assert said[-1].startswith("site-A/guided-hybrid/0: ") and set(led["model"]) == {"guided hybrid"}
     own, network = (load_run(tmp_path / "site-A" / name / "0") for name in ("hybrid", "lstm"))
     with pytest.raises(RunError, match="were not trained on the same records with the same features"):
-        guided_by(own, dataclasses.replace(network, scaler=NOTHING_SEEN))
+        guide_hybrid(own, dataclasses.replace(network, scaler=NOTHING_SEEN))
     with pytest.raises(RunError, match="holds the scores of another configuration"):
-        arena.benchmark(config(archive, training={"steps": 5}), tmp_path)
+        arena.benchmark(config(archive, training={"updates": 5}), tmp_path)
     assert load_run(tmp_path / "site-A" / "calibrated-lad" / "0").title == "calibrated LaD"
 
-    standings = arena.standings(scores)
-    assert list(standings.index) == SETTINGS["benchmark"]["contestants"]
+    standings = arena.ranking_table(scores)
+    assert list(standings.index) == SETTINGS["benchmark"]["models"]
     assert {"LE NSE median", "H NSE worst quarter", "LE KGE median", "H daily NSE median"} <= set(standings)
-    output.show_standings(standings, tmp_path)
+    output.show_ranking(standings, tmp_path)
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].split("  ")[0] == "variable" and "calibrated LaD" in shown[0]
     assert any(line.startswith("H daily NSE worst quarter") for line in shown)
@@ -138,8 +138,10 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     later = days.assign_coords(time=days.time + np.timedelta64(3 * 365, "D"))
     for record in (half_hours, later, days.assign_attrs(site="FR-Pue"), half_hours.assign_attrs(site="US-Me2")):
         data.write_tower(folder, record)
-    asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "contestants": ["1lin", "hybrid", "LSTM"]})
-    folds = {fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.folds(asked, read_towers(asked))}
+    asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "models": ["1lin", "hybrid", "LSTM"]})
+    folds = {
+        fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.assign_folds(asked, read_archive(asked))
+    }
     assert folds["E"] == (["FR-Pue_2001-2001", "US-Me2_2001-2001"], ["BE-Vie_2004-2004"])
     scores = arena.benchmark(asked, tmp_path / "out", say=lambda _: None)
     judged = scores[["tower", "variable"]].drop_duplicates().to_numpy().tolist()
@@ -148,14 +150,14 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     assert set(counts["value"]) == {30.0}  # days, but for those to settle
     assert not scores.query("metric == 'nse' and resolution == 'daily'")["value"].isna().any()
     site = config(folder, benchmark={"split": "site", "folds": ["A", "C"]})
-    tests = {fold.name: sorted(fold.test) for fold in arena.folds(site, read_towers(site))}
+    tests = {fold.name: sorted(fold.test) for fold in arena.assign_folds(site, read_archive(site))}
     assert tests == {"A": ["US-Me2_2001-2001"], "C": ["BE-Vie_2001-2001"]}
 
 
 def test_fewer_records_train_and_they_are_among_more(archive):
     def trained(count):
         asked = config(archive, benchmark={"folds": ["A", "B", "C"], "train_records": count})
-        return [(set(fold.train), set(fold.test)) for fold in arena.folds(asked, read_towers(asked))]
+        return [(set(fold.train), set(fold.test)) for fold in arena.assign_folds(asked, read_archive(asked))]
 
     everything, one, many = trained(0), trained(1), trained(9)
     assert many == everything and [len(train) for train, _ in everything] == [2, 2, 2]
@@ -176,10 +178,10 @@ def test_one_model_of_all_towers_by_command(archive, tmp_path, bowen):
 def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
     record = data.open_tower(archive, "US-Me2").load()
     without = config(archive)
-    estimated = filled(record.drop_vars(["net_radiation", "net_radiation_qc"], errors="ignore"), without)
+    estimated = prepare_record(record.drop_vars(["net_radiation", "net_radiation_qc"], errors="ignore"), without)
     assert estimated.attrs["prescribed_radiation"] == 0 and "net_radiation" in estimated
     assert "Net radiation is estimated" in estimated.attrs["assumptions"]
-    measured = filled(estimated.assign(net_radiation_qc=0 * estimated.net_radiation_qc), without)
+    measured = prepare_record(estimated.assign(net_radiation_qc=0 * estimated.net_radiation_qc), without)
     assert measured.attrs["prescribed_radiation"] == 1
 
 
@@ -187,8 +189,8 @@ def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
     ("changes", "message"),
     [
         (
-            {"benchmark": {"contestants": ["Noah"]}},
-            r"\[benchmark\]: `contestants` names 'Noah'; there are 1lin, .*LSTM",
+            {"benchmark": {"models": ["Noah"]}},
+            r"\[benchmark\]: `models` names 'Noah'; there are 1lin, .*LSTM",
         ),
         ({"benchmark": {"folds": ["E"]}}, r"\[benchmark\]: `folds` names E; there are A, B, C, D"),
         ({"benchmark": {"split": "time", "folds": []}}, "towers.zarr: holds no tower of the split `time`"),
@@ -196,7 +198,7 @@ def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
             {"benchmark": {"split": "time", "folds": [], "train_records": 1}},
             "`train_records` is for the splits of towers",
         ),
-        ({"tower": {"leave_out": ["XX-Yyy"]}}, r"\[tower\]: `leave_out` names XX-Yyy, and towers.zarr holds BE-Vie"),
+        ({"data": {"exclude": ["XX-Yyy"]}}, r"\[data\]: `exclude` names XX-Yyy, and towers.zarr holds BE-Vie"),
     ],
 )
 def test_what_is_refused(archive, tmp_path, changes, message):
@@ -207,9 +209,15 @@ def test_what_is_refused(archive, tmp_path, changes, message):
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"owned": ["root_capacity", "emissivity"]}, "`owned` names emissivity, which `static` or `dynamic` does not"),
-        ({"corrections": ["root_capacity"]}, "`corrections` names root_capacity, which `owned` does not"),
-        ({"regional": ["snow_albedo"]}, "`regional` names snow_albedo, which `static` or `dynamic` does not"),
+        (
+            {"site_specific": ["root_zone_capacity", "emissivity"]},
+            "`site_specific` names emissivity, which `static` or `dynamic` does not",
+        ),
+        (
+            {"water_corrections": ["root_zone_capacity"]},
+            "`water_corrections` names root_zone_capacity, which `site_specific` does not",
+        ),
+        ({"regionalized": ["snow_albedo"]}, "`regionalized` names snow_albedo, which `static` or `dynamic` does not"),
     ],
 )
 def test_sites_differ_only_in_what_is_learned(archive, setting, message):
@@ -218,26 +226,31 @@ def test_sites_differ_only_in_what_is_learned(archive, setting, message):
 
 
 def test_a_hybrid_by_energy_differs_in_its_law_alone(archive):
-    asked = config(archive, model={"owned": ["surface_resistance"], "regional": ["surface_resistance"]})
-    plain, other = (varied(asked, arena.LEARNED[name](asked)).model for name in ("hybrid", "hybrid by energy"))
-    assert other.evaporation == "energy" and other.static == plain.static
-    assert other.dynamic == other.owned == other.regional == ("energy_coefficient",)
-    ours, theirs = (build(varied(asked, dict(model)), NOTHING_SEEN, Parameters()).step for model in (plain, other))
-    assert theirs.evaporation is ENERGY and dataclasses.replace(theirs, evaporation=RESISTANCE) == ours
+    asked = config(
+        archive,
+        model={"site_specific": ["minimum_stomatal_resistance"], "regionalized": ["minimum_stomatal_resistance"]},
+    )
+    plain, other = (with_overrides(asked, arena.LEARNED[name](asked)).model for name in ("hybrid", "hybrid by energy"))
+    assert other.evaporation == "priestley_taylor" and other.static == plain.static
+    assert other.dynamic == other.site_specific == other.regionalized == ("priestley_taylor_coefficient",)
+    ours, theirs = (
+        build_model(with_overrides(asked, dict(model)), NOTHING_SEEN, Parameters()).step for model in (plain, other)
+    )
+    assert theirs.evaporation is PRIESTLEY_TAYLOR and dataclasses.replace(theirs, evaporation=RESISTANCE) == ours
 
 
 @pytest.mark.usefixtures("optax_counts_in_integers")
 def test_no_more_records_are_in_memory_than_are_kept(archive, tmp_path, monkeypatch):
     """Counted whenever one is read for a training of one update, which reads each three times."""
-    monkeypatch.setattr("bowen.experiments.archive_records.KEPT", 1)
-    asked, read, alive = config(archive, model={"kind": "network"}, training={"steps": 1}), [], []
+    monkeypatch.setattr("bowen.experiments.archive_records.MAX_IN_MEMORY", 1)
+    asked, read, alive = config(archive, model={"kind": "network"}, training={"updates": 1}), [], []
 
     def counted(dataset, config):
-        read.append(weakref.ref(record := filled(dataset, config)))
+        read.append(weakref.ref(record := prepare_record(dataset, config)))
         gc.collect()
         alive.append(sum(of() is not None for of in read))
         return record
 
-    monkeypatch.setattr("bowen.experiments.archive_records.filled", counted)
+    monkeypatch.setattr("bowen.experiments.archive_records.prepare_record", counted)
     arena.train_all(asked, tmp_path)
     assert len(read) == 3 * len(SITES) and max(alive) <= 3  # one kept, one in the hands of who asked, one just read

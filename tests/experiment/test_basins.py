@@ -10,22 +10,22 @@ from bowen import data
 from bowen.config.schema import parse
 from bowen.data.features import Scaler
 from bowen.errors import ConfigError, DataError
-from bowen.experiments.archive_records import read_towers
-from bowen.experiments.build import base_parameters, build
-from bowen.experiments.comparison import evaluate
-from bowen.experiments.run import Run, filled, simulate_run, train_on
-from bowen.experiments.twin_experiment import twin, weather
+from bowen.experiments.archive_records import read_archive
+from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.comparison import score_models
+from bowen.experiments.run import Run, prepare_record, simulate_run, train_on
+from bowen.experiments.twin_experiment import make_twin, make_weather
 from tests.data.files import BASIN, camels_folder
 
 DAYS = 60
 SETTINGS = {
-    "tower": {"met": "", "soil": "CMF"},
-    "model": {"kind": "process", "static": ["quick_share"], "substeps": 1, "newton": 3},
+    "data": {"met": "", "soil": "CMF"},
+    "model": {"kind": "process", "static": ["quickflow_fraction"], "substeps": 1, "newton_iterations": 3},
     "training": {
-        "steps": 60,
+        "updates": 60,
         "learning_rate": 0.02,
         "window_days": 10,
-        "columns": 3,
+        "windows_per_site": 3,
         "validate_every": 10,
         "spin_up_years": 1,
         "prior_weight": 0.0,
@@ -45,14 +45,14 @@ def flagged(dataset):
 @pytest.fixture(scope="module")
 def basin():
     """Days of runoff alone, of a model whose quick way takes more than a half; and its share."""
-    wet = weather(DAYS, 0)
-    record = filled(flagged(wet.assign(precipitation=4.0 * wet.precipitation)), config())
+    wet = make_weather(DAYS, 0)
+    record = prepare_record(flagged(wet.assign(precipitation=4.0 * wet.precipitation)), config())
     scaler = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
-    model = build(config(), scaler, base_parameters(config(), record.attrs))
-    model = eqx.tree_at(lambda m: m.offsets, model, {"quick_share": jnp.asarray(1.0)})
+    model = build_model(config(), scaler, base_parameters(config(), record.attrs))
+    model = eqx.tree_at(lambda m: m.offsets, model, {"quickflow_fraction": jnp.asarray(1.0)})
     simulation = simulate_run(Run(config(), scaler, model, {"fingerprints": []}), record)
     daily = flagged(simulation[["runoff"]].resample(time="1D").mean())
-    truth = float(simulation.parameter_quick_share[0])
+    truth = float(simulation.parameter_quickflow_fraction[0])
     return data.with_daily_fluxes(record, daily).assign_attrs(site="XX-Bas"), truth
 
 
@@ -73,7 +73,7 @@ def trained(tmp_path):
 def test_days_of_runoff_alone_tell_the_share_of_the_quick_way(basin, trained):
     record, truth = basin
     run = trained([record])
-    found = float(simulate_run(run, record).parameter_quick_share[0])
+    found = float(simulate_run(run, record).parameter_quickflow_fraction[0])
     assert 0.6 < truth < 0.8 and found == pytest.approx(truth, abs=0.02)
     assert run.meta["water"] == {"XX-Bas": "2001-03-01 to 2001-04-29"}
     table = (run.folder / "history.csv").read_text().splitlines()
@@ -83,30 +83,30 @@ def test_days_of_runoff_alone_tell_the_share_of_the_quick_way(basin, trained):
 
 @pytest.mark.slow
 def test_a_tower_and_a_basin_train_one_hybrid(basin, trained):
-    tower = filled(twin(DAYS)[0], config())
-    hybrid = {"kind": "hybrid", "hidden": 4, "dynamic": ["surface_resistance"]}
-    run = trained([tower, basin[0]], model=hybrid, training={"steps": 4, "validate_every": 2})
+    tower = prepare_record(make_twin(DAYS)[0], config())
+    hybrid = {"kind": "hybrid", "hidden_size": 4, "dynamic": ["minimum_stomatal_resistance"]}
+    run = trained([tower, basin[0]], model=hybrid, training={"updates": 4, "validate_every": 2})
     with pytest.raises(DataError, match=r"XX-Bas: has neither latent nor sensible heat.*\n.*bowen transfer"):
-        evaluate([run], basin[0])
-    assert float(run.model.offsets["quick_share"]) > 0.0 and float(jnp.abs(run.model.head.weight).max()) > 0.0
+        score_models([run], basin[0])
+    assert float(run.model.offsets["quickflow_fraction"]) > 0.0 and float(jnp.abs(run.model.head.weight).max()) > 0.0
     assert list(run.meta["water"]) == ["XX-Bas"]
 
 
 @pytest.mark.slow
 def test_a_network_learns_nothing_of_a_basin(basin, trained):
-    network = {"model": {"kind": "network", "hidden": 4}, "training": {"steps": 2}}
+    network = {"model": {"kind": "network", "hidden_size": 4}, "training": {"updates": 2}}
     with pytest.raises(ConfigError, match=r'"network" tells latent and sensible heat alone.*\n.*kind = "hybrid"'):
         trained([basin[0]], **network)
-    tower = filled(twin(DAYS)[0], config())
+    tower = prepare_record(make_twin(DAYS)[0], config())
     assert trained([basin[0], tower], **network).meta["fingerprints"] == [data.fingerprint(tower)]
 
 
 def test_a_record_in_which_nothing_was_measured_teaches_nothing(trained):
-    tower = twin(20)[0]
+    tower = make_twin(20)[0]
     fluxes = [name for name in tower if str(name).startswith(data.TURBULENT)]
     bare = tower.drop_vars(fluxes).assign_attrs(site="XX-Wet")
-    model = {"dynamic": ["surface_resistance"], "hidden": 4}
-    run = trained([bare, tower], model=model, training={"steps": 2, "validate_every": 2})
+    model = {"dynamic": ["minimum_stomatal_resistance"], "hidden_size": 4}
+    run = trained([bare, tower], model=model, training={"updates": 2, "validate_every": 2})
     assert run.meta["fingerprints"] == [data.fingerprint(tower)]
 
 
@@ -115,8 +115,8 @@ def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path
     archive, camels = tmp_path / "basins.zarr", camels_folder(tmp_path, 40)
     assert bowen("archive", archive, "--basins", camels).stdout == f"{BASIN}_1980-1980\n"
     assert data.open_tower(archive, BASIN).sizes["time"] == 40
-    asked = config(tower={"met": str(archive), "basin_days": ["1980-03-01", "1980-03-20"]})
-    (record,) = read_towers(asked).values()
+    asked = config(data={"met": str(archive), "basin_days": ["1980-03-01", "1980-03-20"]})
+    (record,) = read_archive(asked).values()
     daily = data.read_camels(camels, BASIN).runoff.sel(time="1980-03-01")
     assert record.sizes["time"] == 20 * 48 and data.targets_measured(record) == ("runoff",)
     np.testing.assert_array_equal(record.runoff[:48], daily)
@@ -124,9 +124,9 @@ def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path
     assert told["steps"] == 40 * 48 and told["usable"] == {"drive": None, "train": None}
     assert told["verdicts"][1]["sentence"] == "Runoff can train a model, by the day."
     assert [entry["measured"] for entry in told["variables"] if entry["name"] == "runoff"] == [pytest.approx(0.4)]
-    later = config(tower={"met": str(archive), "basin_days": ["1999-01-01", "1999-12-31"]})
+    later = config(data={"met": str(archive), "basin_days": ["1999-01-01", "1999-12-31"]})
     with pytest.raises(ConfigError, match=f"1999-12-31, and {BASIN} has 1980-02-27 to 1980-04-06"):
-        dict(read_towers(later))
+        dict(read_archive(later))
     (camels / "usgs_streamflow" / "01" / f"{BASIN}_streamflow_qc.txt").write_text(f"{BASIN} 1980 02 27 1.0 Z\n")
     result = bowen("archive", archive, "--basins", camels, code=1)
     assert "unknown flag `Z`" in result.stderr and "1 of 1 records could not be used" in result.stderr

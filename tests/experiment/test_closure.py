@@ -9,66 +9,66 @@ import xarray as xr
 from jax import numpy_dtype_promotion
 
 from bowen.config.schema import parse
-from bowen.data import measured, measured_closure, positive_only
+from bowen.data import latent_heat_truncated, measured, measured_closure
 from bowen.data.checks.plausibility import doubts_of_values
 from bowen.data.features import TARGETS, Scaler
-from bowen.evaluation.scores import as_measured, score
-from bowen.experiments.build import build, static_of
-from bowen.experiments.comparison import untrained
-from bowen.experiments.run import Run, fitted, simulate_run, split, tower_of, train_run
-from bowen.experiments.twin_experiment import SITE, SOIL, weather
+from bowen.evaluation.scores import as_tower_reports, score
+from bowen.experiments.build import build_model, static_parameters
+from bowen.experiments.comparison import uncalibrated_run
+from bowen.experiments.run import Run, fitted, simulate_run, split_record, tower_of, train_run
+from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
-from bowen.land.tower_observation import observed_fraction, reported
+from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports
 from bowen.models.base import Process, initial_state
-from bowen.models.rollout import roll, spin_up
-from bowen.training.arrays import Series, to_dataset
+from bowen.models.rollout import spin_up, unroll
+from bowen.training.arrays import SiteArrays, to_dataset
 
 SHARE = 0.78
 SETTINGS = {
-    "tower": {"met": "", "soil": SOIL},
+    "data": {"met": "", "soil": SOIL},
     "split": {"kind": "blocks", "days": 5},
     "model": {
         "kind": "process",
         "dynamic": [],
-        "static": ["surface_resistance"],
+        "static": ["minimum_stomatal_resistance"],
         "precision": "float64",
         "substeps": 1,
     },
-    "training": {"steps": 200, "learning_rate": 0.05, "window_days": 10, "prior_weight": 0.0, "spin_up_years": 3},
+    "training": {"updates": 200, "learning_rate": 0.05, "window_days": 10, "prior_weight": 0.0, "spin_up_years": 3},
 }
 
 
 def config(closure):
-    return parse({**SETTINGS, "tower": {**SETTINGS["tower"], "closure": closure}}, where="test")
+    return parse({**SETTINGS, "data": {**SETTINGS["data"], "closure": closure}}, where="test")
 
 
 @pytest.fixture(scope="module")
 def record():
     """What a tower reports that sees 78 % of the fluxes of a land with the parameters of its class."""
-    dataset = weather(60, seed=3)
+    dataset = make_weather(60, seed=3)
     base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
     for name in (*dataset.data_vars, *TARGETS):
         dataset[f"{name}_qc"] = "time", np.zeros(dataset.sizes["time"], np.int8)
     for name in TARGETS:
         dataset[name] = dataset["shortwave_down"].copy()  # something to fit a scaler to
     scaler = Scaler.fit([(dataset, np.ones(dataset.sizes["time"], bool))], ["longwave_down"])
-    inputs = Series.of(dataset, scaler).inputs
+    inputs = SiteArrays.of(dataset, scaler).inputs
     model = Process(base)
     carry = model.renewed(spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3))
-    _, told = roll(model, carry, inputs)
+    _, told = unroll(model, carry, inputs)
     truth = to_dataset(model, told, dataset, "truth")
     return dataset.assign({name: SHARE * truth[name] for name in TARGETS}).assign_attrs(
-        truth=float(base.surface_resistance)
+        truth=float(base.minimum_stomatal_resistance)
     )
 
 
 def test_who_learns_the_share():
-    through = config("observed-through")
-    assert static_of(through) == ("surface_resistance", "observed_fraction")
-    assert static_of(config("raw")) == ("surface_resistance",)
+    through = config("learned_fraction")
+    assert static_parameters(through) == ("minimum_stomatal_resistance", "closure_fraction")
+    assert static_parameters(config("raw")) == ("minimum_stomatal_resistance",)
     as_it_comes = through.model_copy(update={"model": through.model.model_copy(update={"static": ()})})
-    assert static_of(as_it_comes) == ()
+    assert static_parameters(as_it_comes) == ()
 
 
 @pytest.mark.slow
@@ -76,20 +76,23 @@ def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
     with numpy_dtype_promotion("standard"):  # optax counts in integers
         found = {
             name: simulate_run(train_run(config(name), tmp_path / name, dataset=record), record)
-            for name in ("raw", "observed-through")
+            for name in ("raw", "learned_fraction")
         }
-    seen = found["observed-through"]
-    assert float(seen.parameter_observed_fraction[0]) == pytest.approx(SHARE, abs=0.02)
-    np.testing.assert_allclose(seen.latent_heat_observed, seen.parameter_observed_fraction * seen.latent_heat)
-    off = {name: abs(float(run.parameter_surface_resistance[0]) - record.attrs["truth"]) for name, run in found.items()}
-    assert off["raw"] > 1.5 * off["observed-through"]  # where the share is not learned, the land pays for it
+    seen = found["learned_fraction"]
+    assert float(seen.parameter_closure_fraction[0]) == pytest.approx(SHARE, abs=0.02)
+    np.testing.assert_allclose(seen.latent_heat_observed, seen.parameter_closure_fraction * seen.latent_heat)
+    off = {
+        name: abs(float(run.parameter_minimum_stomatal_resistance[0]) - record.attrs["truth"])
+        for name, run in found.items()
+    }
+    assert off["raw"] > 1.5 * off["learned_fraction"]  # where the share is not learned, the land pays for it
     assert np.abs(seen.energy_residual).max() < 1e-9 and np.abs(seen.water_residual).max() < 1e-14
-    labels = split(config("raw"), record)
+    labels = split_record(config("raw"), record)
     skill = {
         name: score(simulation, record, labels, model=name).query("metric == 'nse' and resolution == 'native'")
         for name, simulation in found.items()
     }
-    assert skill["observed-through"]["value"].min() > 0.98 > skill["raw"]["value"].min()
+    assert skill["learned_fraction"]["value"].min() > 0.98 > skill["raw"]["value"].min()
     assert measured(record, "latent_heat").all()
 
 
@@ -122,33 +125,37 @@ def test_what_is_missing_at_all_times_counts_less_where_there_is_more_energy(rec
 def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
     records = [with_net_radiation(record, share) for share in (0.6, 0.9)] + [record]
     examples = [(each, np.full(each.sizes["time"], "train")) for each in records]
-    tables = {**SETTINGS, "tower": {**SETTINGS["tower"], "closure": "measured"}}
-    asked = parse({**tables, "model": {**SETTINGS["model"], "strangers": True}}, where="test")
+    tables = {**SETTINGS, "data": {**SETTINGS["data"], "closure": "measured"}}
+    asked = parse({**tables, "model": {**SETTINGS["model"], "train_as_unseen": True}}, where="test")
     scaler = fitted(asked, examples)
     towers = [tower_of(asked, scaler, *each, number) for number, each in enumerate(examples)]
-    shares = [float(tower.site.base.observed_fraction) for tower in towers]
+    shares = [float(tower.site.base.closure_fraction) for tower in towers]
     assert shares == pytest.approx([0.6, 0.9, 0.75], abs=0.02)
-    assert {float(tower.stranger.base.observed_fraction) for tower in towers} == {shares[2]}
-    assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.observed_fraction) == shares[2]
-    simulation = simulate_run(Run(asked, scaler, build(asked, scaler, towers[0].site.base), {}), record)
+    assert {float(tower.unseen_site.base.closure_fraction) for tower in towers} == {shares[2]}
+    assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.closure_fraction) == shares[2]
+    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].site.base), {}), record)
     np.testing.assert_allclose(simulation.latent_heat_observed, shares[2] * simulation.latent_heat)
-    as_it_comes = simulate_run(untrained(asked, scaler, record.attrs), record)
+    as_it_comes = simulate_run(uncalibrated_run(asked, scaler, record.attrs), record)
     assert "latent_heat_observed" not in as_it_comes
 
 
 def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
-    land = Parameters(observed_fraction=0.7)
-    np.testing.assert_array_equal(observed_fraction(land), [land.observed_fraction] * 2)
-    np.testing.assert_allclose(observed_fraction(Parameters(observed_fraction=0.7, closure_skew=1.0)), [1.0, 0.49])
-    slopes = jax.jacobian(lambda skew: observed_fraction(Parameters(observed_fraction=1.0, closure_skew=skew)))(0.5)
+    land = Parameters(closure_fraction=0.7)
+    np.testing.assert_array_equal(closure_fractions(land), [land.closure_fraction] * 2)
+    np.testing.assert_allclose(
+        closure_fractions(Parameters(closure_fraction=0.7, closure_partitioning=1.0)), [1.0, 0.49]
+    )
+    slopes = jax.jacobian(lambda skew: closure_fractions(Parameters(closure_fraction=1.0, closure_partitioning=skew)))(
+        0.5
+    )
     np.testing.assert_array_equal(slopes, [0.0, 0.0])  # where nothing is missed there is nothing to learn
-    skewed = Process(Parameters(observed_fraction=0.7, closure_skew=0.5))
+    skewed = Process(Parameters(closure_fraction=0.7, closure_partitioning=0.5))
     scaler = fitted(config("raw"), [(record, np.full(record.sizes["time"], "train"))])
-    inputs = Series.of(record, scaler).inputs.window(0, 48)
-    _, told = roll(skewed, initial_state(skewed.base, inputs.forcing.air_temperature.mean()), inputs)
+    inputs = SiteArrays.of(record, scaler).inputs.window(0, 48)
+    _, told = unroll(skewed, initial_state(skewed.base, inputs.forcing.air_temperature.mean()), inputs)
     simulation = to_dataset(skewed, told, record.isel(time=slice(0, 48)), "skewed")
     for name, share in (("latent_heat", 0.7**0.5), ("sensible_heat", 0.7**1.5)):
-        np.testing.assert_allclose(as_measured(simulation, name), share * simulation[name])
+        np.testing.assert_allclose(as_tower_reports(simulation, name), share * simulation[name])
     assert np.abs(simulation.energy_residual).max() < 1e-9  # the budgets of the land know nothing of it
 
 
@@ -156,19 +163,19 @@ def test_uncertain_steps_count_less(record):
     uncertainty = np.where(np.arange(record.sizes["time"]) % 2, 10.0, 30.0)
     weighted = record.assign({f"{name}_uncertainty": ("time", uncertainty) for name in TARGETS})
     scaler = Scaler.fit([(weighted, np.ones(record.sizes["time"], bool))], ["longwave_down"])
-    weight = np.asarray(Series.of(weighted, scaler, weighted=True).weight)
+    weight = np.asarray(SiteArrays.of(weighted, scaler, weighted=True).weight)
     np.testing.assert_allclose(weight[:2, 0], [400.0 / 1300.0, 400.0 / 500.0])  # the median is 20
     with pytest.raises(Exception, match=r"no random uncertainty of latent_heat.*\n.*weights = \"uniform\""):
-        Series.of(record, scaler, weighted=True)
+        SiteArrays.of(record, scaler, weighted=True)
 
 
 @pytest.mark.parametrize("flux", [-5.0, 0.0, 3.0, 30.0, 200.0])
 def test_the_mean_of_what_is_reported_if_negative_values_are_left_out(flux):
     drawn = flux + np.random.default_rng(0).laplace(scale=10.0, size=1_000_000)
     flux, scale, none = map(jnp.asarray, (flux, 10.0, 0.0))
-    assert float(reported(flux, scale)) == pytest.approx(drawn[drawn > 0.0].mean(), abs=0.05)
-    assert float(reported(flux, none)) == flux
-    slopes = jax.grad(reported, (0, 1))(flux, none)
+    assert float(mean_of_truncated_reports(flux, scale)) == pytest.approx(drawn[drawn > 0.0].mean(), abs=0.05)
+    assert float(mean_of_truncated_reports(flux, none)) == flux
+    slopes = jax.grad(mean_of_truncated_reports, (0, 1))(flux, none)
     assert [float(slope) for slope in slopes] == [1.0, 0.0]
 
 
@@ -185,18 +192,18 @@ def without_negative_values(record, scale):
 def test_errors_are_found_where_negative_values_are_left_out(record, tmp_path):
     """What is reported of nights is more than the land evaporates, and is met without bending it."""
     found, (whole, short) = {}, without_negative_values(record, 30.0)
-    assert positive_only(short) and not positive_only(whole)
+    assert latent_heat_truncated(short) and not latent_heat_truncated(whole)
     kept = measured(short, "latent_heat") & (short.shortwave_down.values < 1.0)
-    assert not positive_only(short.assign_attrs(flux_interval_s=86400))
-    for name, learned in (("silent", []), ("told", ["latent_heat_error"])):
-        model = {**SETTINGS["model"], "static": ["surface_resistance", "observed_fraction", *learned]}
+    assert not latent_heat_truncated(short.assign_attrs(flux_interval_s=86400))
+    for name, learned in (("silent", []), ("told", ["latent_heat_noise_scale"])):
+        model = {**SETTINGS["model"], "static": ["minimum_stomatal_resistance", "closure_fraction", *learned]}
         asked = parse({**SETTINGS, "model": model}, where="test")
         with numpy_dtype_promotion("standard"):  # optax counts in integers
             found[name] = simulate_run(train_run(asked, tmp_path / name, dataset=short), short)
-    assert float(found["told"].parameter_latent_heat_error[0]) == pytest.approx(30.0, abs=3.0)
-    reports = {name: float(as_measured(run, "latent_heat")[kept].mean()) for name, run in found.items()}
+    assert float(found["told"].parameter_latent_heat_noise_scale[0]) == pytest.approx(30.0, abs=3.0)
+    reports = {name: float(as_tower_reports(run, "latent_heat")[kept].mean()) for name, run in found.items()}
     there = float(short.latent_heat.values[kept].mean())
     assert there - reports["silent"] > 4.0 > 1.0 > abs(there - reports["told"])  # W m-2
     assert np.abs(found["told"].energy_residual).max() < 1e-9
-    assert "latent_heat_error" in " ".join(doubts_of_values(short))
-    assert "latent_heat_error" not in " ".join(doubts_of_values(whole))
+    assert "latent_heat_noise_scale" in " ".join(doubts_of_values(short))
+    assert "latent_heat_noise_scale" not in " ".join(doubts_of_values(whole))

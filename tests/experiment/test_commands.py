@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.experiments.comparison import differing
+from bowen.experiments.comparison import distinguishing_parts
 from bowen.experiments.run_directory import read_history
 from tests.data.files import plumber2_files, write_nc
 from tests.experiment.conftest import DAYS
@@ -58,10 +58,15 @@ def test_a_simulation_is_a_cf_file_in_alma_names(simulation):
         assert file["Qle"].attrs["standard_name"] == "surface_upward_latent_heat_flux"
         assert all("units" in file[name].attrs for name in file.data_vars if file[name].dims)
         told = {"Qle", "Qh", "Rnet", "Qg", "SoilTemp", "SWE", "RootMoist", "groundwater"}
-        told |= {"energy_residual", "water_residual", "parameter_surface_resistance", "parameter_root_capacity"}
+        told |= {
+            "energy_residual",
+            "water_residual",
+            "parameter_minimum_stomatal_resistance",
+            "parameter_root_zone_capacity",
+        }
         assert told <= set(file.data_vars)
-        assert file["parameter_surface_resistance"].std() > 0
-        assert file["parameter_root_capacity"].std() == 0
+        assert file["parameter_minimum_stomatal_resistance"].std() > 0
+        assert file["parameter_root_zone_capacity"].std() == 0
 
 
 def test_a_part_of_a_simulation_is_that_part_of_the_whole(bowen, hybrid, simulation, tmp_path):
@@ -179,7 +184,7 @@ def test_the_files_of_a_tower_belong_together(bowen, hybrid, tmp_path):
 def test_runs_of_one_kind_are_told_apart_and_different_splits_are_refused(bowen, hybrid, tmp_path):
     other = shutil.copytree(hybrid, tmp_path / "other")
     scores = pd.DataFrame(json.loads(bowen("evaluate", hybrid, other, "--json").stdout))
-    assert list(scores["model"].unique()) == [f"hybrid ({name})" for name in differing([hybrid, other])]
+    assert list(scores["model"].unique()) == [f"hybrid ({name})" for name in distinguishing_parts([hybrid, other])]
     settings = other / "config.toml"
     settings.write_text(settings.read_text().replace("days = 2\n", "days = 3\n"))
     result = bowen("report", hybrid, other, code=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bowen.experiments.run_directory import read_history
-from bowen.training.trainer import Row
+from bowen.training.trainer import ValidationRow
 
 KILL = """
 import os, signal, sys
@@ -55,7 +55,9 @@ def test_killed_and_run_again_it_ends_in_the_same_bits(elsewhere, hybrid, tmp_pa
     for name in ("weights.npz", "checkpoint.npz"):
         straight, resumed = arrays(hybrid / name), arrays(folder / name)
         for table in (straight, resumed):
-            table["history"].reshape(-1, len(Row._fields))[:, Row._fields.index("seconds")] = 0.0  # in place
+            table["history"].reshape(-1, len(ValidationRow._fields))[:, ValidationRow._fields.index("seconds")] = (
+                0.0  # in place
+            )
         assert set(straight) == set(resumed)
         for place, values in straight.items():
             np.testing.assert_array_equal(resumed[place], values, err_msg=place, strict=True)

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from bowen import data
-from bowen.config.schema import Config, Model, Tower, Training
+from bowen.config.schema import Config, DataConfig, ModelConfig, TrainingConfig
 from bowen.data.features import Scaler
-from bowen.evaluation.scores import audit
-from bowen.evaluation.unseen_variables import SEEN
+from bowen.evaluation.scores import audit_budgets
+from bowen.evaluation.unseen_variables import TRAINED_NOTE
 from bowen.experiments import transfer
-from bowen.experiments.comparison import differing, untrained
-from bowen.experiments.run import filled, set_up
+from bowen.experiments.comparison import distinguishing_parts, uncalibrated_run
+from bowen.experiments.run import configure_jax, prepare_record
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40
@@ -46,7 +46,7 @@ def test_the_runoff_of_a_basin_is_judged(judged):
     assert '<section id="streamflow"' in (folder / "transfer.html").read_text()
     assert "runoff" in result.stdout and "transfer.csv" in result.stderr
     days = data.read_simulation(folder / "hybrid" / f"{BASIN}_3600s.nc")
-    assert days.sizes["time"] == DAYS and abs(audit(days)["water_closure"]) < 1e-2
+    assert days.sizes["time"] == DAYS and abs(audit_budgets(days)["water_closure"]) < 1e-2
 
 
 @pytest.mark.slow
@@ -67,7 +67,7 @@ def test_what_was_simulated_is_not_again(bowen, judged, hybrid, contest, basins)
 def test_options_are_switched_on_after_training(bowen, judged, hybrid, contest, basins, tmp_path):
     """Only the option named, and only in models with physics; runoff is then the model's own."""
     asked = ("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--with")
-    bowen(*asked, "quick_share", "--out", tmp_path)
+    bowen(*asked, "quickflow_fraction", "--out", tmp_path)
     there, here = (data.read_simulation(folder / "hybrid" / f"{BASIN}_3600s.nc") for folder in (judged[0], tmp_path))
     np.testing.assert_array_equal(there.latent_heat, here.latent_heat)
     np.testing.assert_allclose(here.subsurface_runoff, 0.5 * there.runoff, rtol=1e-4, atol=1e-10)
@@ -83,7 +83,7 @@ def test_the_mean_of_models_of_a_kind_is_judged_besides(bowen, hybrid, basins, t
     numbers = pd.read_csv(tmp_path / "out" / "transfer.csv").pivot_table(
         index=["variable", "metric"], columns="model", values="value"
     )
-    names = [f"hybrid ({name})" for name in differing([hybrid, twin])]
+    names = [f"hybrid ({name})" for name in distinguishing_parts([hybrid, twin])]
     assert set(numbers) == {"LaD", *names, "hybrid, mean of 2"}
     np.testing.assert_array_equal(numbers["hybrid, mean of 2"], numbers[names[0]])
 
@@ -105,14 +105,20 @@ def test_what_cannot_be_transferred(bowen, judged, hybrid, basins, tmp_path):
 
 
 def test_water_and_energy_close_at_real_basins(shared_data):
-    found = transfer.basins(shared_data / "catchments" / "reduced_camels.tar.xz", step=3600, say=lambda _: None)
+    found = transfer.basin_places(shared_data / "catchments" / "reduced_camels.tar.xz", step=3600, say=lambda _: None)
     assert len(found) == 27, "of 28, one has no gauge"
-    config = Config(tower=Tower(met=shared_data), model=Model(precision="float64"), training=Training(spin_up_years=1))
-    set_up(config)
-    records = [filled(place.record(config).isel(time=slice(0, 2 * 8760)), config) for place in (found[0], found[-1])]
+    config = Config(
+        data=DataConfig(met=shared_data),
+        model=ModelConfig(precision="float64"),
+        training=TrainingConfig(spin_up_years=1),
+    )
+    configure_jax(config)
+    records = [
+        prepare_record(place.record(config).isel(time=slice(0, 2 * 8760)), config) for place in (found[0], found[-1])
+    ]
     features = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
-    for days in transfer.simulate_days(untrained(config, features, records[0].attrs), records):
-        budget = audit(days)
+    for days in transfer.simulate_days(uncalibrated_run(config, features, records[0].attrs), records):
+        budget = audit_budgets(days)
         assert budget["energy_residual_max"] < 1e-9 and budget["water_residual_max"] < 1e-12
         assert abs(budget["water_closure"]) < 1e-9 * budget["precipitation"]
         assert 0.1 < budget["runoff"] / budget["precipitation"] < 0.8 and float(np.max(days.snow_water)) > 20.0
@@ -125,7 +131,7 @@ def test_medians_are_over_places_that_all_models_are_judged_at():
     found = transfer.medians(pd.concat([table, other]))
     assert found.loc[("runoff", "kge")].tolist()[:2] == [2.0, 2.0] and found.loc[("runoff", "kge"), "places"] == 2
     assert found.loc[("heat", "nse"), "LSTM"] == 5.0 and np.isnan(found.loc[("heat", "nse"), "LaD"])
-    trained = table.assign(note=["", "", "", "", f"{SEEN} 1985-01-01 to 1994-12-31"])
+    trained = table.assign(note=["", "", "", "", f"{TRAINED_NOTE} 1985-01-01 to 1994-12-31"])
     assert transfer.medians(trained).loc[("runoff", "kge")].tolist() == [1.0, 0.0, 1.0], "only what neither has seen"
 
 

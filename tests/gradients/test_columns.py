@@ -8,17 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.experiments.run_directory import places
-from bowen.land.quantities import shift
+from bowen.experiments.run_directory import named_leaves
+from bowen.land.quantities import apply_logit_offsets
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import given_radiation
-from bowen.models.base import Process, Site
-from bowen.models.hybrid import Hybrid, Network, Scale
-from bowen.models.lstm import Cell
-from bowen.models.regionalization import Regional
-from bowen.models.rollout import Inputs, roll, roll_columns
-from bowen.training.trainer import learned, predict
-from bowen.training.windows import stacked
+from bowen.land.surface_exchange import net_radiation_measured_if_available
+from bowen.models.base import Process, SiteParameters
+from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid
+from bowen.models.lstm import LSTM
+from bowen.models.regionalization import Regionalization
+from bowen.models.rollout import Inputs, unroll, unroll_columns
+from bowen.training.trainer import predict, trainable
+from bowen.training.windows import stack_trees
 from tests import helpers
 
 COLUMNS, STEPS = 3, 48
@@ -35,25 +35,31 @@ def inputs(key):
 def models(inputs, key, more=()):
     base = helpers.Parameters()
     size = inputs.features.shape[-1]
-    step = ImplicitStep(substeps=1, iterations=2, net_radiation=given_radiation)  # quick to compile
-    regional = Regional(("root_capacity",), attributes=1, owned=("observed_fraction",), towers=2)
+    step = ImplicitStep(substeps=1, iterations=2, net_radiation=net_radiation_measured_if_available)  # quick to compile
+    regional = Regionalization(("root_zone_capacity",), attributes=1, site_specific=("closure_fraction",), towers=2)
     regional = eqx.tree_at(
         lambda r: (r.slopes, r.departures), regional, (jnp.full((1, 1), 0.3), jnp.array([[0.2], [0.4]]))
     )
-    learned = ("root_capacity", "observed_fraction", *more)
-    dynamic = ("surface_resistance", "ground_albedo")
-    hybrid = Hybrid(base, dynamic, static=learned, features=size, hidden=4, key=key, step=step, regional=regional)
+    learned = ("root_zone_capacity", "closure_fraction", *more)
+    dynamic = ("minimum_stomatal_resistance", "ground_albedo")
+    hybrid = Hybrid(
+        base, dynamic, static=learned, features=size, hidden_size=4, key=key, step=step, regionalization=regional
+    )
     return {
         "process": Process(base, learned, step, regional),
         "hybrid": helpers.restless(hybrid, key),
-        "network": Network(features=size, hidden=4, key=key, scale=Scale(jnp.full(2, 50.0), jnp.full(2, 100.0))),
+        "network": FluxNetwork(
+            features=size, hidden_size=4, key=key, scale=FluxScale(jnp.full(2, 50.0), jnp.full(2, 100.0))
+        ),
     }
 
 
 def different_sites():
     base = helpers.Parameters()
-    resistant = dataclasses.replace(base, surface_resistance=200.0, prescribed_radiation=1.0)
-    return stacked([Site(base, [0.5], 0), Site(resistant, [-0.5], 1), Site(base, [1.0])])
+    resistant = dataclasses.replace(base, minimum_stomatal_resistance=200.0, prescribed_radiation=1.0)
+    return stack_trees(
+        [SiteParameters(base, [0.5], 0), SiteParameters(resistant, [-0.5], 1), SiteParameters(base, [1.0])]
+    )
 
 
 @pytest.mark.parametrize("name", ["process", "hybrid", "network"])
@@ -62,20 +68,20 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
     model, sites = models(inputs, key)[name], different_sites() if many else None
     state = helpers.beginning(helpers.Parameters(), helpers.days(helpers.weather(6), 1, 2))
     start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.start(state))
-    moving, still = eqx.partition(model, learned(model))
+    moving, still = eqx.partition(model, trainable(model))
 
     def squares(record):
         return record.observed()
 
     def together(moving, start):
-        carry, told = roll_columns(eqx.combine(moving, still), start, inputs, squares, sites)
+        carry, told = unroll_columns(eqx.combine(moving, still), start, inputs, squares, sites)
         return (told**2).mean(), (carry, told)
 
     def apart(moving, start):
         def one(site, carry, forcing, features):
             model = eqx.combine(moving, still)
             here = model if site is None else model.at(site)
-            return roll(here, carry, Inputs(forcing, features, inputs.dt), squares)
+            return unroll(here, carry, Inputs(forcing, features, inputs.dt), squares)
 
         columns = jax.vmap(one, in_axes=(0, 0, 1, 1), out_axes=(0, 1))
         carry, told = columns(sites, start, inputs.forcing, inputs.features)
@@ -92,7 +98,9 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
     for other in (answers[0], answers[2]):
         for mine, theirs in zip(jax.tree.leaves(other), jax.tree.leaves(answers[1]), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * (1.0 + np.abs(theirs).max()))
-    gradient = {place: leaf for place, leaf in places(answers[0][1][0]).items() if many or "regional" not in place}
+    gradient = {
+        place: leaf for place, leaf in named_leaves(answers[0][1][0]).items() if many or "regionalization" not in place
+    }
     assert gradient and all(np.abs(leaf).max() > 0.0 for leaf in gradient.values())
 
 
@@ -103,7 +111,7 @@ def test_water_begins_anew_where_it_is_told_to(inputs, key, name):
     state = helpers.beginning(helpers.Parameters(), helpers.days(helpers.weather(6), 1, 2))
     start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.start(state))
     renewals = jnp.array([[False, True, False]])
-    moving, still = eqx.partition(model, learned(model))
+    moving, still = eqx.partition(model, trainable(model))
 
     @jax.jit
     def fluxes(moving, renewals, start):
@@ -116,7 +124,7 @@ def test_water_begins_anew_where_it_is_told_to(inputs, key, name):
     if name == "network":
         return
     here = model.at(jax.tree.map(lambda x: x[1], sites))
-    capacity = shift(here.base, here.offsets).root_capacity
+    capacity = apply_logit_offsets(here.base, here.offsets).root_zone_capacity
     full = eqx.tree_at(water_of, start, water_of(start).at[1].set(0.5 * capacity))
     np.testing.assert_allclose(renewed, fluxes(moving, never, full)[1], rtol=1e-9)
     gradient = jax.jit(jax.grad(fluxes, has_aux=True))(moving, renewals, start)[0]
@@ -124,18 +132,18 @@ def test_water_begins_anew_where_it_is_told_to(inputs, key, name):
 
 
 def water_of(carry):
-    return (carry[1] if isinstance(carry, tuple) else carry).root_water
+    return (carry[1] if isinstance(carry, tuple) else carry).root_zone_water
 
 
 def test_the_memory_is_that_of_equinox(key):
     """The same weights, the same numbers, and the same gradients, though they stand and are computed otherwise."""
     theirs = eqx.nn.LSTMCell(5, 7, key=key)
-    ours = Cell(5, 7, key=key)
+    ours = LSTM(5, 7, key=key)
     features, memory = jnp.linspace(-2.0, 2.0, 5), (jnp.linspace(-0.5, 0.9, 7), jnp.linspace(2.0, -1.0, 7))
 
     def answer(cell, features, memory):
         after = cell(features, memory)
-        hidden, inner = after[0] if isinstance(cell, Cell) else after
+        hidden, inner = after[0] if isinstance(cell, LSTM) else after
         return (hidden**2).sum() + (inner**3).sum(), (hidden, inner)
 
     mine = jax.value_and_grad(answer, argnums=(1, 2), has_aux=True)(ours, features, memory)

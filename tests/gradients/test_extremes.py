@@ -9,7 +9,7 @@ import pytest
 
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import ENERGY, RESISTANCE
+from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
 from bowen.land.variables import Forcing, State
 from bowen.physics import thermodynamics
 from bowen.physics.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
@@ -31,9 +31,9 @@ PROBES = {
     "a trace of snow": dict(snow_water=1e-12),
     "deep snow": dict(snow_water=1000.0),
     "snow just melting": dict(snow_water=10.0, shortwave_down=0.0, radiation=315.0),
-    "root zone full": dict(root_water=129.1),
-    "root zone at the onset of stress": dict(root_water=0.75 * 129.1),
-    "corner of the overflow": dict(root_water=129.1 - 0.5),
+    "root zone full": dict(root_zone_water=129.1),
+    "root zone at the onset of stress": dict(root_zone_water=0.75 * 129.1),
+    "corner of the overflow": dict(root_zone_water=129.1 - 0.5),
     "dark": dict(shortwave_down=0.0),
     "cloudburst": dict(precipitation=200.0 / 3600.0),
 }
@@ -42,7 +42,12 @@ PROBES = {
 def probe(**changes):
     """An empty column at the melting point on a mild day, but for the changes."""
     plain = dict(
-        snow_water=0.0, root_water=0.0, groundwater=0.0, quick_water=0.0, canopy_water=0.0, soil_warmth=jnp.zeros(5)
+        snow_water=0.0,
+        root_zone_water=0.0,
+        groundwater=0.0,
+        quickflow_water=0.0,
+        canopy_water=0.0,
+        soil_temperature_excess=jnp.zeros(5),
     )
     plain |= dict(snow_liquid=0.0, soil_ice=jnp.zeros(5))
     plain |= dict(shortwave_down=300.0, air_temperature=280.0, specific_humidity=0.004, air_pressure=1e5)
@@ -53,7 +58,7 @@ def probe(**changes):
     return Parameters(), state, forcing
 
 
-@pytest.fixture(scope="module", params=[RESISTANCE, ENERGY], ids=["by resistance", "by energy"])
+@pytest.fixture(scope="module", params=[RESISTANCE, PRIESTLEY_TAYLOR], ids=["by resistance", "by energy"])
 def extreme(request):
     """At each probe and random draw: the gradient of a random mix of all that a step gives, and the terms of the mix's
     derivative in a random direction, by reverse and by forward mode."""

@@ -12,7 +12,7 @@ from jax.flatten_util import ravel_pytree
 from bowen.land.step import ImplicitStep
 from bowen.models.base import Process
 from bowen.models.hybrid import Hybrid
-from bowen.models.rollout import roll
+from bowen.models.rollout import unroll
 from tests import helpers
 
 pytestmark = pytest.mark.physics
@@ -36,7 +36,7 @@ def process_of(parameters):
 def hybrid_of(parameters):
     keys = jax.random.split(jax.random.key(3))
     static = tuple(name for name in helpers.PHYSICAL if name not in helpers.DYNAMIC)
-    model = Hybrid(parameters, helpers.DYNAMIC, features=5, hidden=4, key=keys[0], static=static, step=STEP)
+    model = Hybrid(parameters, helpers.DYNAMIC, features=5, hidden_size=4, key=keys[0], static=static, step=STEP)
     return helpers.restless(model, keys[1], spread=0.5)
 
 
@@ -60,7 +60,7 @@ class Slopes:
             moved = eqx.combine(rebuild(point), rest)
             moved = eqx.tree_at(lambda m: m.base, moved, base, is_leaf=lambda x: x is None)
             state = dataclasses.replace(helpers.beginning(base, inputs), groundwater=jnp.asarray(50.0))
-            outcomes = roll(moved, moved.start(state), inputs, outcome)[1]
+            outcomes = unroll(moved, moved.start(state), inputs, outcome)[1]
             return outcomes.mean(axis=0, where=counted[:, None]).sum()
 
         def by_small_steps(inputs, counted):
@@ -102,7 +102,7 @@ def test_gradients_are_finite_over_eight_years(shared_data, make):
     @eqx.filter_jit
     @eqx.filter_grad
     def gradient(model, state, inputs):
-        return roll(model, model.start(state), inputs, outcome, segment=helpers.DAY)[1].mean()
+        return unroll(model, model.start(state), inputs, outcome, segment=helpers.DAY)[1].mean()
 
     slopes = jax.tree.leaves(gradient(make(parameters), state, inputs))
     assert all(np.isfinite(slope).all() for slope in slopes)

@@ -13,7 +13,7 @@ from bowen.physics import hydrology
 from tests import helpers
 
 pytestmark = pytest.mark.physics
-HOLDING = dataclasses.replace(Parameters(), canopy_capacity=1.5)
+HOLDING = dataclasses.replace(Parameters(), interception_capacity=1.5)
 
 
 def test_leaves_hold_what_they_can():
@@ -27,7 +27,7 @@ def storms():
     inputs = helpers.weather(10)
     state = helpers.beginning(Parameters(), inputs)
     return {
-        parameters.canopy_capacity.item(): helpers.run(Process(parameters), state, inputs, lambda record: record)
+        parameters.interception_capacity.item(): helpers.run(Process(parameters), state, inputs, lambda record: record)
         for parameters in (Parameters(), HOLDING)
     }
 
@@ -40,7 +40,7 @@ def test_rain_that_is_held_evaporates_and_never_reaches_the_roots(storms):
     assert leafy.state.canopy_water[helpers.DAY * 4 - 12] < 0.1  # a day later
     rain, lost = (1800.0 * float(flux.sum()) for flux in (leafy.fluxes.rainfall, leafy.fluxes.canopy_evaporation))
     assert 3.0 < lost < 3 * 1.6 + 2.0 < rain
-    gain = leafy.state.root_water + leafy.state.groundwater - bare.state.root_water - bare.state.groundwater
+    gain = leafy.state.root_zone_water + leafy.state.groundwater - bare.state.root_zone_water - bare.state.groundwater
     assert gain[-1] < -0.5
     assert leafy.fluxes.evapotranspiration.sum() > bare.fluxes.evapotranspiration.sum()
 

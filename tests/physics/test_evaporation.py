@@ -7,11 +7,11 @@ import pytest
 
 from bowen.physics import evaporation, thermodynamics
 from bowen.physics.constants import GAS_CONSTANT_DRY_AIR, HEAT_CAPACITY_AIR, VAPOR_RATIO, VAPORIZATION
-from bowen.physics.surface_balance import Below, SurfaceFluxes, available_energy, balance_surface
+from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, available_energy, balance_surface
 
 AIR, PRESSURE, AVAILABLE_ENERGY = jnp.asarray(293.15), jnp.asarray(1e5), jnp.asarray(400.0)
 ZERO, ONE = jnp.asarray(0.0), jnp.asarray(1.0)
-NOTHING_BELOW = Below(ZERO, ZERO, ZERO)
+NOTHING_BELOW = GroundHeatCoupling(ZERO, ZERO, ZERO)
 
 
 def saturated(temperature):
@@ -105,7 +105,7 @@ def test_energy_evaporates_by_the_coefficient_of_priestley_and_taylor():
     energy = jnp.asarray([400.0, 0.0, -80.0])
     vapor = evaporation.energy_evaporation(energy, 1.26 * share)
     np.testing.assert_allclose(VAPORIZATION * vapor, [1.26 * 0.694544 * 400.0, 0.0, 0.0], rtol=1e-6)
-    below = Below(jnp.asarray(3.0), jnp.asarray(20.0), jnp.asarray(5.0))
+    below = GroundHeatCoupling(jnp.asarray(3.0), jnp.asarray(20.0), jnp.asarray(5.0))
     np.testing.assert_allclose(available_energy(AVAILABLE_ENERGY, jnp.asarray(2.0), below), 400.0 - 6.0 - 20.0 - 10.0)
 
 

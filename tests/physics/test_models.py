@@ -10,10 +10,10 @@ import pytest
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import ENERGY, RESISTANCE
+from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
 from bowen.models.base import Process
-from bowen.models.hybrid import Hybrid, fed
-from bowen.models.rollout import roll
+from bowen.models.hybrid import Hybrid, feed_back
+from bowen.models.rollout import unroll
 from tests import helpers
 
 pytestmark = pytest.mark.physics
@@ -26,7 +26,7 @@ def fluxes_and_states(record):
 
 @pytest.mark.parametrize(
     ("feedback", "evaporation"),
-    [(None, RESISTANCE), (fed, RESISTANCE), (fed, ENERGY)],
+    [(None, RESISTANCE), (feed_back, RESISTANCE), (feed_back, PRIESTLEY_TAYLOR)],
     ids=["blind", "fed", "by energy"],
 )
 def test_an_untrained_hybrid_is_the_process(key, feedback, evaporation):
@@ -36,7 +36,7 @@ def test_an_untrained_hybrid_is_the_process(key, feedback, evaporation):
         parameters_for("ENF"),
         helpers.DYNAMIC,
         features=5,
-        hidden=16,
+        hidden_size=16,
         key=key,
         static=STATIC,
         feedback=feedback,
@@ -80,7 +80,7 @@ def test_sites_side_by_side_are_sites_one_by_one():
 
 def test_a_tower_sees_a_share_of_fluxes_and_all_of_runoff_and_snow():
     inputs = helpers.weather(20, mean=272.0)
-    model = Process(dataclasses.replace(parameters_for("ENF"), observed_fraction=0.5))
+    model = Process(dataclasses.replace(parameters_for("ENF"), closure_fraction=0.5))
     names = ("latent_heat", "sensible_heat", "runoff", "snow_water")
     record = helpers.run(model, helpers.beginning(model.base, inputs), inputs, lambda record: record)
     seen = jax.vmap(lambda record: record.observed(names))(record)
@@ -98,5 +98,5 @@ def test_compiling_changes_nothing():
     state = helpers.beginning(model.base, inputs)
     compiled = helpers.run(model, state, inputs, heat_and_states)
     with jax.disable_jit():
-        interpreted = roll(model, state, inputs, heat_and_states)[1]
+        interpreted = unroll(model, state, inputs, heat_and_states)[1]
     require_close(compiled, interpreted)

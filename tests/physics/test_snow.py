@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import prescribed_radiation, sheltered_rate
+from bowen.land.surface_exchange import canopy_melt_rate, measured_net_radiation
 from bowen.land.variables import Forcing, State
 from bowen.models.base import Process
 from bowen.physics import snow, thermodynamics
@@ -23,9 +23,9 @@ DT = jnp.asarray(1800.0)
 
 
 @jax.jit
-def thaw(snow_water, cover_mass, melt_resistance=0.0):
+def thaw(snow_water, cover_mass, canopy_snow_resistance=0.0):
     """One step of an isothermal column at the melting point that gains 100 W m-2, in air saturated over its ice."""
-    parameters = Parameters(snow_cover_mass=cover_mass, melt_resistance=melt_resistance)
+    parameters = Parameters(snow_cover_mass=cover_mass, canopy_snow_resistance=canopy_snow_resistance)
     pressure = jnp.asarray(1e5)
     icy = thermodynamics.specific_humidity(
         thermodynamics.saturation_vapor_pressure_ice(jnp.asarray(MELTING_POINT)), pressure
@@ -40,16 +40,16 @@ def thaw(snow_water, cover_mass, melt_resistance=0.0):
         radiation=100.0,
     )
     state = State(
-        soil_warmth=jnp.zeros(len(LAYER_THICKNESS)),
+        soil_temperature_excess=jnp.zeros(len(LAYER_THICKNESS)),
         soil_ice=jnp.zeros(len(LAYER_THICKNESS)),
         snow_water=snow_water,
         snow_liquid=0.0,
-        root_water=100.0,
+        root_zone_water=100.0,
         groundwater=0.0,
-        quick_water=0.0,
+        quickflow_water=0.0,
         canopy_water=0.0,
     )
-    step = ImplicitStep(substeps=1, iterations=8, net_radiation=prescribed_radiation)
+    step = ImplicitStep(substeps=1, iterations=8, net_radiation=measured_net_radiation)
     return step(parameters, state, forcing, DT)
 
 
@@ -65,7 +65,7 @@ def test_deep_snow_melts_at_the_melting_point(cover_mass, melt, rtol):
     np.testing.assert_array_equal(fluxes.surface_temperature, MELTING_POINT)
     np.testing.assert_allclose(DT * fluxes.snow_melt, melt, rtol=rtol)
     np.testing.assert_allclose(after.snow_water, 50.0 - melt, rtol=rtol)
-    np.testing.assert_array_equal(after.soil_warmth, 0.0)
+    np.testing.assert_array_equal(after.soil_temperature_excess, 0.0)
 
 
 @pytest.mark.physics
@@ -74,8 +74,8 @@ def test_thin_snow_vanishes_and_the_rest_warms_the_soil():
     parameters = Parameters()
     after, fluxes = thaw(0.2, 1.0)
     assert after.snow_water == 0.0
-    assert after.soil_warmth[0] > 0.0
-    gained = (parameters.heat_capacity * jnp.asarray(LAYER_THICKNESS) * after.soil_warmth).sum()
+    assert after.soil_temperature_excess[0] > 0.0
+    gained = (parameters.heat_capacity * jnp.asarray(LAYER_THICKNESS) * after.soil_temperature_excess).sum()
     spent = fluxes.sensible_heat + VAPORIZATION * (fluxes.root_evaporation + fluxes.snow_sublimation)
     np.testing.assert_allclose(gained, DT * (fluxes.net_radiation - spent) - FUSION * 0.2, atol=1e-6)
 
@@ -84,7 +84,7 @@ def test_thin_snow_vanishes_and_the_rest_warms_the_soil():
 def test_a_canopy_melts_its_snow_by_the_degree_day():
     """2.42 mm a day and kelvin, the mean of Finnish forests, of deep snow."""
     melt = snow.sheltered_melt(
-        jnp.asarray(MELTING_POINT + 3.0), jnp.asarray(1e9), jnp.asarray(1.0), sheltered_rate(jnp.asarray(0.107)), DT
+        jnp.asarray(MELTING_POINT + 3.0), jnp.asarray(1e9), jnp.asarray(1.0), canopy_melt_rate(jnp.asarray(0.107)), DT
     )
     np.testing.assert_allclose(86400.0 * melt / 3.0, 2.42, rtol=2e-3)
 
@@ -113,7 +113,7 @@ def test_a_small_resistance_is_none():
 def test_snow_below_a_canopy_melts_later():
     """And the canopy above it gets warm in the sun, as the surface of LaD's snow cannot."""
     inputs = helpers.weather(20, mean=277.0)
-    open_, forest = Parameters(), Parameters(melt_resistance=0.107)
+    open_, forest = Parameters(), Parameters(canopy_snow_resistance=0.107)
     start = dataclasses.replace(helpers.beginning(open_, inputs), snow_water=jnp.asarray(150.0))
     gone, lying = (helpers.run(Process(p), start, inputs, lambda r: (r.state, r.fluxes)) for p in (open_, forest))
     assert (lying[0].snow_water >= gone[0].snow_water - 1e-9).all() and lying[0].snow_water[-1] > 10.0
@@ -130,34 +130,34 @@ def test_snow_holds_a_share_of_its_ice_and_freezes_what_the_cold_of_the_surface_
     )
     freezing = [snow.refreezing(jnp.asarray(cold), jnp.asarray(0.5), capacity, none, DT) for cold in (2.0, -2.0, -9.0)]
     np.testing.assert_allclose(freezing, [0.0, 8e4 / FUSION, 0.5])
-    below = snow.refreezing(jnp.asarray(-2.0), jnp.asarray(0.5), capacity, sheltered_rate(jnp.asarray(0.107)), DT)
+    below = snow.refreezing(jnp.asarray(-2.0), jnp.asarray(0.5), capacity, canopy_melt_rate(jnp.asarray(0.107)), DT)
     np.testing.assert_allclose(48.0 * below / 2.0, 0.05 * 2.42, rtol=2e-3)  # mm a day and kelvin, as HBV has it
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize("melt_resistance", [0.0, 0.107], ids=["open", "below a canopy"])
-def test_wet_snow_lasts_longer_and_lets_its_water_go_later(melt_resistance):
+@pytest.mark.parametrize("canopy_snow_resistance", [0.0, 0.107], ids=["open", "below a canopy"])
+def test_wet_snow_lasts_longer_and_lets_its_water_go_later(canopy_snow_resistance):
     inputs = helpers.weather(20, mean=277.0)
-    dry = Parameters(melt_resistance=melt_resistance)
+    dry = Parameters(canopy_snow_resistance=canopy_snow_resistance)
     start = dataclasses.replace(helpers.beginning(dry, inputs), snow_water=jnp.asarray(150.0))
     runs = (helpers.run(Process(p), start, inputs, lambda r: (r.state, r.fluxes)) for p in (dry, wet_of(dry)))
     (before, plain), (after, fluxes) = runs
     assert not before.snow_liquid.any() and not plain.snow_refreezing.any()
     liquid, ice = after.snow_liquid, after.snow_water - after.snow_liquid
     assert liquid.max() > 5.0 and (liquid <= 0.1 * ice + 1e-9).all()
-    assert fluxes.snow_refreezing.sum() * DT > (1.0 if melt_resistance else 20.0)
+    assert fluxes.snow_refreezing.sum() * DT > (1.0 if canopy_snow_resistance else 20.0)
     assert (after.snow_water >= before.snow_water - 1e-9).all() and (after.snow_water - before.snow_water).max() > 5.0
     assert np.abs(fluxes.energy_residual).max() < 1e-9 and np.abs(fluxes.water_residual).max() < 1e-13
 
 
 def wet_of(parameters):
-    return dataclasses.replace(parameters, snow_retention=0.1)
+    return dataclasses.replace(parameters, snow_water_holding_fraction=0.1)
 
 
 @pytest.mark.physics
 def test_the_referee_keeps_as_much_water_in_the_snow():
     inputs = helpers.weather(6, mean=276.0)
-    wet = wet_of(Parameters(melt_resistance=0.107))
+    wet = wet_of(Parameters(canopy_snow_resistance=0.107))
     start = dataclasses.replace(helpers.beginning(wet, inputs), snow_water=jnp.asarray(100.0))
     fine, referee = (
         helpers.run(Process(wet, step=step), start, inputs, lambda record: record.state)

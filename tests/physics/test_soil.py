@@ -131,7 +131,10 @@ def test_what_froze_thaws_again_and_gives_back_its_heat():
 def winter():
     """Twenty frosty days, and the states of soil that holds water and of one that holds none."""
     inputs, dry = helpers.weather(20, mean=268.0), Parameters()
-    wet, start = dataclasses.replace(dry, freezing_water=200.0), helpers.beginning(dry, helpers.weather(20, mean=275.0))
+    wet, start = (
+        dataclasses.replace(dry, freezable_water=200.0),
+        helpers.beginning(dry, helpers.weather(20, mean=275.0)),
+    )
     return (
         wet,
         start,
@@ -145,10 +148,10 @@ def test_wet_soil_stays_at_the_melting_point_while_it_freezes(winter):
     *_, (dry, wet) = winter
     assert not dry.soil_ice.any()
     root = slice(2 * helpers.DAY, None), 3
-    assert dry.soil_warmth[root].min() < -1.0
+    assert dry.soil_temperature_excess[root].min() < -1.0
     freezing = (wet.soil_ice[root] > 0.0) & (wet.soil_ice[root] < 200.0 * LAYER_THICKNESS[3])
     assert freezing.any()
-    assert np.abs(wet.soil_warmth[root])[freezing].max() < 1e-9
+    assert np.abs(wet.soil_temperature_excess[root])[freezing].max() < 1e-9
 
 
 @pytest.mark.physics

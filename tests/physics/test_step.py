@@ -8,12 +8,12 @@ import pytest
 from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import exposure, surface_fluxes
+from bowen.land.surface_exchange import surface_conditions, surface_fluxes
 from bowen.models.base import Process
 from bowen.models.rollout import Inputs
 from bowen.physics import soil
 from bowen.physics.constants import LAYER_THICKNESS, VAPORIZATION
-from bowen.physics.surface_balance import Below
+from bowen.physics.surface_balance import GroundHeatCoupling
 from tests import helpers
 
 pytestmark = pytest.mark.physics
@@ -26,7 +26,7 @@ def summer() -> Inputs:
     return helpers.weather(1, storms=False)
 
 
-NOTHING_BELOW = Below(*3 * (jnp.asarray(0.0),))
+NOTHING_BELOW = GroundHeatCoupling(*3 * (jnp.asarray(0.0),))
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_one_iteration_is_the_linearized_step(noon):
 
     @jax.jit
     def surface(warming):
-        at = exposure(step, parameters, state, forcing, DT)
+        at = surface_conditions(step, parameters, state, forcing, DT)
         flux = surface_fluxes(step, at, NOTHING_BELOW, warming)
         return flux.net_radiation - flux.sensible_heat - VAPORIZATION * flux.root_evaporation
 
@@ -55,14 +55,16 @@ def test_one_iteration_is_the_linearized_step(noon):
         conduction[k : k + 2, k : k + 2] += g * np.array([[1.0, -1.0], [-1.0, 1.0]])
     matrix = np.diag(parameters.heat_capacity * np.array(LAYER_THICKNESS) / DT) + conduction
     matrix[0, 0] -= slope
-    source = np.eye(5)[0] * heating - conduction @ state.soil_warmth
-    np.testing.assert_allclose(after.soil_warmth, state.soil_warmth + np.linalg.solve(matrix, source), rtol=1e-13)
+    source = np.eye(5)[0] * heating - conduction @ state.soil_temperature_excess
+    np.testing.assert_allclose(
+        after.soil_temperature_excess, state.soil_temperature_excess + np.linalg.solve(matrix, source), rtol=1e-13
+    )
 
 
 def test_iterations_converge_quadratically(noon):
     """V18"""
     surface = [
-        float(jax.jit(ImplicitStep(substeps=1, iterations=count))(*noon, DT)[0].soil_warmth[0])
+        float(jax.jit(ImplicitStep(substeps=1, iterations=count))(*noon, DT)[0].soil_temperature_excess[0])
         for count in (1, 2, 3, 8)
     ]
     error = np.abs(np.array(surface[:-1]) - surface[-1])

@@ -149,15 +149,15 @@ def test_two_storms_make_the_runoff_of_one():
 @given(st.floats(0.0, 1.0), st.floats(0.63, 700.0), st.floats(0.0, 1.0), st.floats(1.0, 86400.0))
 def test_no_more_leaks_than_there_is(saturation, capacity, rate, dt):
     storage, capacity, rate, dt = map(jnp.asarray, (saturation * capacity, capacity, rate, dt))
-    leaked = hydrology.leakage(storage, capacity, rate, jnp.asarray(13.0), dt)
+    leaked = hydrology.gravity_drainage(storage, capacity, rate, jnp.asarray(13.0), dt)
     assert 0.0 <= leaked <= rate * (1.0 + 1e-12) and dt * leaked <= storage
-    slopes = jax.grad(hydrology.leakage, argnums=(0, 1, 2))(storage, capacity, rate, jnp.asarray(13.0), dt)
+    slopes = jax.grad(hydrology.gravity_drainage, argnums=(0, 1, 2))(storage, capacity, rate, jnp.asarray(13.0), dt)
     assert np.isfinite(slopes).all()
 
 
 @pytest.mark.physics
 def test_a_full_root_zone_leaks_at_its_rate():
-    leaked = hydrology.leakage(
+    leaked = hydrology.gravity_drainage(
         jnp.asarray(80.0), jnp.asarray(80.0), jnp.asarray(1e-5), jnp.asarray(13.0), jnp.asarray(1e-6)
     )
     np.testing.assert_allclose(leaked, 1e-5, rtol=1e-9)
@@ -178,7 +178,7 @@ def test_no_more_rises_than_there_is(groundwater, saturation, rate, dt):
 def test_groundwater_feeds_the_roots_through_a_drought():
     """What has left the root zone comes back: more evaporates, less runs off, and nothing is made."""
     inputs = helpers.weather(60, storms=False)
-    bare, lifting = Parameters(), dataclasses.replace(Parameters(), capillary_rate=3e-7)
+    bare, lifting = Parameters(), dataclasses.replace(Parameters(), capillary_rise_rate=3e-7)
     start = dataclasses.replace(helpers.beginning(bare, inputs), groundwater=jnp.asarray(300.0))
     dry, fed = (helpers.run(Process(each), start, inputs, lambda record: record) for each in (bare, lifting))
     risen = 1800.0 * float(fed.fluxes.capillary_rise.sum())
@@ -187,21 +187,23 @@ def test_groundwater_feeds_the_roots_through_a_drought():
     assert fed.fluxes.evapotranspiration[late].mean() > 2.0 * dry.fluxes.evapotranspiration[late].mean()
     assert fed.fluxes.runoff.sum() < dry.fluxes.runoff.sum()
     gone = 1800.0 * float((fed.fluxes.evapotranspiration + fed.fluxes.runoff - fed.fluxes.rainfall).sum())
-    held = sum(getattr(start, store) - getattr(fed.state, store)[-1] for store in ("root_water", "groundwater"))
+    held = sum(getattr(start, store) - getattr(fed.state, store)[-1] for store in ("root_zone_water", "groundwater"))
     assert gone == pytest.approx(float(held), abs=1e-9)
     part = inputs.window(0, 4 * helpers.DAY)
     referee = helpers.run(Process(lifting, step=AdaptiveStep()), start, part).capillary_rise.sum()
     assert float(referee) == pytest.approx(float(fed.fluxes.capillary_rise[: 4 * helpers.DAY].sum()), rel=0.01)
 
 
-OPTIONS = {"quick_share": 0.5, "capacity_spread": 0.4, "leakage": 2e-5}
+OPTIONS = {"quickflow_fraction": 0.5, "infiltration_shape": 0.4, "max_drainage": 2e-5}
 
 
 @pytest.mark.physics
-@pytest.mark.parametrize("names", [("quick_share",), ("capacity_spread",), ("leakage",), tuple(OPTIONS)], ids="+".join)
+@pytest.mark.parametrize(
+    "names", [("quickflow_fraction",), ("infiltration_shape",), ("max_drainage",), tuple(OPTIONS)], ids="+".join
+)
 def test_ways_to_the_river(names):
     """A quick way changes no flux but runoff; what drains early leaves less to evaporate; without any it is LaD."""
-    parameters = dataclasses.replace(Parameters(), root_capacity=60.0, initial_saturation=0.9)
+    parameters = dataclasses.replace(Parameters(), root_zone_capacity=60.0, initial_saturation=0.9)
     inputs = helpers.weather(60)
     state = helpers.beginning(parameters, inputs)
     lad = helpers.run(Process(parameters), state, inputs)
@@ -210,9 +212,9 @@ def test_ways_to_the_river(names):
     assert not lad.surface_runoff.any() and not lad.saturation_excess.any()
     np.testing.assert_array_equal(lad.runoff, lad.subsurface_runoff)
     np.testing.assert_allclose(told.runoff, told.surface_runoff + told.subsurface_runoff, rtol=1e-12)
-    assert bool(told.surface_runoff.any()) == (names != ("leakage",))
-    assert bool(told.saturation_excess.any()) == ("capacity_spread" in names)
-    if names == ("quick_share",):
+    assert bool(told.surface_runoff.any()) == (names != ("max_drainage",))
+    assert bool(told.saturation_excess.any()) == ("infiltration_shape" in names)
+    if names == ("quickflow_fraction",):
         np.testing.assert_array_equal(lad.latent_heat, told.latent_heat)
         np.testing.assert_array_equal(lad.drainage, told.drainage)
         assert told.runoff.std() > 2.0 * lad.runoff.std()

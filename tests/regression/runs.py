@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from bowen.data.features import FORCING
-from bowen.experiments.twin_experiment import weather
+from bowen.experiments.twin_experiment import make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.variables import Forcing
 from bowen.models.base import Process, initial_state
@@ -24,7 +24,7 @@ MODELS = ("process", "hybrid")
 
 def inputs() -> Inputs:
     """Made weather, and features a network can do something with."""
-    record = weather(60, seed=5)
+    record = make_weather(60, seed=5)
     record["air_temperature"] -= 8.0  # so that there is snow
     record["specific_humidity"] *= 0.5
     arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
@@ -38,7 +38,9 @@ def numbers(kind: str) -> dict[str, float]:
     base = parameters_for("MF", "CMF", reference_height=30.0, canopy_height=18.0)
     model = Process(base)
     if kind == "hybrid":
-        hybrid = Hybrid(base, ("surface_resistance", "ground_albedo"), features=2, hidden=4, key=jax.random.key(0))
+        hybrid = Hybrid(
+            base, ("minimum_stomatal_resistance", "ground_albedo"), features=2, hidden_size=4, key=jax.random.key(0)
+        )
         weight = 0.5 * jax.random.normal(jax.random.key(1), hybrid.head.weight.shape)
         model = eqx.tree_at(lambda m: m.head.weight, hybrid, weight)
     _, record = simulate(model, initial_state(base, jnp.asarray(275.0)), inputs())

@@ -42,9 +42,9 @@ def physics_of(record, error):
         "evapotranspiration": vapor,
         "runoff": zero,
         "snow_water": zero,
-        "root_water": 100 + STEP * np.cumsum(rain - vapor),
+        "root_zone_water": 100 + STEP * np.cumsum(rain - vapor),
         "groundwater": zero + 20,
-        "quick_water": zero,
+        "quickflow_water": zero,
         "canopy_water": zero,
         "vaporization_heat": 2.5e6 * vapor,
         "net_radiation": 2.5e6 * vapor + simulated["sensible_heat"].values + 10,
@@ -55,7 +55,11 @@ def physics_of(record, error):
     layers = 283.15 + np.linspace(3, 0, 5) * np.sin(np.arange(len(rain)) / 4)[:, None]
     simulated["soil_temperature"] = (("time", "layer"), layers)
     resistance = 60 * np.exp(0.5 * np.sin(np.arange(len(rain)) / 24))
-    simulated["parameter_surface_resistance"] = ("time", resistance, BOUNDED | {"log_scale": 1, "default": 56.6})
+    simulated["parameter_minimum_stomatal_resistance"] = (
+        "time",
+        resistance,
+        BOUNDED | {"log_scale": 1, "default": 56.6},
+    )
     return simulated.assign_coords(layer_depth=("layer", [0.0025, 0.02, 0.1, 0.3, 1.0]))
 
 

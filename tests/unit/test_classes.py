@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bowen.land.land_classes import IGBP, SOIL, VEGETATION, parameters_for, root_depth
-from bowen.land.quantities import declared
-from bowen.land.surface_exchange import insulation
+from bowen.land.quantities import declared_quantities
+from bowen.land.surface_exchange import ground_insulation
 from bowen.models.base import initial_state
 from tests import helpers
 
@@ -45,26 +45,26 @@ def test_soils_conduct_as_is_known(soil):
 @pytest.mark.parametrize("soil", SOIL)
 def test_every_class_makes_a_site(igbp, soil):
     parameters = parameters_for(igbp, soil, reference_height=30.0, canopy_height=20.0)
-    for name in declared(parameters):
+    for name in declared_quantities(parameters):
         assert np.isfinite(getattr(parameters, name)), name
-    assert parameters.root_capacity > 0.0
+    assert parameters.root_zone_capacity > 0.0
 
 
 def test_the_trees_of_savannas_have_deeper_roots_than_their_grass():
-    grass, woody, savanna = (float(parameters_for(igbp, "M").root_capacity) for igbp in ("GRA", "WSA", "SAV"))
+    grass, woody, savanna = (float(parameters_for(igbp, "M").root_zone_capacity) for igbp in ("GRA", "WSA", "SAV"))
     assert (woody, savanna) == pytest.approx((132.0 * 1.7, 132.0 * 2.4))
     assert grass < woody
-    assert parameters_for("SAV").surface_resistance == parameters_for("GRA").surface_resistance
+    assert parameters_for("SAV").minimum_stomatal_resistance == parameters_for("GRA").minimum_stomatal_resistance
 
 
 def test_crops_last_longer_than_a_week_without_rain():
     """The 39 cm of the Land Dynamics model hold 51 kg m-2 of medium soil."""
-    assert float(parameters_for("CRO", "M").root_capacity) == pytest.approx(132.0 * 1.5)
+    assert float(parameters_for("CRO", "M").root_zone_capacity) == pytest.approx(132.0 * 1.5)
     assert root_depth(VEGETATION["A"]) == pytest.approx(0.39, abs=0.01)
 
 
 def test_crops_transpire_more_freely_than_grass():
-    crops, grass = (float(parameters_for(igbp).surface_resistance) for igbp in ("CRO", "GRA"))
+    crops, grass = (float(parameters_for(igbp).minimum_stomatal_resistance) for igbp in ("CRO", "GRA"))
     assert grass / crops == pytest.approx(33.0 / 20.0)
 
 
@@ -73,7 +73,7 @@ def test_litter_insulates_the_floors_of_forests(igbp, resistance):
     """Beside what else does, and the snow."""
     site = dataclasses.replace(parameters_for(igbp), litter_insulation=0.5, ground_insulation=0.1, snow_insulation=0.01)
     state = dataclasses.replace(initial_state(site, jnp.asarray(280.0)), snow_water=20.0)
-    assert float(insulation(site, state)) == pytest.approx(resistance)
+    assert float(ground_insulation(site, state)) == pytest.approx(resistance)
 
 
 def test_defaults_are_grass_on_medium_soil():

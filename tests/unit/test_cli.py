@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 import bowen
 from bowen import data
 from bowen.cli import app, output
-from bowen.config.schema import Config, Model, Tower, Training
+from bowen.config.schema import Config, DataConfig, ModelConfig, TrainingConfig
 from bowen.errors import DataError, ModelError
 from bowen.experiments import comparison as contest
 from bowen.experiments import run as experiment
-from bowen.training.trainer import Row
+from bowen.training.trainer import ValidationRow
 from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
 
 COMMANDS = ("demo", "fetch", "sites", "archive", "inspect", "train", "simulate", "evaluate", "audit", "report")
@@ -41,7 +41,7 @@ def csv(tmp_path):
 
 def configuration(folder, text, tower='met = "Met.nc"'):
     path = folder / "us-me2.toml"
-    path.write_text(f"[tower]\n{tower}\n{text}")
+    path.write_text(f"[data]\n{tower}\n{text}")
     return path
 
 
@@ -77,21 +77,24 @@ def test_an_unknown_command_or_option_is_usage():
 
 def test_the_defaults_are_a_configuration():
     text = run("train", "--defaults").stdout
-    assert tomllib.loads(text)["training"]["steps"] == Training().steps
-    assert "# Most updates of the weights" in text
+    assert tomllib.loads(text)["training"]["updates"] == TrainingConfig().updates
+    assert "# Maximum number of updates of the weights" in text
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("[training]\nwindw_days = 3", r"us-me2.toml [training]: unknown setting `windw_days`. Did you mean `window"),
-        ("[training]\nhidden = 3", r"us-me2.toml [training]: unknown setting `hidden`. It belongs in [model]."),
-        ("[model]\nhidden = 0", r"us-me2.toml [model]: `hidden` = 0: should be greater than or equal to 1."),
+        (
+            "[training]\nhidden_size = 3",
+            r"us-me2.toml [training]: unknown setting `hidden_size`. It belongs in [model].",
+        ),
+        ("[model]\nhidden_size = 0", r"us-me2.toml [model]: `hidden_size` = 0: should be greater than or equal to 1."),
         ("[model", r"us-me2.toml: not valid TOML"),
         ('[model]\ndynamic = ["surface_resistence"]', "[model]: `dynamic`: `surface_resistence` is not a parameter"),
         ('[model]\ndynamic = ["heat_capacity"]', "`heat_capacity` cannot be dynamic: a storage coefficient"),
-        ('[model]\nstatic = ["least_wind"]', "us-me2.toml [model]: `static`: `least_wind` cannot be static"),
-        ('[contest]\ncalibrated = ["least_wind"]', "us-me2.toml [contest]: `calibrated`: `least_wind` cannot be"),
+        ('[model]\nstatic = ["gustiness"]', "us-me2.toml [model]: `static`: `gustiness` cannot be static"),
+        ('[comparison]\ncalibrated = ["gustiness"]', "us-me2.toml [comparison]: `calibrated`: `gustiness` cannot be"),
     ],
     ids=["typo", "table", "bound", "syntax", "no parameter", "not dynamic", "not static", "not calibrated"],
 )
@@ -277,14 +280,14 @@ def test_the_demo_is_of_one_kind():
 
 def test_the_configuration_of_the_demo_is_sound():
     config = contest.demo_config()
-    assert config.tower.met.name == "FLX_BE-Vie_2014.csv" and config.model.kind == "hybrid"
-    names = list(contest.contestants(config).values())
+    assert config.data.met.name == "FLX_BE-Vie_2014.csv" and config.model.kind == "hybrid"
+    names = list(contest.comparison_models(config).values())
     assert [experiment.title_of(chosen) for chosen in names] == ["calibrated LaD", "hybrid", "LSTM"]
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_examples_are_configurations(path):
-    assert experiment.load_config(path).tower.met.name
+    assert experiment.load_config(path).data.met.name
 
 
 @pytest.mark.parametrize(
@@ -298,35 +301,39 @@ def test_the_examples_are_configurations(path):
     ],
 )
 def test_runs_of_a_kind_are_named_by_what_tells_their_folders_apart(folders, names):
-    assert contest.differing([Path(folder) for folder in folders]) == names
+    assert contest.distinguishing_parts([Path(folder) for folder in folders]) == names
 
 
 def test_a_contest_differs_only_in_what_it_compares():
-    config = Config(tower=Tower(met=Path("Met.nc")), model=Model(hidden=8), training=Training(learning_rate=0.01))
-    process, hybrid, network = contest.contestants(config).values()
-    assert process.model.static == config.contest.calibrated
+    config = Config(
+        data=DataConfig(met=Path("Met.nc")),
+        model=ModelConfig(hidden_size=8),
+        training=TrainingConfig(learning_rate=0.01),
+    )
+    process, hybrid, network = contest.comparison_models(config).values()
+    assert process.model.static == config.comparison.calibrated
     assert hybrid == config
-    assert network == contest.varied(config, {"kind": "network"})
+    assert network == contest.with_overrides(config, {"kind": "network"})
 
 
-HISTORY = (Row(0, 0.9, 0.1, 0.1, 0.1, 20.0), Row(10, 0.5, 0.6, 0.625, 0.575, 25.0))
+HISTORY = (ValidationRow(0, 0.9, 0.1, 0.1, 0.1, 20.0), ValidationRow(10, 0.5, 0.6, 0.625, 0.575, 25.0))
 
 
 def test_progress_tells_loss_skill_and_time_left():
-    config = Config(tower=Tower(met=Path("Met.nc")), training=Training(steps=111))
-    assert "compiling" in output.news(config, ())
-    assert output.news(config, HISTORY[:1]) == "loss 0.900, validation NSE LE 0.100 H 0.100"
-    assert output.news(config, HISTORY) == "loss 0.500, validation NSE LE 0.625 H 0.575, at most 50 s left"
-    basins = (Row(0, 0.9, 0.1, np.nan, np.nan, 20.0, 0.1),)
-    assert output.news(config, basins) == "loss 0.900, validation NSE runoff 0.100"
+    config = Config(data=DataConfig(met=Path("Met.nc")), training=TrainingConfig(updates=111))
+    assert "compiling" in output.training_status(config, ())
+    assert output.training_status(config, HISTORY[:1]) == "loss 0.900, validation NSE LE 0.100 H 0.100"
+    assert output.training_status(config, HISTORY) == "loss 0.500, validation NSE LE 0.625 H 0.575, at most 50 s left"
+    basins = (ValidationRow(0, 0.9, 0.1, np.nan, np.nan, 20.0, 0.1),)
+    assert output.training_status(config, basins) == "loss 0.900, validation NSE runoff 0.100"
 
 
 @pytest.mark.parametrize("color", ["1", ""], ids=["terminal", "pipe"])
 def test_progress_goes_to_stderr(capsys, monkeypatch, color):
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("FORCE_COLOR", color)
-    config = Config(tower=Tower(met=Path("Met.nc")), training=Training(steps=11))
-    with output.showing() as watch:
+    config = Config(data=DataConfig(met=Path("Met.nc")), training=TrainingConfig(updates=11))
+    with output.show_training() as watch:
         watch(config, ())
         watch(config, HISTORY)
     told = capsys.readouterr()

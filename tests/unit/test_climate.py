@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.evaluation.budyko import DAY, YEAR, balance, budyko, potential_evaporation
+from bowen.evaluation.budyko import DAY, YEAR, budyko_curve, long_term_water_balance, potential_evaporation
 
 MM_A_YEAR = 1.0 / (DAY * YEAR)  # kg m-2 s-1
 
@@ -26,26 +26,26 @@ def test_potential_evaporation_of_priestley_and_taylor():
 
 
 def test_the_curve_of_budyko():
-    assert budyko(1e-3) == pytest.approx(1e-3, rel=1e-2), "energy limits where it is wet"
-    assert budyko(50.0) == pytest.approx(1.0, rel=1e-2), "water limits where it is dry"
-    assert budyko(1.0) == pytest.approx(np.sqrt(np.tanh(1.0) * (1.0 - np.exp(-1.0))))
+    assert budyko_curve(1e-3) == pytest.approx(1e-3, rel=1e-2), "energy limits where it is wet"
+    assert budyko_curve(50.0) == pytest.approx(1.0, rel=1e-2), "water limits where it is dry"
+    assert budyko_curve(1.0) == pytest.approx(np.sqrt(np.tanh(1.0) * (1.0 - np.exp(-1.0))))
 
 
 def test_a_balance_over_whole_years():
     wet_end = np.where(np.arange(800) < 730, 1.0, 100.0) * 1000.0 * MM_A_YEAR
     simulation = days(precipitation=wet_end, evapotranspiration=600.0 * MM_A_YEAR, runoff=400.0 * MM_A_YEAR)
     flow = days(runoff=np.where(np.arange(800) % 2, 500.0 * MM_A_YEAR, np.nan))
-    found = balance(simulation, days(), flow)
+    found = long_term_water_balance(simulation, days(), flow)
     assert found["years"] == 2 and found["precipitation"] == pytest.approx(1000.0)
     assert found["runoff"] == pytest.approx(400.0) and found["observed_runoff"] == pytest.approx(500.0)
     assert found["evaporative_index"] == pytest.approx(0.6) and found["within"]
     assert found["aridity"] == pytest.approx(86.2 / 2.45e6 / MM_A_YEAR / 1000.0, rel=5e-3)
-    assert balance(simulation.isel(time=slice(0, 300)), days(), flow) is None
+    assert long_term_water_balance(simulation.isel(time=slice(0, 300)), days(), flow) is None
 
 
 @pytest.mark.parametrize("rain", [500.0, 5000.0])
 def test_more_vapor_than_rain_or_than_the_sun_allows_is_told(rain):
     simulation = days(precipitation=rain * MM_A_YEAR, latent_heat=1200.0 * MM_A_YEAR * 2.45e6)
-    found = balance(simulation, days(), xr.Dataset())
+    found = long_term_water_balance(simulation, days(), xr.Dataset())
     assert found["evapotranspiration"] == pytest.approx(1200.0) and not found["within"]
     assert np.isnan(found["runoff"]) and np.isnan(found["observed_runoff"])

@@ -9,32 +9,32 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.config.schema import Config, Model, Tower, Training
+from bowen.config.schema import Config, DataConfig, ModelConfig, TrainingConfig
 from bowen.data import whole_days
 from bowen.data.features import Scaler
 from bowen.errors import DataError, ModelError
-from bowen.evaluation.scores import as_measured, audit
+from bowen.evaluation.scores import as_tower_reports, audit_budgets
 from bowen.experiments import batch_simulation
-from bowen.experiments.batch_simulation import largest, simulate_days
-from bowen.experiments.build import base_parameters, build
-from bowen.experiments.run import Run, met_by, simulate_run
-from bowen.experiments.twin_experiment import weather
-from bowen.models.rollout import everything
+from bowen.experiments.batch_simulation import largest_residual, simulate_days
+from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.run import Run, as_site, simulate_run
+from bowen.experiments.twin_experiment import make_weather
+from bowen.models.rollout import without_lstm_input
 from bowen.training.arrays import to_dataset
 
 YEAR = 6  # d, in the place of 365
-MODEL = Model(
-    hidden=2,
+MODEL = ModelConfig(
+    hidden_size=2,
     substeps=1,
-    newton=3,
-    dynamic=("surface_resistance", "closure_skew"),
-    static=("root_capacity", "observed_fraction"),
+    newton_iterations=3,
+    dynamic=("minimum_stomatal_resistance", "closure_partitioning"),
+    static=("root_zone_capacity", "closure_fraction"),
     precision="float64",
 )
 
 
 def hourly(days, seed, **site):
-    record = weather(days, seed).isel(time=slice(0, None, 2)).assign_attrs(timestep_s=3600, **site)
+    record = make_weather(days, seed).isel(time=slice(0, None, 2)).assign_attrs(timestep_s=3600, **site)
     record["latent_heat"] = record["sensible_heat"] = 0.2 * record.shortwave_down
     return record.assign({f"{name}_qc": ("time", np.zeros(record.sizes["time"], np.int8)) for name in record})
 
@@ -54,20 +54,20 @@ def short_year(monkeypatch):
 
 def run_of(kind, record):
     model = MODEL.model_copy(update={"kind": kind, **({"dynamic": ()} if kind == "process" else {})})
-    config = Config(tower=Tower(met=Path("none.nc")), model=model, training=Training(spin_up_years=2))
+    config = Config(data=DataConfig(met=Path("none.nc")), model=model, training=TrainingConfig(spin_up_years=2))
     scaler = Scaler.fit([(record, np.full(record.sizes["time"], True))], ["longwave_down"])
-    trained = build(config, scaler, base_parameters(config, record.attrs))
+    trained = build_model(config, scaler, base_parameters(config, record.attrs))
     if kind != "process":
         head = jnp.linspace(-2.0, 2.0, trained.head.weight.size).reshape(trained.head.weight.shape)
         trained = eqx.tree_at(lambda m: m.head.weight, trained, head)
     if kind == "hybrid":
-        trained = eqx.tree_at(lambda m: m.offsets["observed_fraction"], trained, jnp.asarray(-1.0))
+        trained = eqx.tree_at(lambda m: m.offsets["closure_fraction"], trained, jnp.asarray(-1.0))
     return Run(config, scaler, trained, {})
 
 
 def alone(run, record):
     """One record by itself, step by step, its water new after spin-up."""
-    tower = met_by(run, record, "")
+    tower = as_site(run, record, "")
     model, inputs = run.model.at(tower.site), tower.series.inputs
     advance = eqx.filter_jit(lambda carry, now: model.advance(carry, *now, inputs.dt))
     series = [jax.tree.map(lambda x, k=k: x[k], (inputs.forcing, inputs.features)) for k in range(record.sizes["time"])]
@@ -77,7 +77,7 @@ def alone(run, record):
     carry = model.renewed(carry)
     for now in series:
         carry, here = advance(carry, now)
-        told.append(everything(here))
+        told.append(without_lstm_input(here))
     told = jax.tree.map(lambda *x: jnp.stack(x), *told)
     return to_dataset(model, told, record, run.title)
 
@@ -101,7 +101,7 @@ def test_a_batch_is_what_its_records_are_one_by_one(records, kind):
         for name in {"latent_heat", "sensible_heat", "runoff", "snow_melt", "net_radiation"} & set(single):
             means = single[name].values.reshape(-1, 24).mean(axis=1)
             np.testing.assert_allclose(days[name], means, rtol=1e-8, atol=1e-10 * np.abs(means).max(), err_msg=name)
-        for name in {"snow_water", "root_water", "groundwater"} & set(single):
+        for name in {"snow_water", "root_zone_water", "groundwater"} & set(single):
             np.testing.assert_allclose(days[name], single[name].values[23::24], rtol=1e-8, atol=1e-9, err_msg=name)
         if kind == "hybrid":
             warmth = single.soil_temperature.values.reshape(-1, 24, 5).mean(axis=1)
@@ -109,8 +109,8 @@ def test_a_batch_is_what_its_records_are_one_by_one(records, kind):
             share = single.sensible_heat_observed / single.sensible_heat
             assert share.std() > 1e-3, "the share changes from hour to hour"
             for name in ("latent_heat", "sensible_heat"):
-                seen = as_measured(single, name).reshape(-1, 24).mean(axis=1)
-                np.testing.assert_allclose(as_measured(days, name), seen, rtol=1e-8, atol=1e-8, err_msg=name)
+                seen = as_tower_reports(single, name).reshape(-1, 24).mean(axis=1)
+                np.testing.assert_allclose(as_tower_reports(days, name), seen, rtol=1e-8, atol=1e-8, err_msg=name)
         np.testing.assert_allclose(days.precipitation, record.precipitation.values.reshape(-1, 24).mean(axis=1))
     if kind == "hybrid":
         assert float(together[2].snow_water.max()) > 5.0, "it snows in the colder one"
@@ -118,20 +118,20 @@ def test_a_batch_is_what_its_records_are_one_by_one(records, kind):
 
 def test_the_budgets_of_days_close(records):
     days = simulate_days(run_of("process", records[0]), records[:1])[0]
-    found = audit(days)
+    found = audit_budgets(days)
     assert found["energy_residual_max"] < 1e-9 and found["water_residual_max"] < 1e-12
     assert abs(found["water_closure"]) < 1e-9 * found["precipitation"]
 
 
 def test_the_largest_residual_is_told_and_what_is_no_number_is_not_hidden():
-    assert float(largest(jnp.array([1.0, -3.0, 2.0]))) == -3.0
-    assert np.isnan(float(largest(jnp.array([1.0, jnp.nan, 2.0]))))
+    assert float(largest_residual(jnp.array([1.0, -3.0, 2.0]))) == -3.0
+    assert np.isnan(float(largest_residual(jnp.array([1.0, jnp.nan, 2.0]))))
 
 
 def test_what_cannot_be_run(records):
     run = run_of("process", records[0])
     with pytest.raises(DataError, match="XX-One: holds no whole day"):
         simulate_days(run, [records[0].isel(time=slice(1, 20))])
-    broken = eqx.tree_at(lambda m: m.offsets["root_capacity"], run.model, jnp.asarray(jnp.nan))
+    broken = eqx.tree_at(lambda m: m.offsets["root_zone_capacity"], run.model, jnp.asarray(jnp.nan))
     with pytest.raises(ModelError, match=r"XX-Six: .* gave no finite"):
         simulate_days(dataclasses.replace(run, model=broken), records[1:2])

@@ -37,9 +37,9 @@ COLUMN = """
     import jax, jax.numpy as jnp
     jax.config.update("jax_enable_x64", True)
     from bowen.models.base import initial_state
-    from bowen.models.rollout import Inputs, roll
-    from bowen.experiments.twin_experiment import weather
-    record = weather(5, 0)
+    from bowen.models.rollout import Inputs, unroll
+    from bowen.experiments.twin_experiment import make_weather
+    record = make_weather(5, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     series = {name: jnp.asarray(record[name].values) for name in names}
     forcing = bowen.Forcing(**series, radiation=jnp.asarray(record.longwave_down.values))
@@ -47,14 +47,14 @@ COLUMN = """
     inputs = Inputs(forcing, jnp.zeros((240, 0)), jnp.asarray(1800.0))
     state = initial_state(base, jnp.asarray(283.0))
     def summed(model):
-        fluxes = roll(model, model.start(state), inputs)[1].fluxes
+        fluxes = unroll(model, model.start(state), inputs)[1].fluxes
         return fluxes.latent_heat.sum(), (fluxes.latent_heat, fluxes.energy_residual, fluxes.water_residual)
-    model = bowen.Process(base, ("root_capacity",), bowen.ImplicitStep(substeps=1))
+    model = bowen.Process(base, ("root_zone_capacity",), bowen.ImplicitStep(substeps=1))
     ready = jax.jit(jax.value_and_grad(summed, has_aux=True, allow_int=True)).lower(model).compile()
     (_, told), gradient = ready(model)
     told = [values.tolist() for values in told]
     kernels, entry = ready.as_text().count("xla_cpu_small_call"), ready.as_text().split("ENTRY")[1]
-    print(json.dumps([kernels, entry.count(" while("), *told, float(gradient.offsets["root_capacity"])]))
+    print(json.dumps([kernels, entry.count(" while("), *told, float(gradient.offsets["root_zone_capacity"])]))
 """
 
 

@@ -224,7 +224,7 @@ def test_before_a_record_was_the_end_of_its_first_year():
     ids=["absent", "gap", "not measured"],
 )
 def test_what_cannot_train_is_refused_with_advice(change, message):
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=f"(?s){message}"):
         trained("6km729", change(tower()))
 
 
@@ -244,7 +244,7 @@ def test_an_unknown_model_is_named():
 def test_scikit_learn_is_asked_for_by_name(name, part, monkeypatch):
     monkeypatch.setitem(sys.modules, f"sklearn.{part}", None)
     with pytest.raises(
-        ConfigError, match=r"scikit-learn, which is not installed.*\n.*pip install .*bowen\[benchmark\]"
+        ConfigError, match=r"(?s)scikit-learn, which is not installed.*\n.*pip install .*bowen\[benchmark\]"
     ):
         trained(name, tower())
     assert trained("2lin", tower()).name == "2lin"

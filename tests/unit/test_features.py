@@ -6,12 +6,12 @@ import pytest
 from bowen.data import QC
 from bowen.data.features import TARGETS, Scaler, features
 from bowen.errors import DataError
-from bowen.experiments.twin_experiment import twin
+from bowen.experiments.twin_experiment import make_twin
 
 
 @pytest.fixture(scope="module")
 def record():
-    return twin(30)[0]
+    return make_twin(30)[0]
 
 
 def fitted(records, *attributes):

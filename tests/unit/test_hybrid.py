@@ -11,26 +11,38 @@ import pytest
 
 from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import shift
+from bowen.land.quantities import apply_logit_offsets
 from bowen.land.step import ImplicitStep
 from bowen.models.base import Process
-from bowen.models.hybrid import STATE_FEATURES, Guided, Hybrid, Network, Scale, fed, stopped
+from bowen.models.hybrid import (
+    STATE_FEATURES,
+    FluxNetwork,
+    FluxScale,
+    GuidedHybrid,
+    Hybrid,
+    feed_back,
+    feed_back_without_gradient,
+)
 from bowen.physics.turbulence import neutral
 from tests import helpers
 
 STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)
 
 
-def hybrid(key, dynamic=("surface_resistance", "ground_albedo"), **options):
-    return Hybrid(Parameters(), dynamic, features=5, hidden=4, key=key, step=STEP, **options)
+def hybrid(key, dynamic=("minimum_stomatal_resistance", "ground_albedo"), **options):
+    return Hybrid(Parameters(), dynamic, features=5, hidden_size=4, key=key, step=STEP, **options)
 
 
 @pytest.mark.parametrize(
     ("dynamic", "static", "message"),
     [
         (("heat_capacity",), (), "`heat_capacity` cannot be dynamic: a storage coefficient"),
-        (("stomata",), (), "`stomata` is not a parameter. Parameters that can be dynamic: surface_resistance,"),
-        (("emissivity",), ("least_wind",), "`least_wind` cannot be static. Parameters that can be static: "),
+        (
+            ("stomata",),
+            (),
+            "`stomata` is not a parameter. Parameters that can be dynamic: minimum_stomatal_resistance,",
+        ),
+        (("emissivity",), ("gustiness",), "`gustiness` cannot be static. Parameters that can be static: "),
         (("emissivity",), ("emissivity",), "`emissivity` is listed as dynamic and as static: keep one."),
     ],
 )
@@ -40,29 +52,33 @@ def test_impossible_parameters_are_refused(key, dynamic, static, message):
 
 
 def test_a_process_refuses_what_cannot_be_calibrated():
-    with pytest.raises(ValueError, match="`least_wind` cannot be static"):
-        Process(Parameters(), ("least_wind",))
+    with pytest.raises(ValueError, match="`gustiness` cannot be static"):
+        Process(Parameters(), ("gustiness",))
 
 
-@pytest.mark.parametrize(("feedback", "size"), [(None, 5), (fed, 5 + STATE_FEATURES), (stopped, 5 + STATE_FEATURES)])
+@pytest.mark.parametrize(
+    ("feedback", "size"), [(None, 5), (feed_back, 5 + STATE_FEATURES), (feed_back_without_gradient, 5 + STATE_FEATURES)]
+)
 def test_the_network_sees_the_state_where_it_is_fed_back(key, feedback, size):
     gates, known = hybrid(key, feedback=feedback).cell.weight.shape
     assert known - gates // 4 == size
 
 
-@pytest.mark.parametrize(("feedback", "seen"), [(fed, True), (stopped, False)], ids=["fed", "stopped"])
+@pytest.mark.parametrize(
+    ("feedback", "seen"), [(feed_back, True), (feed_back_without_gradient, False)], ids=["fed", "stopped"]
+)
 def test_stopped_feedback_carries_no_gradient(key, feedback, seen):
     model = helpers.restless(hybrid(key, feedback=feedback), key)
     inputs = helpers.weather(1)
     state = helpers.beginning(model.base, inputs)
 
-    def offset(root_water):
-        now = eqx.tree_at(lambda s: s.root_water, state, root_water)
+    def offset(root_zone_water):
+        now = eqx.tree_at(lambda s: s.root_zone_water, state, root_zone_water)
         weather = jax.tree.map(lambda series: series[24], inputs.forcing)
         record = model.advance(model.start(now), weather, inputs.features[24], inputs.dt)[1]
-        return record.offsets["surface_resistance"]
+        return record.offsets["minimum_stomatal_resistance"]
 
-    assert (jax.jit(jax.grad(offset))(state.root_water) != 0.0) == seen
+    assert (jax.jit(jax.grad(offset))(state.root_zone_water) != 0.0) == seen
 
 
 def test_each_parameter_is_moved_by_its_own_offset(key):
@@ -71,11 +87,11 @@ def test_each_parameter_is_moved_by_its_own_offset(key):
     model = eqx.tree_at(lambda m: m.offsets["heat_capacity"], model, jnp.asarray(0.3))
     inputs = helpers.weather(1)
     offsets = helpers.run(model, helpers.beginning(model.base, inputs), inputs, lambda record: record.offsets)
-    assert set(offsets) == {"surface_resistance", "ground_albedo", "heat_capacity"}
+    assert set(offsets) == {"minimum_stomatal_resistance", "ground_albedo", "heat_capacity"}
     np.testing.assert_array_equal(offsets["heat_capacity"], 0.3)
-    assert np.ptp(offsets["surface_resistance"]) > 0.1
-    moved = jax.vmap(lambda offset: shift(model.base, offset))(offsets)
-    assert moved.surface_resistance.shape == (helpers.DAY,)
+    assert np.ptp(offsets["minimum_stomatal_resistance"]) > 0.1
+    moved = jax.vmap(lambda offset: apply_logit_offsets(model.base, offset))(offsets)
+    assert moved.minimum_stomatal_resistance.shape == (helpers.DAY,)
 
 
 def test_training_leaves_the_base_alone(key):
@@ -84,8 +100,8 @@ def test_training_leaves_the_base_alone(key):
 
 
 def test_a_network_answers_on_the_scale_of_the_fluxes(key):
-    scale = Scale(jnp.asarray([50.0, 30.0]), jnp.asarray([60.0, 90.0]))
-    model = Network(features=5, hidden=4, key=key, scale=scale)
+    scale = FluxScale(jnp.asarray([50.0, 30.0]), jnp.asarray([60.0, 90.0]))
+    model = FluxNetwork(features=5, hidden_size=4, key=key, scale=scale)
     inputs = helpers.weather(1)
     record = helpers.run(model, None, inputs, lambda record: record)
     assert record.state is None and record.offsets == {}
@@ -98,35 +114,35 @@ def test_a_network_answers_on_the_scale_of_the_fluxes(key):
 
 def guided_by_a_constant(key, latent, base, moved):
     """A hybrid of closed stomata that moves what its tower sees; its guide always tells the same latent heat."""
-    network = Network(features=5, hidden=4, key=key, scale=Scale(jnp.asarray([latent, 0.0]), jnp.ones(2)))
+    network = FluxNetwork(features=5, hidden_size=4, key=key, scale=FluxScale(jnp.asarray([latent, 0.0]), jnp.ones(2)))
     network = eqx.tree_at(lambda m: m.head, network, jax.tree.map(jnp.zeros_like, network.head))
-    own = Hybrid(base, ("observed_fraction",), features=5, hidden=4, key=key, step=ImplicitStep(substeps=1))
-    return Guided(eqx.tree_at(lambda m: m.head.bias, own, jnp.asarray([moved])), network)
+    own = Hybrid(base, ("closure_fraction",), features=5, hidden_size=4, key=key, step=ImplicitStep(substeps=1))
+    return GuidedHybrid(eqx.tree_at(lambda m: m.head.bias, own, jnp.asarray([moved])), network)
 
 
 @pytest.mark.physics
 @pytest.mark.parametrize(("share", "moved"), [(1.0, 0.0), (0.8, 0.0), (0.8, -1.0)])
 def test_a_guided_hybrid_evaporates_half_of_what_it_is_asked_for(key, share, moved):
     """As its tower would see it; and nothing that is not there, from a root zone that runs dry."""
-    closed = dataclasses.replace(Parameters(), surface_resistance=4999.0, observed_fraction=share)
+    closed = dataclasses.replace(Parameters(), minimum_stomatal_resistance=4999.0, closure_fraction=share)
     inputs = helpers.weather(40, storms=False)
-    state = dataclasses.replace(helpers.beginning(closed, inputs), root_water=60.0)
+    state = dataclasses.replace(helpers.beginning(closed, inputs), root_zone_water=60.0)
 
     def told(latent):
         return helpers.run(guided_by_a_constant(key, latent, closed, moved), state, inputs, lambda record: record)
 
     idle, led = told(0.0), told(100.0)
     first = slice(0, 5 * helpers.DAY)
-    asked = (led.observed_fraction[:, 0] * (led.fluxes.latent_heat - idle.fluxes.latent_heat))[first]
+    asked = (led.closure_fraction[:, 0] * (led.fluxes.latent_heat - idle.fluxes.latent_heat))[first]
     np.testing.assert_allclose(asked, 50.0, rtol=0.1)
-    assert led.state.root_water.min() >= 0.0 and led.state.root_water[-1] < 5.0
+    assert led.state.root_zone_water.min() >= 0.0 and led.state.root_zone_water[-1] < 5.0
     assert led.fluxes.latent_heat[-helpers.DAY :].mean() < 0.2 * led.fluxes.latent_heat[first].mean()
     for residual, most in ((led.fluxes.energy_residual, 1e-9), (led.fluxes.water_residual, 1e-14)):
         assert np.abs(residual).max() < most
 
 
 def test_only_the_implicit_step_is_guided(key):
-    network = Network(features=5, hidden=4, key=key, scale=Scale(jnp.zeros(2), jnp.ones(2)))
-    own = Hybrid(Parameters(), ("ground_albedo",), features=5, hidden=4, key=key, step=AdaptiveStep())
+    network = FluxNetwork(features=5, hidden_size=4, key=key, scale=FluxScale(jnp.zeros(2), jnp.ones(2)))
+    own = Hybrid(Parameters(), ("ground_albedo",), features=5, hidden_size=4, key=key, step=AdaptiveStep())
     with pytest.raises(ValueError, match="only a hybrid with the implicit step can be guided"):
-        Guided(own, network)
+        GuidedHybrid(own, network)

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bowen.evaluation.metrics import FEWEST_PAIRS, SEVEN, bandwidth, density, pdf_overlap, seven
-from bowen.evaluation.subsets import regimes_of
+from bowen.evaluation.metrics import MIN_PAIRS, PLUMBER2_METRICS, bandwidth, density, pdf_overlap, plumber2_metrics
+from bowen.evaluation.subsets import subsets_of
 
 
 def sample(simulated, observed):
@@ -19,7 +19,7 @@ def sample(simulated, observed):
 def test_the_seven_are_what_a_pencil_gives():
     """Observed are 0 to 100; simulated twice that, less 70. Percentiles 5 and 95 of the former are 5 and 95."""
     observed = np.arange(101.0)
-    found = seven(sample(2.0 * observed - 70.0, observed))
+    found = plumber2_metrics(sample(2.0 * observed - 70.0, observed))
     assert found["correlation"] == pytest.approx(1)
     assert found["q5_difference"] == pytest.approx(abs(2 * 5 - 70 - 5))
     assert found["q95_difference"] == pytest.approx(2 * 95 - 70 - 95)
@@ -27,20 +27,22 @@ def test_the_seven_are_what_a_pencil_gives():
     assert found["nme"] == pytest.approx(sum(abs(k - 70) for k in range(101)) / sum(abs(50 - k) for k in range(101)))
     assert found["sd_difference"] == pytest.approx(1)
     assert np.isnan(found["pdf_overlap"]) and found["n"] == 101
-    assert list(found) == [*SEVEN, "bias", "n"]
+    assert list(found) == [*PLUMBER2_METRICS, "bias", "n"]
 
 
 def test_a_perfect_simulation_has_the_best_of_each():
     observed = np.random.default_rng(0).normal(size=2000)
-    found = seven(sample(observed, observed))
+    found = plumber2_metrics(sample(observed, observed))
     assert found.pop("n") == 2000
-    assert found == pytest.approx({name: 0.0 for name in SEVEN} | {"bias": 0, "correlation": 1, "pdf_overlap": 100})
+    assert found == pytest.approx(
+        {name: 0.0 for name in PLUMBER2_METRICS} | {"bias": 0, "correlation": 1, "pdf_overlap": 100}
+    )
 
 
 def test_what_is_undefined_is_no_number():
-    few = seven(sample(np.zeros(FEWEST_PAIRS - 1), np.zeros(FEWEST_PAIRS - 1)))
-    assert few.pop("n") == FEWEST_PAIRS - 1 and np.isnan(list(few.values())).all()
-    constant = seven(sample(np.arange(20.0), np.full(20, 3.0)))
+    few = plumber2_metrics(sample(np.zeros(MIN_PAIRS - 1), np.zeros(MIN_PAIRS - 1)))
+    assert few.pop("n") == MIN_PAIRS - 1 and np.isnan(list(few.values())).all()
+    constant = plumber2_metrics(sample(np.arange(20.0), np.full(20, 3.0)))
     undefined = {name for name, value in constant.items() if np.isnan(value)}
     assert undefined == {"correlation", "nme", "sd_difference", "pdf_overlap"}
 
@@ -49,8 +51,8 @@ def test_what_is_undefined_is_no_number():
 def test_what_has_no_unit_does_not_know_it(scale, shift, seed):
     draw = np.random.default_rng(seed)
     simulated, observed = draw.normal(size=50), draw.normal(size=50)
-    here = seven(sample(simulated, observed))
-    there = seven(sample(shift + scale * simulated, shift + scale * observed))
+    here = plumber2_metrics(sample(simulated, observed))
+    there = plumber2_metrics(sample(shift + scale * simulated, shift + scale * observed))
     for name in ("correlation", "nme", "sd_difference"):
         assert there[name] == pytest.approx(here[name], rel=1e-6, abs=1e-9)
     for name in ("q5_difference", "q95_difference", "bias_magnitude"):
@@ -113,7 +115,7 @@ def weather(*, latitude=45.0, hours=24 * 366, start="2020-01-01"):
 )
 def test_seasons_are_those_of_the_hemisphere(latitude, seasons):
     record = weather(latitude=latitude)
-    regimes = regimes_of(record)
+    regimes = subsets_of(record)
     month = record.time.dt.month.values
     for season, months in zip(seasons, ((12, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11)), strict=True):
         np.testing.assert_array_equal(regimes[season], np.isin(month, months))
@@ -121,7 +123,7 @@ def test_seasons_are_those_of_the_hemisphere(latitude, seasons):
 
 def test_day_is_more_than_ten_watts():
     record = weather()
-    regimes = regimes_of(record)
+    regimes = subsets_of(record)
     np.testing.assert_array_equal(regimes["day"], record.time.dt.hour.values == 12)
     np.testing.assert_array_equal(regimes["night"], ~regimes["day"])
     assert regimes["all"].all()
@@ -132,6 +134,6 @@ def test_it_is_wet_for_a_day_from_the_rain(first):
     record = weather(hours=240)
     record["precipitation"][first] = 1e-5
     record["precipitation"][200] = np.nan
-    regimes = regimes_of(record)
+    regimes = subsets_of(record)
     assert np.flatnonzero(regimes["wet"]).tolist() == list(range(first, first + 24))
     np.testing.assert_array_equal(regimes["dry"], ~regimes["wet"])

@@ -166,9 +166,9 @@ def test_a_network_alone_has_skill_but_no_states(tmp_path):
     ("without", "gone"),
     [
         (("net_radiation", "soil_temperature"), ("Cumulative net radiation", "Soil temperature by depth")),
-        (("parameter_surface_resistance", "water_residual"), ("Learned parameters", "Budgets")),
+        (("parameter_minimum_stomatal_resistance", "water_residual"), ("Learned parameters", "Budgets")),
         (
-            ("snow_water", "root_water", "groundwater", "quick_water", "canopy_water", "soil_temperature"),
+            ("snow_water", "root_zone_water", "groundwater", "quickflow_water", "canopy_water", "soil_temperature"),
             ("States", "Budgets"),
         ),
     ],
@@ -199,7 +199,7 @@ def test_text_is_escaped(tmp_path):
     name = 'mine "<b>$x_1$</b>"'
     history = {name: pd.DataFrame({"step": [0, 1], "loss": [1.0, 0.5], "validation": [0.1, 0.2]})}
     simulation = physics_of(record, 0.1)
-    simulation["parameter_surface_resistance"].attrs["long_name"] = "<i>resistance"
+    simulation["parameter_minimum_stomatal_resistance"].attrs["long_name"] = "<i>resistance"
     page = reported(
         tmp_path / "report.html",
         record,

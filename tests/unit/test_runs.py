@@ -11,10 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.config.schema import Config, Model, Tower, dumps
+from bowen.config.schema import Config, DataConfig, ModelConfig, dumps
 from bowen.errors import RunError
 from bowen.experiments import run_directory
-from bowen.experiments.run import refuse_other
+from bowen.experiments.run import check_same_run
 
 TREE = {"cell": {"weight": jnp.arange(12.0).reshape(3, 4)}, "step": jnp.asarray(7), "still": "not an array"}
 HISTORY = ((0, 0.5, 0.1), (10, 0.25, 0.3))
@@ -29,7 +29,7 @@ def weights(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    run_directory.write_meta(tmp_path / "run", dumps(Config(tower=Tower(met=Path("Met.nc")))), META)
+    run_directory.write_meta(tmp_path / "run", dumps(Config(data=DataConfig(met=Path("Met.nc")))), META)
     return tmp_path / "run"
 
 
@@ -105,8 +105,8 @@ def test_an_object_is_not_saved(tmp_path):
 
 
 def test_a_parameter_declared_since_is_as_it_comes(weights):
-    newer = {**TREE, "base": {"leakage": jnp.asarray(3.0)}}
-    assert run_directory.load_arrays(weights, newer)[0]["base"]["leakage"] == 3.0
+    newer = {**TREE, "base": {"max_drainage": jnp.asarray(3.0)}}
+    assert run_directory.load_arrays(weights, newer)[0]["base"]["max_drainage"] == 3.0
 
 
 def test_weights_of_another_model_are_refused(weights):
@@ -204,12 +204,12 @@ def test_what_is_no_run_directory_is_said_to_be_none(folder, tmp_path):
 
 
 def test_a_run_goes_on_only_with_its_configuration_and_record(folder):
-    config = Config(tower=Tower(met=Path("Met.nc")))
-    refuse_other(folder, config, META)
+    config = Config(data=DataConfig(met=Path("Met.nc")))
+    check_same_run(folder, config, META)
     with pytest.raises(RunError, match=r"another configuration(.|\n)*another directory with --out"):
-        refuse_other(folder, config.model_copy(update={"model": Model(hidden=8)}), META)
+        check_same_run(folder, config.model_copy(update={"model": ModelConfig(hidden_size=8)}), META)
     with pytest.raises(RunError, match=r"a record that has changed since(.|\n)*bring back the record"):
-        refuse_other(folder, config, {**META, "fingerprints": ["xyz"]})
+        check_same_run(folder, config, {**META, "fingerprints": ["xyz"]})
 
 
 def test_a_history_is_read_back(tmp_path):

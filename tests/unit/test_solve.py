@@ -11,11 +11,13 @@ import pytest
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.models.base import Process
-from bowen.models.rollout import roll, simulate, spin_up
+from bowen.models.rollout import simulate, spin_up, unroll
 from bowen.physics.turbulence import neutral
 from tests import helpers
 
-MODEL = Process(Parameters(), ("surface_resistance",), ImplicitStep(substeps=1, iterations=2, stability=neutral))
+MODEL = Process(
+    Parameters(), ("minimum_stomatal_resistance",), ImplicitStep(substeps=1, iterations=2, stability=neutral)
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +41,7 @@ def require_close(actual, expected):
 
 def test_segments_change_neither_values_nor_gradients(state, inputs):
     def mean_heat(state, segment):
-        return roll(MODEL, state, inputs, lambda record: record.fluxes.latent_heat, segment)[1].mean()
+        return unroll(MODEL, state, inputs, lambda record: record.fluxes.latent_heat, segment)[1].mean()
 
     graded = jax.jit(jax.value_and_grad(mean_heat), static_argnums=1)
     require_close(graded(state, 24), graded(state, None))
@@ -47,7 +49,7 @@ def test_segments_change_neither_values_nor_gradients(state, inputs):
 
 def test_a_segment_must_divide_the_series(state, inputs):
     with pytest.raises(ValueError, match=re.escape("segment of 36 steps does not divide the series of 96.")):
-        roll(MODEL, state, inputs, segment=36)
+        unroll(MODEL, state, inputs, segment=36)
 
 
 def test_the_carry_takes_up_where_it_was_left(state, inputs, whole):
@@ -68,7 +70,7 @@ def test_spin_up_forgets_where_it_began(state, inputs):
     warmer = dataclasses.replace(jax.tree.map(lambda leaf: leaf + 5.0, state), soil_ice=state.soil_ice)  # can hold none
 
     def difference(cycles):
-        cold, warm = (spin_up(MODEL, start, inputs, cycles=cycles).soil_warmth for start in (state, warmer))
+        cold, warm = (spin_up(MODEL, start, inputs, cycles=cycles).soil_temperature_excess for start in (state, warmer))
         return np.abs(warm - cold)[:3].max()
 
     assert difference(20) < 0.2 * difference(1)

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.evaluation.budyko import balance
-from bowen.evaluation.unseen_variables import judge, with_routing
+from bowen.evaluation.budyko import long_term_water_balance
+from bowen.evaluation.unseen_variables import evaluate_unseen_variables, with_routing
 from bowen.reporting.transfer_page import COLORS, _shade, write_transfer
 
 TIME = pd.date_range("2000-01-01", periods=800)
@@ -34,10 +34,12 @@ def told():
     observed = {name: days(1.0)[["runoff"]].assign_attrs(place, site=name) for name in ("A", "B", "C")}
     simulated = {model: {site: days(factor) for site in observed} for model, factor in (("LaD", 0.8), ("hybrid", 1.1))}
     numbers = pd.concat(
-        judge(each[site], observed[site], model=model) for model, each in simulated.items() for site in observed
+        evaluate_unseen_variables(each[site], observed[site], model=model)
+        for model, each in simulated.items()
+        for site in observed
     )
     balances = [
-        {"model": model, "site": site} | balance(each[site], each[site], observed[site])
+        {"model": model, "site": site} | long_term_water_balance(each[site], each[site], observed[site])
         for model, each in simulated.items()
         for site in observed
     ]
@@ -109,7 +111,7 @@ def test_soils_are_shown_where_they_were_measured(told, tmp_path):
     }
     simulated = {model: dict.fromkeys(observed, warm(285.0)) for model in ("LaD", "hybrid")}
     simulated["LSTM"] = dict.fromkeys(observed, days(1.0))
-    numbers = judge(simulated["hybrid"]["A"], observed["A"], model="hybrid")
+    numbers = evaluate_unseen_variables(simulated["hybrid"]["A"], observed["A"], model="hybrid")
     assert numbers.query("variable == 'soil_temperature' and metric == 'bias'")["value"].item() == pytest.approx(2.0)
     numbers = pd.concat([numbers, numbers.assign(model="LaD")])
     page = write_transfer(

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from bowen.errors import DataError
-from bowen.evaluation.unseen_variables import COLUMNS, judge, melt_out, routed
+from bowen.evaluation.unseen_variables import COLUMNS, evaluate_unseen_variables, melt_out, route_runoff
 
 TIME = pd.date_range("1999-09-01", "2002-08-31")
 WAVE = np.sin(np.arange(len(TIME)) / 9.0)
@@ -18,7 +18,7 @@ def days(**variables):
 
 
 def numbers(simulation, observed, variable, **period):
-    table = judge(simulation, observed, model="some model", **period)
+    table = evaluate_unseen_variables(simulation, observed, model="some model", **period)
     assert tuple(table.columns) == COLUMNS and set(table["model"]) == {"some model"}
     return table[table["variable"] == variable].set_index("metric")
 
@@ -32,7 +32,7 @@ def winter(melted_after, largest=100.0):
 def test_runoff_that_was_trained_on_is_told():
     flow = days(runoff=2e-5 * (1.5 + WAVE), precipitation=1e-4, latent_heat=50.0 + WAVE)
     seen = flow.assign_attrs(water_trained="1985-01-01 to 1994-12-31")
-    notes = judge(seen, flow, model="some model").groupby("variable")["note"].unique()
+    notes = evaluate_unseen_variables(seen, flow, model="some model").groupby("variable")["note"].unique()
     assert notes["runoff"].tolist() == ["trained on runoff or snow of this place, 1985-01-01 to 1994-12-31"]
     assert notes["latent_heat"].tolist() == [""]
     assert numbers(flow.assign_attrs(water_trained=""), flow, "runoff")["note"].eq("").all()
@@ -56,13 +56,13 @@ def test_only_days_with_both_within_the_period_count():
     found = numbers(simulation, observed, "runoff", first="2000", last="2000-03")
     assert (found["n"] == 45).all() and found["value"]["nse"] == pytest.approx(1.0)
     with pytest.raises(DataError, match=r"XX-Bas: nothing was observed on the days .* from 2010 to None"):
-        judge(simulation, observed, model="m", first="2010")
+        evaluate_unseen_variables(simulation, observed, model="m", first="2010")
 
 
 def test_a_quick_way_loses_no_water_and_needs_no_more_than_its_share():
     drainage = np.where(np.arange(len(TIME)) == 200, 3e-4, 0.0)
     simulation = days(drainage=drainage, runoff=1e-6, precipitation=1e-4)
-    flow = routed(simulation, share=0.4, days=2.0) - 0.6e-6
+    flow = route_runoff(simulation, share=0.4, days=2.0) - 0.6e-6
     first = 0.4 * 2.0 * drainage.mean() * (1.0 - np.exp(-0.5))
     assert flow[0] == pytest.approx(first), "it begins with the water that the mean drainage keeps in it"
     assert flow.sum() == pytest.approx(0.4 * (drainage.sum() + 2.0 * drainage.mean()))
@@ -105,13 +105,15 @@ def test_fluxes_are_judged_as_the_tower_would_measure_them():
 
 
 def test_what_a_model_lacks_is_not_judged():
-    table = judge(days(latent_heat=WAVE), days(runoff=1e-5 * (2.0 + WAVE), latent_heat=WAVE), model="LSTM")
+    table = evaluate_unseen_variables(
+        days(latent_heat=WAVE), days(runoff=1e-5 * (2.0 + WAVE), latent_heat=WAVE), model="LSTM"
+    )
     assert set(table["variable"]) == {"latent_heat"}
 
 
 def soil(simulated, **attributes):
     layers = np.stack([simulated, simulated + 1.0], axis=-1)
-    simulation = days(root_water=100.0 + 50.0 * WAVE).assign(soil_temperature=(("time", "layer"), layers))
+    simulation = days(root_zone_water=100.0 + 50.0 * WAVE).assign(soil_temperature=(("time", "layer"), layers))
     observed = days(soil_temperature=280.0 + WAVE)
     observed["soil_temperature"].attrs |= attributes
     return numbers(simulation.assign_coords(layer_depth=("layer", [0.0, 0.2])), observed, "soil_temperature")
@@ -127,7 +129,7 @@ def test_soil_temperature_is_taken_between_layers():
 def test_of_soil_moisture_only_the_ups_and_downs_count():
     season = np.cos(2.0 * np.pi * np.arange(len(TIME)) / 365.0)
     quick = np.sin(np.arange(len(TIME)))
-    simulation = days(root_water=100.0 + 40.0 * season + 5.0 * quick)
+    simulation = days(root_zone_water=100.0 + 40.0 * season + 5.0 * quick)
     found = numbers(simulation, days(soil_moisture=np.exp(season + quick / 8.0)), "soil_moisture")["value"]
     assert list(found.index) == ["correlation", "rank_correlation", "anomaly_correlation"]
     assert found["rank_correlation"] == pytest.approx(1.0) and 0.8 < found["correlation"] < 0.99
@@ -137,5 +139,5 @@ def test_of_soil_moisture_only_the_ups_and_downs_count():
 
 def test_fluxes_are_not_judged_where_the_model_was_trained():
     observed = days(latent_heat=80.0 + WAVE, ground_heat=WAVE)
-    table = judge(observed.assign_attrs(trained_here=1), observed, model="m")
+    table = evaluate_unseen_variables(observed.assign_attrs(trained_here=1), observed, model="m")
     assert set(table["variable"]) == {"ground_heat"}

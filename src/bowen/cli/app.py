@@ -24,15 +24,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by `bowen train`.")]
-Folders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, made by `bowen train`.")]
-Met = Annotated[Path | None, typer.Option(help="Another tower: its file, .zip or folder.")]
-Flux = Annotated[Path | None, typer.Option(help="The file with its fluxes, if they have one of an unusual name.")]
-Kind = Annotated[str | None, typer.Option("--format", help="Kind of text table: a name or a TOML file; see `formats`.")]
-Site = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
-Daily = Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")]
-Digits = Annotated[Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by `bowen train`.")]
+RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, made by `bowen train`.")]
+MetFile = Annotated[Path | None, typer.Option(help="Another tower: its file, .zip or folder.")]
+FluxFile = Annotated[Path | None, typer.Option(help="The file with its fluxes, if they have one of an unusual name.")]
+TableFormat = Annotated[
+    str | None, typer.Option("--format", help="Kind of text table: a name or a TOML file; see `formats`.")
+]
+SiteFile = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
+DailyFolder = Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")]
+PrecisionOption = Annotated[
+    Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
@@ -43,10 +47,12 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         try:
             function(*arguments, **options)
         except BowenError as problem:
-            output.say(f"bowen: {problem}")
+            output.print_message(f"bowen: {problem}")
             raise typer.Exit(2 if isinstance(problem, ConfigError) else 1) from problem
         except KeyboardInterrupt as problem:
-            output.say("\nStopped. What was saved is whole, and the same command goes on from the last checkpoint.")
+            output.print_message(
+                "\nStopped. What was saved is whole, and the same command goes on from the last checkpoint."
+            )
             raise typer.Exit(130) from problem
 
     return app.command()(answered)
@@ -77,12 +83,12 @@ def read_record(
     from bowen.experiments import run as experiment
 
     if met is not None:
-        return experiment.filled(data.read(met, flux, site=read_site(site), kind=kind), run.config)
+        return experiment.prepare_record(data.read(met, flux, site=read_site(site), kind=kind), run.config)
     if flux or site or kind:
         raise ConfigError("--flux, --site and --format describe the record of --met: give it too.")
-    return experiment.read_tower(run.config)
+    return experiment.read_configured_record(run.config)
 
 
-def beside(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
+def output_path(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
     """A file in a run directory, with the site in its name if it is about another record."""
     return run / (f"{dataset.attrs['site']}_{name}" if met else name)

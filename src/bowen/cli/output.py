@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bowen.config.schema import Config
     from bowen.experiments.run import Watch
-    from bowen.training.trainer import Row
+    from bowen.training.trainer import ValidationRow
 
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 SHOWN = SYMBOLS | {"runoff": "runoff", "snow_water": "snow"}  # while training
@@ -28,7 +28,7 @@ WIDEST = 160  # of a table that no terminal bounds
 SECONDS_BETWEEN_LINES = 10
 
 
-def say(text: str) -> None:
+def print_message(text: str) -> None:
     """Tell people something, on stderr."""
     rich.console.Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
 
@@ -52,12 +52,12 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     console.print(table)
 
 
-def show_standings(standings: "pd.DataFrame", path: Any) -> None:
+def show_ranking(standings: "pd.DataFrame", path: Any) -> None:
     """Print how contestants stand, a column for each."""
     numbers = zip(standings.columns, standings.to_numpy().T, strict=True)
     rows = [[head, *(f"{value:.2f}" for value in values)] for head, values in numbers]
     show_table(["variable", *map(str, standings.index)], rows)
-    say(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
+    print_message(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
 
 
 def show_medians(medians: "pd.DataFrame", path: Any) -> None:
@@ -65,14 +65,14 @@ def show_medians(medians: "pd.DataFrame", path: Any) -> None:
     numbers = (["-" if value != value else f"{value:.3g}" for value in row] for row in medians.to_numpy())
     rows = [[*map(str, index), *row] for index, row in zip(medians.index, numbers, strict=True)]
     show_table(["variable", "metric", *map(str, medians.columns)], rows)
-    say(f"Medians over the places that all models are judged at. All numbers: {path}")
+    print_message(f"Medians over the places that all models are judged at. All numbers: {path}")
 
 
 def show_scores(scores: "pd.DataFrame") -> None:
     """Print the scores of the test steps."""
-    from bowen.evaluation.scores import table
+    from bowen.evaluation.scores import score_table
 
-    laid = table(scores)
+    laid = score_table(scores)
     chosen = [(target, metric) for target in SYMBOLS for metric in ("nse", "kge", "rmse")]
     heads = [f"{SYMBOLS[target]} {metric.upper()}" for target, metric in chosen]
     scored = zip(laid.index.to_list(), laid[chosen].to_numpy(), strict=True)
@@ -169,7 +169,7 @@ def show_sites(found: Sequence[dict[str, Any]]) -> None:
 
 
 @contextlib.contextmanager
-def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
+def show_downloads() -> Iterator[Callable[[str, int, int | None], None]]:
     """A function that shows how downloads go: a bar for each in a terminal, else nothing."""
     console = rich.console.Console(stderr=True, highlight=False)
     if not console.is_terminal:
@@ -194,11 +194,11 @@ def downloading() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 @contextlib.contextmanager
-def showing() -> "Iterator[Watch]":
+def show_training() -> "Iterator[Watch]":
     """A function that shows how training goes: bars in a terminal, else now and then a line."""
     console = rich.console.Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield lines()
+        yield training_lines()
         return
     columns = (
         rich.progress.SpinnerColumn(),
@@ -210,32 +210,32 @@ def showing() -> "Iterator[Watch]":
     with rich.progress.Progress(*columns, console=console) as bars:
         tasks: dict[str, rich.progress.TaskID] = {}
 
-        def watch(config: "Config", history: "tuple[Row, ...]") -> None:
+        def watch(config: "Config", history: "tuple[ValidationRow, ...]") -> None:
             name, done = title(config), history[-1].step + 1 if history else 0
             if name not in tasks:
-                tasks[name] = bars.add_task(name, total=config.training.steps, news="")
-            bars.update(tasks[name], completed=done, news=news(config, history))
+                tasks[name] = bars.add_task(name, total=config.training.updates, news="")
+            bars.update(tasks[name], completed=done, news=training_status(config, history))
 
         yield watch
 
 
-def lines() -> "Watch":
+def training_lines() -> "Watch":
     """A function that prints the first news of a training, and then not more than a line in some seconds."""
     said: dict[str, float] = {}
 
-    def watch(config: "Config", history: "tuple[Row, ...]") -> None:
+    def watch(config: "Config", history: "tuple[ValidationRow, ...]") -> None:
         name, now = title(config), time.monotonic()
         if name not in said or now - said[name] >= SECONDS_BETWEEN_LINES or is_last(config, history):
             said[name] = now
-            done = f"update {history[-1].step + 1} of {config.training.steps}, " if history else ""
-            say(f"{name}: {done}{news(config, history)}")
+            done = f"update {history[-1].step + 1} of {config.training.updates}, " if history else ""
+            print_message(f"{name}: {done}{training_status(config, history)}")
 
     return watch
 
 
-def is_last(config: "Config", history: "tuple[Row, ...]") -> bool:
+def is_last(config: "Config", history: "tuple[ValidationRow, ...]") -> bool:
     """Whether a training has made all its updates."""
-    return bool(history) and history[-1].step + 1 == config.training.steps
+    return bool(history) and history[-1].step + 1 == config.training.updates
 
 
 def title(config: "Config") -> str:
@@ -245,7 +245,7 @@ def title(config: "Config") -> str:
     return title_of(config)
 
 
-def news(config: "Config", history: "tuple[Row, ...]") -> str:
+def training_status(config: "Config", history: "tuple[ValidationRow, ...]") -> str:
     """Loss, skill and time left of a training, in a line."""
     if not history:
         return "compiling and spinning up, which takes up to a minute"
@@ -253,7 +253,7 @@ def news(config: "Config", history: "tuple[Row, ...]") -> str:
     by_target = {symbol: getattr(last, f"validation_{name}") for name, symbol in SHOWN.items()}
     text = f"loss {last.loss:.3f}, validation NSE "
     text += " ".join(f"{symbol} {value:.3f}" for symbol, value in by_target.items() if value == value)
-    left = config.training.steps - 1 - last.step
+    left = config.training.updates - 1 - last.step
     if last.step == first.step or left <= 0:
         return text
     seconds = left * (last.seconds - first.seconds) / (last.step - first.step)

@@ -6,17 +6,17 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import Flux, Json, Kind, Site, command, read_site
+from bowen.cli.app import AsJson, FluxFile, SiteFile, TableFormat, command, read_site
 from bowen.errors import DataError
 
 
 @command
 def inspect(
     met: Annotated[Path, typer.Argument(metavar="PATH", help="A tower's file, .zip or folder.")],
-    flux: Flux = None,
-    site: Site = None,
-    kind: Kind = None,
-    as_json: Json = False,
+    flux: FluxFile = None,
+    site: SiteFile = None,
+    kind: TableFormat = None,
+    as_json: AsJson = False,
     page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page of pictures, too.")] = None,
 ) -> None:
     """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
@@ -36,7 +36,7 @@ def inspect(
     else:
         output.show_summary(found)
     if page:
-        output.say(f"Page: {write_inspection(page, dataset, found)}")
+        output.print_message(f"Page: {write_inspection(page, dataset, found)}")
     if problem:
         raise DataError(problem)
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import Daily, Json, command
+from bowen.cli.app import AsJson, DailyFolder, command
 from bowen.errors import BowenError, ConfigError, DataError
 
 
@@ -38,24 +38,26 @@ def fetch(
         rows = [[name, sample.what] for name, sample in data.SAMPLES.items()]
         output.show_table(["tower", "record"], rows + [[f"{name} SITE", what] for name, what in collections.items()])
     elif source in collections and not sites:
-        listed = data.plumber2_sites(cache, server=server, report=output.say) if source == "plumber2" else None
-        typer.echo("\n".join(listed or data.fluxnet_sites(cache, report=output.say)))
+        listed = (
+            data.plumber2_sites(cache, server=server, report=output.print_message) if source == "plumber2" else None
+        )
+        typer.echo("\n".join(listed or data.fluxnet_sites(cache, report=output.print_message)))
     elif source == "plumber2":
         for site in sites:
-            with output.downloading() as watch:
-                got = data.fetch_plumber2(site, cache, server=server, report=output.say, watch=watch)
+            with output.show_downloads() as watch:
+                got = data.fetch_plumber2(site, cache, server=server, report=output.print_message, watch=watch)
             typer.echo("\n".join(map(str, got)))
     elif source == "fluxnet":
         for site in sites:
-            typer.echo(data.fetch_fluxnet(site, cache, report=output.say))
+            typer.echo(data.fetch_fluxnet(site, cache, report=output.print_message))
     else:
         if unknown := [name for name in (source, *sites) if name not in data.SAMPLES]:
             raise ConfigError(
                 f"`{unknown[0]}` is not one of the sample towers {', '.join(data.SAMPLES)}.\n"
-                f"  to go on: bowen fetch plumber2 {unknown[0]}, or bowen fetch fluxnet {unknown[0]}"
+                f"  fix: bowen fetch plumber2 {unknown[0]}, or bowen fetch fluxnet {unknown[0]}"
             )
         for name in (source, *sites):
-            typer.echo(data.fetch_sample(name, cache, report=output.say))
+            typer.echo(data.fetch_sample(name, cache, report=output.print_message))
 
 
 @command
@@ -67,7 +69,7 @@ def sites(
     add: Annotated[
         Path | None, typer.Option(help="Add sites from a CSV table, a BIF file, or the record of a tower.")
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Tell what is known of sites: position, vegetation, heights, climate.
 
@@ -77,8 +79,8 @@ def sites(
     from bowen import data
 
     if add is not None:
-        added = data.add_sites(add, report=output.say)
-        output.say(f"{len(added)} sites added to {data.own_table()}")
+        added = data.add_sites(add, report=output.print_message)
+        output.print_message(f"{len(added)} sites added to {data.own_table()}")
         if igbp is None and near is None and not as_json:
             return
     found = data.sites(igbp, near)
@@ -98,7 +100,7 @@ def archive(
         ),
     ] = None,
     basins: Annotated[Path | None, typer.Option(help="River basins: the folder of CAMELS, or a .tar of it.")] = None,
-    daily: Daily = None,
+    daily: DailyFolder = None,
 ) -> None:
     """Put records of towers and basins into one archive that opens at once, and print their names in it.
 
@@ -119,7 +121,7 @@ def archive(
             dataset = data.with_daily_file(record(), fluxes)
         except BowenError as problem:
             refused += 1
-            output.say(f"{count} of {len(records)}: {problem}")
+            output.print_message(f"{count} of {len(records)}: {problem}")
             continue
         typer.echo(data.write_tower(out, dataset))
     if refused or not records:

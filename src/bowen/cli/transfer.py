@@ -6,19 +6,19 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import Daily, Digits, Folders, command
+from bowen.cli.app import DailyFolder, PrecisionOption, RunFolders, command
 from bowen.errors import ConfigError
 
 
 @command
 def transfer(
-    runs: Folders,
+    runs: RunFolders,
     out: Annotated[Path, typer.Option(help="Folder for days and numbers; one that was interrupted goes on.")],
     basins: Annotated[Path | None, typer.Option(help="River basins: the folder of CAMELS, or a .tar of it.")] = None,
     met: Annotated[
         list[Path] | None, typer.Option(help="Towers: a Met file or a folder of them; may be given again.")
     ] = None,
-    daily: Daily = None,
+    daily: DailyFolder = None,
     step: Annotated[int, typer.Option(help="Seconds in the steps that are made of days.")] = 1800,
     first: Annotated[str | None, typer.Option("--from", help="First year, month or day to judge.")] = None,
     last: Annotated[str | None, typer.Option("--to", help="Last year, month or day to judge.")] = None,
@@ -26,7 +26,7 @@ def transfer(
         list[str] | None,
         typer.Option("--with", help="Option of the physics, off in training, to switch on; may be given again."),
     ] = None,
-    precision: Digits = None,
+    precision: PrecisionOption = None,
 ) -> None:
     """Judge trained models, and LaD as it comes, by what they were never shown.
 
@@ -38,8 +38,8 @@ def transfer(
     from bowen.experiments import run as experiment
     from bowen.experiments import transfer as test
 
-    models = [test.with_options(experiment.load_run(run, precision), options or ()) for run in runs]
-    places = test.basins(basins, step=step, say=output.say) if basins else []
-    places += test.towers(met, daily, say=output.say) if met else []
-    table = test.transfer(models, places, out, first=first, last=last, say=output.say)
+    models = [test.enable_options(experiment.load_run(run, precision), options or ()) for run in runs]
+    places = test.basin_places(basins, step=step, say=output.print_message) if basins else []
+    places += test.tower_places(met, daily, say=output.print_message) if met else []
+    table = test.transfer(models, places, out, first=first, last=last, say=output.print_message)
     output.show_medians(test.medians(table), out / "transfer.csv")

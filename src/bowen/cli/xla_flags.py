@@ -17,7 +17,7 @@ def fuse_more() -> None:
     The option is an experiment of XLA's: numbers differ by round-off, and an XLA that does not know it passes over it,
     as GPUs do. To do without it: `XLA_FLAGS=--xla_disable_hlo_passes=cpu_multi_output_fusion`.
     """
-    ask(OPTION, f"--xla_backend_extra_options={OPTION}=true")
+    append_flag(OPTION, f"--xla_backend_extra_options={OPTION}=true")
 
 
 def fuse_loops() -> None:
@@ -26,7 +26,7 @@ def fuse_loops() -> None:
     Numbers differ by round-off, and an untrained `Hybrid` is the process to round-off, no longer to the bit. Since
     jaxlib 0.12 XLA does so by itself where few columns run.
     """
-    ask(LOOPS, f"--xla_backend_extra_options={LOOPS}={SMALL}")
+    append_flag(LOOPS, f"--xla_backend_extra_options={LOOPS}={SMALL}")
 
 
 def use_cores() -> None:
@@ -36,7 +36,7 @@ def use_cores() -> None:
     are. To do without it: `XLA_FLAGS=--xla_force_host_platform_device_count=1`, or `JAX_NUM_CPU_DEVICES` in JAX's way.
     """
     if "JAX_NUM_CPU_DEVICES" not in os.environ:
-        ask(DEVICES, f"--{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false")
+        append_flag(DEVICES, f"--{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false")
 
 
 def cores() -> int:
@@ -44,7 +44,7 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def ask(name: str, words: str) -> None:
+def append_flag(name: str, words: str) -> None:
     """Append words to the flags of XLA, unless they name the option or are the name of a file."""
     flags = os.environ.get("XLA_FLAGS", "").strip()
     if name not in flags and (not flags or flags.startswith("-")):

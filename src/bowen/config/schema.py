@@ -8,12 +8,13 @@ from typing import Annotated, Any, Literal, Self
 
 import pydantic
 
-from bowen.config.split import Blocks, Period, Periods, Split
-from bowen.config.tables import Table, lines, setting, toml_value
+from bowen.config.renamed import find_renamed
+from bowen.config.split import BlockSplit, Period, PeriodSplit, Split
+from bowen.config.tables import SettingsTable, setting, toml_lines, toml_value
 from bowen.errors import ConfigError
 
-DYNAMIC = ("surface_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
-STATIC = ("root_capacity", "critical_saturation", "vegetation_heat_capacity")
+DYNAMIC = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
+STATIC = ("root_zone_capacity", "critical_saturation", "vegetation_heat_capacity")
 
 Precision = Literal["float32", "float64"]
 SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
@@ -45,153 +46,161 @@ Kind = Annotated[str, pydantic.AfterValidator(_anchor_file)]
 Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 
 
-class Tower(Table):
-    """Where the record of a tower lies, and what its files do not say about the site."""
+class DataConfig(SettingsTable):
+    """The record to train on, and what its files do not say about the site."""
 
     met: File = setting(
         ...,
-        "Weather, or all there is: a file, a network's .zip, a folder with one tower's files, or an archive of many",
+        "Weather, or everything: a file, a network's .zip, a folder of one tower's files, or an archive of many",
     )
-    leave_out: Names = setting((), "Records of an archive that are left out, by site or with their years")
-    basin_days: Period | None = setting(None, "First and last day that are used of the daily records of an archive")
-    flux: File | None = setting(None, "Fluxes, where they have a file of their own; found if it is named as usual")
-    format: Kind | None = setting(None, "Kind of text table, by name or as a TOML file; recognized if it is not given")
-    radiation: Literal["balance", "prescribed", "either"] = setting(
-        "balance", "Net radiation by balance of both streams, as measured, or as measured wherever a tower has it"
+    exclude: Names = setting((), "Records of an archive to leave out: a site, or a site with its years")
+    basin_days: Period | None = setting(None, "First and last day to use of the daily records of an archive")
+    flux: File | None = setting(None, "Fluxes, if they have a file of their own; found if it is named as usual")
+    format: Kind | None = setting(None, "Text table format, a name or a TOML file; recognized if not given")
+    net_radiation: Literal["computed", "measured", "measured_if_available"] = setting(
+        "computed",
+        "Net radiation: computed from shortwave, longwave and the surface, as measured, or as measured wherever a site "
+        "has it",
     )
-    closure: Literal["raw", "corrected", "observed-through", "measured"] = setting(
+    closure: Literal["raw", "corrected", "learned_fraction", "measured_fraction"] = setting(
         "raw",
-        "Fluxes to meet: as measured, or with their energy balance closed; or as measured by a share of those of the "
-        "model, which is learned, or told by the energy balance and at other towers the mean of those trained on",
+        "Target fluxes: as measured, or corrected to close the energy balance; or as measured and compared with the "
+        "model's fluxes times a closure fraction, which is learned, or measured by the energy balance",
     )
-    site: str | None = setting(None, "Name of the site, in place of the file's")
+    site: str | None = setting(None, "Name of the site, instead of the file's")
     latitude: float | None = setting(None, "Latitude [degrees_north]", ge=-90, le=90)
     longitude: float | None = setting(None, "Longitude [degrees_east]", ge=-180, le=180)
-    elevation: float | None = setting(None, "Height of the ground above the sea [m]", ge=-500, le=6000)
+    elevation: float | None = setting(None, "Elevation of the ground above sea level [m]", ge=-500, le=6000)
     utc_offset_hours: float | None = setting(None, "Local standard time minus UTC [h]", ge=-12, le=14)
-    igbp: VegetationClass | None = setting(None, "IGBP class, which chooses the vegetation's parameters")
-    soil: SoilClass = setting("CM", "LaD soil class, which chooses the soil's parameters")
-    reference_height: float | None = setting(None, "Height of the instruments above the ground [m]", gt=0, le=500)
-    canopy_height: float | None = setting(None, "Height of the vegetation [m]", ge=0, le=120)
+    igbp: VegetationClass | None = setting(None, "IGBP class, which sets the vegetation parameters")
+    soil: SoilClass = setting("CM", "LaD soil class, which sets the soil parameters")
+    reference_height: float | None = setting(None, "Measurement height above the ground [m]", gt=0, le=500)
+    canopy_height: float | None = setting(None, "Canopy height [m]", ge=0, le=120)
 
 
-class Model(Table):
-    """What computes the fluxes, and how it is stepped through time."""
+class ModelConfig(SettingsTable):
+    """The model that computes the fluxes, and its time step."""
 
     kind: Literal["process", "hybrid", "network"] = setting(
-        "hybrid", "Physics alone, with a network, or the network alone"
+        "hybrid", "Physics alone, physics with a network, or a network alone"
     )
-    hidden: int = setting(64, "Width of the LSTM", ge=1, le=4096)
-    dynamic: Names = setting(DYNAMIC, "Parameters the LSTM sets at every step")
-    static: Names = setting(STATIC, "Parameters learned as one number for the site")
+    hidden_size: int = setting(64, "Hidden size of the LSTM", ge=1, le=4096)
+    dynamic: Names = setting(DYNAMIC, "Parameters the network sets at every step")
+    static: Names = setting(STATIC, "Parameters learned as one number, constant in time")
     attributes: Names = setting(
-        (), "What a network sees of the site: latitude, elevation, canopy_height, aridity_log, leaf_area_index"
+        (),
+        "Site attributes a network sees: latitude, elevation, canopy_height, aridity_log, leaf_area_index",
     )
-    regional: Names = setting((), "Parameters that follow attributes from site to site")
-    regional_by: tuple[Literal["latitude", "elevation", "canopy_height", "aridity_log"], ...] = setting(
-        ("canopy_height",), "The attributes that they follow"
+    regionalized: Names = setting((), "Parameters that depend on site attributes")
+    regionalized_by: tuple[Literal["latitude", "elevation", "canopy_height", "aridity_log"], ...] = setting(
+        ("canopy_height",), "Site attributes the regionalized parameters depend on"
     )
-    owned: Names = setting((), "Parameters in which each tower that is trained on departs from the others")
-    strangers: bool = setting(
-        False, "Every other of several columns of a tower trains as if nobody had trained there: without what it owns"
+    site_specific: Names = setting((), "Parameters with an offset of its own for each site trained on")
+    train_as_unseen: bool = setting(
+        False, "Train every second window of a site as an unseen site, without its site-specific offsets"
     )
-    corrections: Names = setting(
-        (), "Those of `owned` that are allowed only where ET exceeds what fell, or plants need more"
+    water_corrections: Names = setting(
+        (), "Site-specific parameters allowed only where evapotranspiration exceeds precipitation, or plants need more"
     )
-    states: Literal["none", "fed", "stopped"] = setting(
-        "fed", "Model states the LSTM sees: none, all, or all but without their gradient"
+    state_feedback: Literal["on", "stop_gradient", "off"] = setting(
+        "on", "Model states as network inputs: with their gradient, without it, or not at all"
     )
-    evaporation: Literal["resistance", "energy"] = setting(
+    evaporation: Literal["resistance", "priestley_taylor"] = setting(
         "resistance",
-        "What limits evaporation from moist ground: resistances of stomata and air, or the energy there is",
+        "Law of evaporation without water stress: stomatal and aerodynamic resistances, or available energy",
     )
-    stability: Literal["critical", "coupled"] = setting(
-        "critical", "Stable air: its turbulence ceases at a critical Richardson number, or never quite does"
+    stability: Literal["monin_obukhov", "monin_obukhov_limited"] = setting(
+        "monin_obukhov", "Stable air: turbulence ceases at a critical Richardson number, or stability is limited"
     )
     solver: Literal["implicit", "adaptive"] = setting("implicit", "The implicit step, or diffrax's adaptive solver")
-    substeps: int = setting(2, "Implicit sub-steps in a forcing interval", ge=1, le=60)
-    newton: int = setting(5, "Newton iterations in a sub-step", ge=1, le=20)
+    substeps: int = setting(2, "Implicit sub-steps per forcing interval", ge=1, le=60)
+    newton_iterations: int = setting(5, "Newton iterations per sub-step", ge=1, le=20)
     precision: Precision = setting("float32", "Precision of the arithmetic")
 
     @pydantic.model_validator(mode="after")
     def _learned_once(self) -> Self:
-        lists = {"owned": self.owned, "static` or `dynamic": (*self.static, *self.dynamic)}
-        for learned, names, among in (
-            ("regional", self.regional, "static` or `dynamic"),
-            ("owned", self.owned, "static` or `dynamic"),
-            ("corrections", self.corrections, "owned"),
+        lists = {"site_specific": self.site_specific, "static` or `dynamic": (*self.static, *self.dynamic)}
+        for setting_name, names, among in (
+            ("regionalized", self.regionalized, "static` or `dynamic"),
+            ("site_specific", self.site_specific, "static` or `dynamic"),
+            ("water_corrections", self.water_corrections, "site_specific"),
         ):
             if odd := [name for name in names if name not in lists[among]]:
-                raise ValueError(f"`{learned}` names {', '.join(odd)}, which `{among}` does not")
+                raise ValueError(f"`{setting_name}` names {', '.join(odd)}, which `{among}` does not")
         if self.kind == "hybrid" and (both := [name for name in self.dynamic if name in self.static]):
             raise ValueError(f"{', '.join(both)} cannot be both `dynamic` and `static`")
         return self
 
 
-class Training(Table):
-    """How the weights are found."""
+class TrainingConfig(SettingsTable):
+    """The optimization of the weights."""
 
-    steps: int = setting(200, "Most updates of the weights", ge=0)
-    learning_rate: float = setting(5e-3, "Step of the optimizer", gt=0, le=1)
-    head_rate: float = setting(3.0, "Rate of what reads an LSTM out, over `learning_rate`", gt=0, le=100)
-    static_rate: float = setting(6.0, "Rate of static parameters, over `learning_rate`", gt=0, le=100)
-    window_days: int = setting(20, "Length of the windows the loss is taken over [d]", ge=1)
-    columns: int = setting(0, "Windows of a tower that run side by side; 0: as many as cover its record", ge=0)
-    averaging: float = setting(0.9, "Share of the averaged weights, which are kept, that an update leaves", ge=0, lt=1)
+    updates: int = setting(200, "Maximum number of updates of the weights", ge=0)
+    learning_rate: float = setting(5e-3, "Learning rate", gt=0, le=1)
+    head_lr_factor: float = setting(3.0, "Learning rate of the output layer, relative to `learning_rate`", gt=0, le=100)
+    static_lr_factor: float = setting(
+        6.0, "Learning rate of static parameters, relative to `learning_rate`", gt=0, le=100
+    )
+    window_days: int = setting(20, "Length of a training window [d]", ge=1)
+    windows_per_site: int = setting(
+        0, "Windows of a site that train side by side; 0: as many as cover its record", ge=0
+    )
+    ema_decay: float = setting(0.9, "Decay of the exponential moving average of the weights", ge=0, lt=1)
     patience: int = setting(20, "Validations without gain before training stops", ge=1)
     validate_every: int = setting(5, "Updates between validations", ge=1)
-    gradient_clip: float = setting(1.0, "Largest norm of the gradient", gt=0)
+    clip_gradient_norm: float = setting(1.0, "Maximum norm of the gradient", gt=0)
     weights: Literal["uniform", "uncertainty"] = setting(
-        "uniform", "What each measured step counts: the same, or less with the random uncertainty of its fluxes"
+        "uniform", "Weight of a measured step: the same for all, or less where the fluxes' random uncertainty is larger"
     )
-    water_weight: float = setting(1.0, "What a record's runoff or snow counts, over its latent or sensible heat", ge=0)
-    weight_decay: float = setting(1e-4, "Decay of the network's weights", ge=0)
-    prior_weight: float = setting(1e-3, "Pull of learned parameters toward their defaults", ge=0)
-    seed: int = setting(0, "Seed of all that is random", ge=0, lt=2**32)
-    spin_up_years: int = setting(3, "Times the first year is cycled before the run begins", ge=0)
+    water_weight: float = setting(1.0, "Weight of runoff and snow, relative to latent or sensible heat", ge=0)
+    weight_decay: float = setting(1e-4, "Weight decay of the network", ge=0)
+    prior_weight: float = setting(1e-3, "Penalty on departures of learned parameters from their defaults", ge=0)
+    seed: int = setting(0, "Random seed", ge=0, lt=2**32)
+    spin_up_years: int = setting(3, "Cycles over the first year before the run begins", ge=0)
 
 
-class Contest(Table):
-    """What the rivals of the hybrid do otherwise than it does."""
+class ComparisonConfig(SettingsTable):
+    """Settings of the models the hybrid is compared with at one tower."""
 
     calibrated: Names = setting(
-        ("surface_resistance", "roughness_length", "roughness_ratio_log", "ground_albedo", "emissivity",
-         "thermal_conductivity", "heat_capacity", "root_capacity", "critical_saturation", "vegetation_heat_capacity"),
-        "Parameters that calibrated LaD learns, once each",
+        ("minimum_stomatal_resistance", "roughness_length", "roughness_ratio_log", "ground_albedo", "emissivity",
+         "thermal_conductivity", "heat_capacity", "root_zone_capacity", "critical_saturation",
+         "vegetation_heat_capacity"),
+        "Parameters of calibrated LaD, each learned as one number",
     )  # fmt: skip
 
 
-class Benchmark(Table):
-    """The arena: who meets on which of the standard splits of an archive."""
+class BenchmarkConfig(SettingsTable):
+    """Models and splits of a benchmark over many sites."""
 
     split: Literal["site", "time", "daily"] = setting(
-        "site", "Towers that are left out, years, or towers left out of those that give fluxes by day"
+        "site", "Standard split: sites held out, years held out, or sites held out of those with daily fluxes"
     )
-    contestants: Names = setting(
+    models: Names = setting(
         ("1lin", "3km27", "boosting", "LaD", "calibrated LaD", "hybrid", "LSTM"),
-        "Who takes part; joined by ` + `, the mean of their fluxes does",
+        "Models to compare; several joined by ` + ` are the mean of their fluxes",
     )
     folds: Names = setting((), "Folds of the split to run, by name; none: all")
-    seeds: tuple[int, ...] = setting((0,), "Seeds of those that have any")
+    seeds: tuple[int, ...] = setting((0,), "Random seeds of the trained models")
     train_records: int = setting(
-        0, "Records that train where towers are left out, drawn by lot; 0: all there are", ge=0
+        0, "Number of training records where sites are held out, drawn at random; 0: all there are", ge=0
     )
 
 
-class Config(Table):
-    """Everything a run depends on, except the data."""
+class Config(SettingsTable):
+    """A run's settings: everything it depends on, except the data."""
 
-    tower: Tower
-    split: Split = Blocks()
-    model: Model = Model()
-    training: Training = Training()
-    contest: Contest = Contest()
-    benchmark: Benchmark = Benchmark()
+    data: DataConfig
+    split: Split = BlockSplit()
+    model: ModelConfig = ModelConfig()
+    training: TrainingConfig = TrainingConfig()
+    comparison: ComparisonConfig = ComparisonConfig()
+    benchmark: BenchmarkConfig = BenchmarkConfig()
 
     @staticmethod
     def defaults() -> str:
-        """A file with every setting, its meaning and its default, ready to edit."""
-        return _written(Config(tower=Tower(met=Path("Met.nc"))), explained=True)
+        """Write a file with every setting, its meaning and its default, ready to edit."""
+        return _written(Config(data=DataConfig(met=Path("Met.nc"))), explained=True)
 
 
 def load(path: str | Path) -> Config:
@@ -209,8 +218,7 @@ def load(path: str | Path) -> Config:
         raise ConfigError(f"{path.name}: not a text file in UTF-8, so not a configuration.") from error
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}).\n"
-            "  to go on: `bowen train --defaults` prints a file to start from."
+            f"{path}: cannot be read ({error.strerror}).\n  fix: `bowen train --defaults` prints a file to start from."
         ) from error
     return parse(table, where=path.name, folder=path.absolute().parent)
 
@@ -221,6 +229,8 @@ def parse(table: dict[str, Any], *, where: str, folder: Path = Path()) -> Config
     Raises:
         ConfigError: A setting is unknown, missing or out of bounds; all that is wrong is said at once.
     """
+    if renamed := list(find_renamed(table, where)):
+        raise ConfigError("\n".join(renamed))
     # As JSON, because pydantic then allows arrays for tuples and strings for paths and dates but coerces nothing else.
     document = json.dumps(table, default=str)
     try:
@@ -235,21 +245,21 @@ def dumps(config: Config) -> str:
 
 
 def _written(config: Config, *, explained: bool) -> str:
-    written = lines(config, explained)
+    written = toml_lines(config, explained)
     for name, table in config:
-        if isinstance(table, Table):
-            written += ["", f"[{name}]", *lines(table, explained)]
+        if isinstance(table, SettingsTable):
+            written += ["", f"[{name}]", *toml_lines(table, explained)]
     return "\n".join(written) + "\n"
 
 
-_TABLES: dict[Any, type[Table]] = {
-    "tower": Tower,
-    "model": Model,
-    "training": Training,
-    "contest": Contest,
-    "benchmark": Benchmark,
+_TABLES: dict[Any, type[SettingsTable]] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "training": TrainingConfig,
+    "comparison": ComparisonConfig,
+    "benchmark": BenchmarkConfig,
 }
-_SPLITS: dict[Any, type[Table]] = {"blocks": Blocks, "periods": Periods}
+_SPLITS: dict[Any, type[SettingsTable]] = {"blocks": BlockSplit, "periods": PeriodSplit}
 _WORDING = {"Value error, ": "", "Input should": "should", "an object": "a table", "Field required": "is missing"}
 
 
@@ -276,9 +286,9 @@ def _sentence(fault: Any, where: str) -> str:
     return f"{where}: `{name}`{at} = {toml_value(fault['input'])}: {reason}.{meaning}"
 
 
-def _hint(name: str, table: type[Table]) -> str:
+def _hint(name: str, table: type[SettingsTable]) -> str:
     """Where an unknown setting may have been meant to go."""
-    tables = {**_TABLES, "split": Periods if name in Periods.model_fields else Blocks}
+    tables = {**_TABLES, "split": PeriodSplit if name in PeriodSplit.model_fields else BlockSplit}
     if homes := [home for home, other in tables.items() if name in other.model_fields]:
         return f"It belongs in [{homes[0]}]."
     if close := difflib.get_close_matches(name, table.model_fields, n=1):

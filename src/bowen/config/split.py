@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import pydantic
 
-from bowen.config.tables import Table, setting
+from bowen.config.tables import SettingsTable, setting
 
 Label = Literal["train", "validation", "test"]
 
 
-class Blocks(Table):
+class BlockSplit(SettingsTable):
     """Whole blocks of days, dealt to training, validation and test by a repeated pattern."""
 
     kind: Literal["blocks"] = setting("blocks", "How the record is split: blocks | periods")
@@ -22,7 +22,7 @@ class Blocks(Table):
 
     @pydantic.model_validator(mode="after")
     def _complete(self) -> Self:
-        if missing := [label for label in get_args(Label) if label not in self.pattern]:
+        if missing := [label for label in ("train", "validation") if label not in self.pattern]:
             raise ValueError(f"`pattern` gives no block to {', '.join(missing)}")
         return self
 
@@ -30,17 +30,18 @@ class Blocks(Table):
 Period = tuple[datetime.date, datetime.date]
 
 
-class Periods(Table):
+class PeriodSplit(SettingsTable):
     """One period each for training, validation and test; first and last day are part of it."""
 
     kind: Literal["periods"] = setting("periods", "How the record is split: blocks | periods")
     train: Period = setting(..., "First and last day of training")
     validation: Period = setting(..., "First and last day of validation")
-    test: Period = setting(..., "First and last day of the test")
+    test: Period | None = setting(None, "First and last day of the test; none for a model that is meant for use")
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:
-        periods = sorted((*getattr(self, label), label) for label in get_args(Label))
+        chosen = {label: getattr(self, label) for label in get_args(Label)}
+        periods = sorted((*period, label) for label, period in chosen.items() if period)
         for first, last, label in periods:
             if first > last:
                 raise ValueError(f"`{label}` ends ({last}) before it begins ({first})")
@@ -56,7 +57,7 @@ def _split_kind(table: Any) -> str | None:
 
 
 Split = Annotated[
-    Annotated[Blocks, pydantic.Tag("blocks")] | Annotated[Periods, pydantic.Tag("periods")],
+    Annotated[BlockSplit, pydantic.Tag("blocks")] | Annotated[PeriodSplit, pydantic.Tag("periods")],
     pydantic.Discriminator(
         _split_kind, custom_error_type="split_kind", custom_error_message="`kind` should be 'blocks' or 'periods'"
     ),

@@ -11,13 +11,13 @@ def setting(default: Any, meaning: str, **bounds: Any) -> Any:
     return pydantic.Field(default, description=meaning, **bounds)
 
 
-class Table(pydantic.BaseModel):
+class SettingsTable(pydantic.BaseModel):
     """One table of the file: frozen, and closed to settings it does not declare."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def lines(table: Table, explained: bool) -> list[str]:
+def toml_lines(table: SettingsTable, explained: bool) -> list[str]:
     """The settings of a table as lines of TOML, where wanted with what they mean."""
     values = {name: value for name, value in table.model_dump(mode="json").items() if not isinstance(value, dict)}
     given = {name: f"{name} = {toml_value(value)}" for name, value in values.items() if value is not None}
@@ -26,7 +26,7 @@ def lines(table: Table, explained: bool) -> list[str]:
     return [f"{given.get(name, f'# {name} = ...'):<44}  # {_meaning(type(table), name)}" for name in values]
 
 
-def _meaning(table: type[Table], name: str) -> str:
+def _meaning(table: type[SettingsTable], name: str) -> str:
     field = table.model_fields[name]
     choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
     return f"{field.description}: {' | '.join(choices)}" if len(choices) > 1 else str(field.description)

@@ -4,7 +4,7 @@ from bowen.data.checks.energy_closure import energy_closure as energy_closure
 from bowen.data.checks.energy_closure import measured_closure as measured_closure
 from bowen.data.checks.inspection import fingerprint as fingerprint
 from bowen.data.checks.inspection import summary as summary
-from bowen.data.checks.plausibility import positive_only as positive_only
+from bowen.data.checks.plausibility import latent_heat_truncated as latent_heat_truncated
 from bowen.data.checks.water_balance import aridity as aridity
 from bowen.data.checks.water_balance import lives_on_more_than_rain as lives_on_more_than_rain
 from bowen.data.checks.water_balance import water_balance as water_balance

@@ -96,7 +96,7 @@ class Scaler:
                 if len(columns[name]) < 48:
                     raise DataError(
                         f"{dataset.attrs.get('site')}: only {len(columns[name])} measured steps of {name} to train "
-                        "on.\n  to go on: choose another split, or run `bowen inspect` to see what was measured when."
+                        "on.\n  fix: choose another split, or run `bowen inspect` to see what was measured when."
                     )
             tables.append({name: (values.mean(), values.var()) for name, values in columns.items()})
             closures.append(measured_closure(dataset, train))
@@ -137,7 +137,7 @@ class Scaler:
         if missing := [name for name in self.features if name not in columns and name not in self.optional]:
             raise DataError(
                 f"this record has no {', '.join(missing)}, which the model was trained with.\n"
-                "  to go on: give a record that has it, or train a model without it."
+                "  fix: give a record that has it, or train a model without it."
             )
         given = [columns.get(name, self.mean[name]) for name in self.features]
         scaled = [(x - self.mean[name]) / self.spread[name] for name, x in zip(self.features, given, strict=True)]

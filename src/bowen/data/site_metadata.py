@@ -88,7 +88,7 @@ def locate(found: Mapping[str, Any], given: Mapping[str, Any] | None, where: str
         lines = "; ".join(f"{key} = {example[key]}" for key in missing)
         raise DataError(
             f"{where}: nothing tells {', '.join(missing)} of {name}, neither the file nor a table of towers.\n"
-            f"  to go on: pass site={{{listed}}} with the true values,\n"
+            f"  fix: pass site={{{listed}}} with the true values,\n"
             f"            or on the command line `--site site.toml`, a file with the lines: {lines}\n"
             "            or, once for many towers, `bowen sites --add` a table of them"
         )

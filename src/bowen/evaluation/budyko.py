@@ -33,7 +33,7 @@ def potential_evaporation(simulation: xr.Dataset) -> np.ndarray:
     return np.maximum(PRIESTLEY_TAYLOR * slope / (slope + psychrometric) * available / VAPORIZATION, 0.0)
 
 
-def budyko(aridity: float | np.ndarray) -> float | np.ndarray:
+def budyko_curve(aridity: float | np.ndarray) -> float | np.ndarray:
     """Share of precipitation that evaporates where potential evaporation is `aridity` times it. [1].
 
     Source:
@@ -42,7 +42,9 @@ def budyko(aridity: float | np.ndarray) -> float | np.ndarray:
     return np.sqrt(aridity * np.tanh(1.0 / aridity) * (1.0 - np.exp(-aridity)))
 
 
-def balance(simulation: xr.Dataset, reference: xr.Dataset, observed: xr.Dataset) -> dict[str, Any] | None:
+def long_term_water_balance(
+    simulation: xr.Dataset, reference: xr.Dataset, observed: xr.Dataset
+) -> dict[str, Any] | None:
     """The long-term water balance of a place by a model, over whole years.
 
     Args:
@@ -78,6 +80,6 @@ def balance(simulation: xr.Dataset, reference: xr.Dataset, observed: xr.Dataset)
         "observed_runoff": annual * float(pd.Series(np.atleast_1d(flow)).mean()),
         "aridity": aridity,
         "evaporative_index": vapor / rain,
-        "budyko": float(budyko(aridity)),
+        "budyko": float(budyko_curve(aridity)),
         "within": bool(vapor <= (1.0 + TOLERANCE) * rain and vapor <= possible),
     }

@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.schema import OBSERVED
-from bowen.evaluation.scores import as_measured
+from bowen.evaluation.scores import as_tower_reports
 
 
-def mean_of(members: Sequence[xr.Dataset], name: str) -> xr.Dataset:
+def ensemble_mean(members: Sequence[xr.Dataset], name: str) -> xr.Dataset:
     """The mean of simulations of the same steps, which closes the budget of water where each of them does.
 
     Turbulent fluxes are those that the tower would measure of each; what not all members tell is left out.
@@ -23,7 +23,7 @@ def mean_of(members: Sequence[xr.Dataset], name: str) -> xr.Dataset:
     """
 
     def mean(variable: str) -> tuple:
-        values = np.mean([as_measured(member, variable) for member in members], axis=0)
+        values = np.mean([as_tower_reports(member, variable) for member in members], axis=0)
         return members[0][variable].dims, values, members[0][variable].attrs
 
     told = [str(variable) for variable in members[0] if all(variable in member for member in members)]

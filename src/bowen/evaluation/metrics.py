@@ -6,14 +6,22 @@ import numpy as np
 import xarray as xr
 
 METRICS = ("nse", "kge", "rmse", "bias", "bias_percent", "correlation", "n")
-SEVEN = ("correlation", "q5_difference", "q95_difference", "bias_magnitude", "nme", "sd_difference", "pdf_overlap")
+PLUMBER2_METRICS = (
+    "correlation",
+    "q5_difference",
+    "q95_difference",
+    "bias_magnitude",
+    "nme",
+    "sd_difference",
+    "pdf_overlap",
+)
 HIGHER_IS_BETTER = ("nse", "kge", "correlation", "pdf_overlap")
 SIGNED = ("bias", "bias_percent")  # best at zero
-FEWEST_PAIRS = 10
+MIN_PAIRS = 10
 _FEWEST_FOR_DENSITY, _DENSITY_POINTS = 1000, 2048
 
 
-def skill(sample: xr.Dataset) -> dict[str, float]:
+def standard_metrics(sample: xr.Dataset) -> dict[str, float]:
     """Compute every metric of a set of pairs; NaN where one is undefined (too few pairs, or a constant record).
 
     NSE and KGE (2009 form) are 1 for a perfect simulation; NSE is 0 for the observed mean.
@@ -22,7 +30,7 @@ def skill(sample: xr.Dataset) -> dict[str, float]:
         Nash and Sutcliffe (1970), J. Hydrol. 10, 282-290; Gupta et al. (2009), J. Hydrol. 377, 80-91.
     """
     count = {"n": float(sample.sizes["time"])}
-    if count["n"] < FEWEST_PAIRS:
+    if count["n"] < MIN_PAIRS:
         return dict.fromkeys(METRICS[:-1], np.nan) | count
     # Imported here because it brings scipy: a second that only scoring should cost.
     from scores import continuous
@@ -37,7 +45,7 @@ def skill(sample: xr.Dataset) -> dict[str, float]:
     return dict(zip(METRICS[:-1], finite, strict=True)) | count
 
 
-def seven(sample: xr.Dataset) -> dict[str, float]:
+def plumber2_metrics(sample: xr.Dataset) -> dict[str, float]:
     """Compute the metrics of PLUMBER2, the signed bias, and the number of pairs.
 
     Correlation; the differences of the 5th and the 95th percentile and of the means, without their signs, in the unit
@@ -50,8 +58,8 @@ def seven(sample: xr.Dataset) -> dict[str, float]:
         1425-1442.
     """
     count = {"n": float(sample.sizes["time"])}
-    if count["n"] < FEWEST_PAIRS:
-        return dict.fromkeys((*SEVEN, "bias"), np.nan) | count
+    if count["n"] < MIN_PAIRS:
+        return dict.fromkeys((*PLUMBER2_METRICS, "bias"), np.nan) | count
     simulated, observed = (sample[name].values.astype(float) for name in ("simulated", "observed"))
     low, high = np.abs(np.quantile(simulated, (0.05, 0.95)) - np.quantile(observed, (0.05, 0.95)))
     bias = np.mean(simulated - observed)
@@ -61,7 +69,7 @@ def seven(sample: xr.Dataset) -> dict[str, float]:
         spread = np.abs(1.0 - np.std(simulated, ddof=1) / np.std(observed, ddof=1))
     values = (correlation, low, high, np.abs(bias), error, spread, pdf_overlap(simulated, observed), bias)
     finite = (float(value) if np.isfinite(value) else np.nan for value in values)
-    return dict(zip((*SEVEN, "bias"), finite, strict=True)) | count
+    return dict(zip((*PLUMBER2_METRICS, "bias"), finite, strict=True)) | count
 
 
 def pdf_overlap(simulated: np.ndarray, observed: np.ndarray) -> float:

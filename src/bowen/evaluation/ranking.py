@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from bowen.errors import DataError
-from bowen.evaluation.metrics import HIGHER_IS_BETTER, SEVEN, SIGNED
+from bowen.evaluation.metrics import HIGHER_IS_BETTER, PLUMBER2_METRICS, SIGNED
 
 BENCHMARKS = ("1lin", "3km27", "LSTM")  # what PLUMBER2 measures models by
 CASE = ("split", "regime", "variable", "resolution", "metric")  # what has to agree before towers are compared
 
 
-class Difference(NamedTuple):
+class MedianDifference(NamedTuple):
     """How far the median of a contestant over towers is above that of another, with the interval of a bootstrap."""
 
     median: float
@@ -30,8 +30,8 @@ class Difference(NamedTuple):
         return self.low > 0.0 or self.high < 0.0
 
 
-def normalized(
-    frame: pd.DataFrame, benchmarks: Sequence[str] = BENCHMARKS, metrics: Sequence[str] = SEVEN
+def normalize_scores(
+    frame: pd.DataFrame, benchmarks: Sequence[str] = BENCHMARKS, metrics: Sequence[str] = PLUMBER2_METRICS
 ) -> pd.DataFrame:
     """Put scores on the scale of benchmark models: 0 is the best of them at that tower, 1 the worst.
 
@@ -54,8 +54,8 @@ def normalized(
     _check_once(frame)
     if absent := [name for name in benchmarks if name not in set(frame["model"])]:
         raise DataError(
-            f"No scores of the benchmark{'s' * (len(absent) > 1)} {', '.join(absent)}. "
-            f"To go on: score them too, or choose among {', '.join(sorted(set(frame['model'])))}."
+            f"No scores of the benchmark{'s' * (len(absent) > 1)} {', '.join(absent)}."
+            f"\n  fix: score them too, or choose among {', '.join(sorted(set(frame['model'])))}."
         )
     chosen = frame.loc[frame["metric"].isin(metrics)]
     where = ["tower", *CASE]
@@ -68,7 +68,9 @@ def normalized(
     return chosen.assign(value=np.where((count == len(benchmarks)) & np.isfinite(scaled), scaled, np.nan))
 
 
-def inmv(frame: pd.DataFrame, benchmarks: Sequence[str] = BENCHMARKS, metrics: Sequence[str] = SEVEN) -> pd.DataFrame:
+def summarize_normalized(
+    frame: pd.DataFrame, benchmarks: Sequence[str] = BENCHMARKS, metrics: Sequence[str] = PLUMBER2_METRICS
+) -> pd.DataFrame:
     """Summarize `normalized` scores over towers and metrics; see there for the arguments.
 
     Returns:
@@ -78,11 +80,11 @@ def inmv(frame: pd.DataFrame, benchmarks: Sequence[str] = BENCHMARKS, metrics: S
     Raises:
         DataError: A benchmark is not among the models, or a model has several scores at a tower.
     """
-    groups = normalized(frame, benchmarks, metrics).groupby(["model", *CASE[:-1]], sort=False)["value"]
+    groups = normalize_scores(frame, benchmarks, metrics).groupby(["model", *CASE[:-1]], sort=False)["value"]
     return pd.DataFrame({"mean": groups.mean(), "median": groups.median(), "count": groups.count()})
 
 
-def over_towers(frame: pd.DataFrame) -> pd.DataFrame:
+def summarize_over_sites(frame: pd.DataFrame) -> pd.DataFrame:
     """Summarize scores over towers.
 
     Args:
@@ -108,7 +110,7 @@ def over_towers(frame: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def difference(
+def compare_medians(
     frame: pd.DataFrame,
     first: str | Sequence[str],
     second: str | Sequence[str],
@@ -120,7 +122,7 @@ def difference(
     resolution: str = "native",
     level: float = 0.95,
     draws: int = 10_000,
-) -> Difference:
+) -> MedianDifference:
     """Compare two contestants by the difference of their medians over towers, with its bootstrap interval.
 
     Towers are drawn with replacement, the same for both; where a contestant was trained from several seeds, these are
@@ -154,7 +156,7 @@ def difference(
     if not wide.size:
         raise DataError(
             f"{' and '.join(every)} have no tower in common with {metric} of {variable} ({split}, {regime}, "
-            f"{resolution}). To go on: score all of them at the same towers."
+            f"{resolution}).\n  fix: score all of them at the same towers."
         )
     draw = np.random.default_rng(0)
     towers = draw.integers(wide.shape[1], size=(draws, wide.shape[1]))
@@ -165,7 +167,7 @@ def difference(
         medians.append(np.median(scores.mean(axis=0)))
         drawn.append(np.median(np.take_along_axis(shares @ scores, towers, axis=1), axis=1))
     low, high = np.quantile(drawn[0] - drawn[1], [(1 - level) / 2, (1 + level) / 2])
-    return Difference(float(medians[0] - medians[1]), float(low), float(high), wide.shape[1])
+    return MedianDifference(float(medians[0] - medians[1]), float(low), float(high), wide.shape[1])
 
 
 def _check_once(frame: pd.DataFrame) -> None:
@@ -173,6 +175,6 @@ def _check_once(frame: pd.DataFrame) -> None:
     if (twice := frame.duplicated(["tower", "model", *CASE])).any():
         tower, model = frame.loc[twice, ["tower", "model"]].iloc[0]
         raise DataError(
-            f"{tower}: {model} has several scores of one kind. "
-            "To go on: keep one record of a tower, or give each a name of its own in the column `tower`."
+            f"{tower}: {model} has several scores of one kind."
+            "\n  fix: keep one record of a tower, or give each a name of its own in the column `tower`."
         )

@@ -17,12 +17,12 @@ from bowen.data.schema import OBSERVED
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
 from bowen.errors import DataError, RunError
-from bowen.evaluation.metrics import skill
+from bowen.evaluation.metrics import standard_metrics
 from bowen.evaluation.subsets import ALL
-from bowen.files import replacing
+from bowen.files import replace_atomically
 
 COLUMNS = ("tower", "model", "split", "regime", "variable", "resolution", "metric", "value")
-STORES = ("snow_water", "root_water", "groundwater", "quick_water", "canopy_water")
+STORES = ("snow_water", "root_zone_water", "groundwater", "quickflow_water", "canopy_water")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
 RESIDUALS = ("energy_residual", "water_residual")
 MEASURED_SHARE = {"daily": 0.5, "monthly": 0.25}  # of a period that has a mean; nights and rain are often not measured
@@ -38,7 +38,7 @@ def score(
     warmup_days: float = 0,
     regimes: Mapping[str, np.ndarray] | None = None,
     resolutions: Sequence[str] = ("native", "daily"),
-    metrics: Callable[[xr.Dataset], Mapping[str, float]] = skill,
+    metrics: Callable[[xr.Dataset], Mapping[str, float]] = standard_metrics,
 ) -> pd.DataFrame:
     """Score one simulation against the measured steps (qc 0) of a record, split by split.
 
@@ -81,10 +81,10 @@ def score(
                 native = pairs(simulation, observed, target, scorable & (labels == label) & inside, model=model)
                 elsewhere = observed.time.values[~inside]
                 if interval > step:
-                    native, elsewhere = averaged(native, "daily", step, share=1.0), ()
+                    native, elsewhere = average_pairs(native, "daily", step, share=1.0), ()
                 for resolution in resolutions:
                     filed = (observed.attrs.get("site", ""), model, label, regime, target, resolution)
-                    sample = averaged(native, resolution, interval, elsewhere)
+                    sample = average_pairs(native, resolution, interval, elsewhere)
                     rows += [(*filed, metric, value) for metric, value in metrics(sample).items()]
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
@@ -97,25 +97,25 @@ def pairs(simulation: xr.Dataset, observed: xr.Dataset, target: str, keep: np.nd
     """
     if target not in simulation:
         raise DataError(
-            f"{model}: the simulation has no {target}; it holds {', '.join(map(str, simulation.data_vars))}. "
-            "To go on: name only targets that the model gives."
+            f"{model}: the simulation has no {target}; it holds {', '.join(map(str, simulation.data_vars))}."
+            "\n  fix: name only targets that the model gives."
         )
-    both = {"simulated": as_measured(simulation, target)[keep], "observed": observed[target].values[keep]}
+    both = {"simulated": as_tower_reports(simulation, target)[keep], "observed": observed[target].values[keep]}
     times = observed.time.values[keep]
     if (lost := ~np.isfinite(both["simulated"])).any():
         raise DataError(
             f"{model}: {target} is not finite at {lost.sum()} of {lost.size} steps to be compared, first at "
-            f"{times[lost][0]:.16}. To go on: look at the forcing and the parameters there."
+            f"{times[lost][0]:.16}.\n  fix: look at the forcing and the parameters there."
         )
     return xr.Dataset({name: ("time", values) for name, values in both.items()}, {"time": times})
 
 
-def as_measured(simulation: xr.Dataset, target: str) -> np.ndarray:
+def as_tower_reports(simulation: xr.Dataset, target: str) -> np.ndarray:
     """What the tower would have reported of a simulated flux: all of it, or what a model tells."""
     return simulation[target + OBSERVED if target + OBSERVED in simulation else target].values
 
 
-def averaged(
+def average_pairs(
     native: xr.Dataset,
     resolution: str,
     step: float,
@@ -137,7 +137,7 @@ def averaged(
     if resolution == "native":
         return native
     if resolution not in MEASURED_SHARE:
-        raise DataError(f"No resolution `{resolution}`. To go on: use native, {', '.join(MEASURED_SHARE)}.")
+        raise DataError(f"No resolution `{resolution}`.\n  fix: use native, {', '.join(MEASURED_SHARE)}.")
     letter = {"daily": "D", "monthly": "M"}[resolution]
     unit, one = f"datetime64[{letter}]", np.timedelta64(1, letter)
     periods, place, counts = np.unique(native.time.values.astype(unit), return_inverse=True, return_counts=True)
@@ -151,7 +151,9 @@ def averaged(
     )
 
 
-def table(frame: pd.DataFrame, *, split: str = "test", regime: str = ALL, resolution: str = "native") -> pd.DataFrame:
+def score_table(
+    frame: pd.DataFrame, *, split: str = "test", regime: str = ALL, resolution: str = "native"
+) -> pd.DataFrame:
     """Lay one split at one resolution out for reading.
 
     Args:
@@ -171,7 +173,7 @@ def table(frame: pd.DataFrame, *, split: str = "test", regime: str = ALL, resolu
     if chosen.empty:
         known = sorted(set(where))
         raise DataError(
-            f"No scores for {split}/{regime}/{resolution}. To go on: choose among {', '.join(known) or 'none'}."
+            f"No scores for {split}/{regime}/{resolution}.\n  fix: choose among {', '.join(known) or 'none'}."
         )
     wide = chosen.pivot(index=["tower", "model"], columns=["variable", "metric"], values="value")
     rows = pd.MultiIndex.from_arrays([chosen["tower"], chosen["model"]]).unique()
@@ -179,7 +181,7 @@ def table(frame: pd.DataFrame, *, split: str = "test", regime: str = ALL, resolu
     return wide.reindex(index=rows, columns=columns)
 
 
-def audit(simulation: xr.Dataset) -> dict[str, Any]:
+def audit_budgets(simulation: xr.Dataset) -> dict[str, Any]:
     """Check that a simulation neither makes nor loses energy or water.
 
     The residuals are those the model reports step by step; `water_closure` is summed again here, from the fluxes and
@@ -200,7 +202,7 @@ def audit(simulation: xr.Dataset) -> dict[str, Any]:
     if missing := [name for name in (*RESIDUALS, *WATER_FLUXES, *STORES) if name not in simulation]:
         raise DataError(
             f"{simulation.attrs.get('model', 'The simulation')} has no {', '.join(missing)}: there is no budget to "
-            "audit. To go on: audit the simulation of a physical model."
+            "audit.\n  fix: audit the simulation of a physical model."
         )
     found: dict[str, Any] = {}
     for name in RESIDUALS:
@@ -230,7 +232,7 @@ def write_scores(frame: pd.DataFrame, path: Path | str) -> Path:
         RunError: The file cannot be written.
     """
     check_columns(frame, "these scores")
-    with replacing(path) as unfinished:
+    with replace_atomically(path) as unfinished:
         frame.to_csv(unfinished, index=False)
     return Path(path)
 
@@ -246,9 +248,9 @@ def read_scores(path: Path | str) -> pd.DataFrame:
     try:
         frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={"value": [""]})
     except FileNotFoundError as error:
-        raise RunError(f"{path}: no such file. To go on: write it with `bowen evaluate`.") from error
+        raise RunError(f"{path}: no such file.\n  fix: write it with `bowen evaluate`.") from error
     except ValueError as error:
-        raise DataError(f"{path}: not a table of scores ({error}). To go on: run `bowen evaluate` again.") from error
+        raise DataError(f"{path}: not a table of scores ({error}).\n  fix: run `bowen evaluate` again.") from error
     if set(COLUMNS) - set(frame.columns) == {"regime"}:
         frame.insert(COLUMNS.index("regime"), "regime", ALL)
     check_columns(frame, str(path))
@@ -264,23 +266,23 @@ def check_axes(simulation: xr.Dataset, observed: xr.Dataset, labels: np.ndarray,
     if not np.array_equal(simulation.time.values, observed.time.values):
         spans = [f"{data.sizes['time']} steps from {data.time.values[0]:.16}" for data in (simulation, observed)]
         raise DataError(
-            f"{model}: the simulation ({spans[0]}) and the record ({spans[1]}) have different time axes. "
-            "To go on: cut both to the same steps, e.g. observed.sel(time=simulation.time)."
+            f"{model}: the simulation ({spans[0]}) and the record ({spans[1]}) have different time axes."
+            "\n  fix: cut both to the same steps, e.g. observed.sel(time=simulation.time)."
         )
     if labels.shape != observed.time.shape:
         raise DataError(
-            f"{model}: the split has shape {labels.shape} for {observed.sizes['time']} steps. "
-            "To go on: give one label to each step of the record."
+            f"{model}: the split has shape {labels.shape} for {observed.sizes['time']} steps."
+            "\n  fix: give one label to each step of the record."
         )
     if unknown := sorted(set(labels.tolist()) - {*SPLITS, ""}):
-        raise DataError(f"{model}: unknown split label {unknown[0]!r}. To go on: use {', '.join(SPLITS)} or ''.")
+        raise DataError(f"{model}: unknown split label {unknown[0]!r}.\n  fix: use {', '.join(SPLITS)} or ''.")
 
 
 def _check_target(observed: xr.Dataset, target: str) -> None:
     if missing := [name for name in (target, f"{target}_qc") if name not in observed]:
         raise DataError(
             f"{observed.attrs.get('site', 'The record')} has no {', '.join(missing)}, so {target} cannot be "
-            "scored. To go on: name only targets that the record holds with their flags."
+            "scored.\n  fix: name only targets that the record holds with their flags."
         )
 
 
@@ -292,6 +294,6 @@ def check_columns(frame: pd.DataFrame, where: str) -> None:
     """
     if tuple(frame.columns) != COLUMNS:
         raise DataError(
-            f"{where}: columns are {','.join(map(str, frame.columns))} and should be {','.join(COLUMNS)}. "
-            "To go on: run `bowen evaluate` again, or rename them."
+            f"{where}: columns are {','.join(map(str, frame.columns))} and should be {','.join(COLUMNS)}."
+            "\n  fix: run `bowen evaluate` again, or rename them."
         )

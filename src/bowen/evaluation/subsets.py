@@ -10,7 +10,7 @@ _DAYLIGHT = 10.0  # W m-2; above, it is day, as in PLUMBER2
 _STAYS_WET = 24 * 3600  # s after the last rain
 
 
-def regimes_of(dataset: xr.Dataset) -> dict[str, np.ndarray]:
+def subsets_of(dataset: xr.Dataset) -> dict[str, np.ndarray]:
     """Tell where each regime holds.
 
     Args:

@@ -12,14 +12,14 @@ import xarray as xr
 
 from bowen.data.schema import TURBULENT, WATER
 from bowen.errors import DataError
-from bowen.evaluation.metrics import FEWEST_PAIRS, skill
-from bowen.evaluation.scores import as_measured
+from bowen.evaluation.metrics import MIN_PAIRS, standard_metrics
+from bowen.evaluation.scores import as_tower_reports
 
 COLUMNS = ("model", "site", "variable", "depth", "metric", "value", "n", "note")
-SEEN = "trained on runoff or snow of this place,"  # in notes
+TRAINED_NOTE = "trained on runoff or snow of this place,"  # in notes
 QUICK_SHARE, QUICK_DAYS = 0.5, 1.0  # of drainage and d; round numbers, the same everywhere
-FLOOR = 0.01  # of the mean observed flow, added before logarithms, as Pushpalatha et al. (2012) do
-LEAST_SNOW = 20.0  # kg m-2; winters with less have no melt-out worth comparing
+LOG_FLOW_OFFSET = 0.01  # of the mean observed flow, added before logarithms, as Pushpalatha et al. (2012) do
+MIN_SNOW = 20.0  # kg m-2; winters with less have no melt-out worth comparing
 GONE = 0.1  # of the largest snow of a winter that is left at melt-out
 SOIL_DEPTH = 0.05  # m, of the shallowest probe where nobody tells
 AROUND, AROUND_LEAST = "35D", 18  # of which soil moisture departs, and the days of them that are needed
@@ -27,7 +27,7 @@ WHOLE_YEAR = 360  # d
 SNOW_YEAR = 9, 3  # month in which a winter begins, north and south
 
 
-class Judged(NamedTuple):
+class Evidence(NamedTuple):
     """One kind of evidence: pairs of days, numbers beyond `skill` with what they count, and what to know of it."""
 
     pairs: xr.Dataset | None
@@ -36,10 +36,10 @@ class Judged(NamedTuple):
     note: str = ""
 
 
-Judge = Callable[[xr.Dataset, xr.Dataset], Judged | None]  # of days in common; None where the model lacks it
+Evaluator = Callable[[xr.Dataset, xr.Dataset], Evidence | None]  # of days in common; None where the model lacks it
 
 
-def judge(
+def evaluate_unseen_variables(
     simulation: xr.Dataset, observed: xr.Dataset, *, model: str, first: str | None = None, last: str | None = None
 ) -> pd.DataFrame:
     """Judge the days of a simulation by all that was observed and the model has.
@@ -74,16 +74,16 @@ def judge(
         )
     ours, theirs = with_routing(simulation).sel(time=days), chosen.sel(time=days)
     rows = []
-    for name, judged_by in JUDGES.items():
+    for name, judged_by in EVALUATORS.items():
         observable = OBSERVED_AS.get(name, name)
         if name in TURBULENT and simulation.attrs.get("trained_here"):
             continue
         if observable in theirs and (judged := judged_by(ours, theirs)):
             product = theirs[observable].attrs.get("product")
             seen = observable in WATER and simulation.attrs.get("water_trained")
-            parts = product and f"model product: {product}", seen and f"{SEEN} {seen}", judged.note
+            parts = product and f"model product: {product}", seen and f"{TRAINED_NOTE} {seen}", judged.note
             note = "; ".join(part for part in parts if part)
-            numbers = {"n": 0.0} if judged.pairs is None else skill(judged.pairs)
+            numbers = {"n": 0.0} if judged.pairs is None else standard_metrics(judged.pairs)
             count = numbers.pop("n")
             told = {metric: (value, count) for metric, value in numbers.items()} | dict(judged.beyond)
             filed = model, observed.attrs["site"], name, judged.depth
@@ -91,7 +91,7 @@ def judge(
     return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
 
 
-def paired(simulated: np.ndarray, observed: xr.DataArray) -> xr.Dataset:
+def paired_days(simulated: np.ndarray, observed: xr.DataArray) -> xr.Dataset:
     """Days on which there are both, as what `skill` takes."""
     both = np.isfinite(simulated) & np.isfinite(observed.values)
     columns = {"simulated": ("time", simulated[both]), "observed": ("time", observed.values[both])}
@@ -102,11 +102,11 @@ def with_routing(simulation: xr.Dataset) -> xr.Dataset:
     """The days of a model with `runoff_routed`, if it has what drains and no quick way of its own; see `routed`."""
     has_its_own = "surface_runoff" in simulation and simulation.surface_runoff.any()
     if {"runoff", "drainage"} <= set(simulation.data_vars) and not has_its_own:
-        return simulation.assign(runoff_routed=("time", routed(simulation)))
+        return simulation.assign(runoff_routed=("time", route_runoff(simulation)))
     return simulation
 
 
-def routed(simulation: xr.Dataset, share: float = QUICK_SHARE, days: float = QUICK_DAYS) -> np.ndarray:
+def route_runoff(simulation: xr.Dataset, share: float = QUICK_SHARE, days: float = QUICK_DAYS) -> np.ndarray:
     """Runoff of a model some of whose drainage goes to the river by a quick way in the place of its groundwater.
 
     Groundwater is a linear reservoir, so that the rest of the drainage gives that share of the model's runoff.
@@ -128,30 +128,30 @@ def routed(simulation: xr.Dataset, share: float = QUICK_SHARE, days: float = QUI
     return share * quick + (1.0 - share) * simulation.runoff.values
 
 
-def of_runoff(name: str, note: str = "") -> Judge:
+def runoff_evaluator(name: str, note: str = "") -> Evaluator:
     """What judges runoff of a name by the streamflow per area."""
 
-    def judge_runoff(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+    def judge_runoff(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
         if name not in simulation:
             return None
-        pairs = paired(simulation[name].values, observed.runoff)
+        pairs = paired_days(simulation[name].values, observed.runoff)
         count = float(pairs.sizes["time"])
-        if count < FEWEST_PAIRS:
-            return Judged(pairs, {}, note=note)
+        if count < MIN_PAIRS:
+            return Evidence(pairs, {}, note=note)
         rain = float(simulation.precipitation.sel(time=pairs.time).mean())
         difference = float((pairs.simulated - pairs.observed).mean())
-        logarithms = skill(np.log(pairs.clip(min=0.0) + FLOOR * float(pairs.observed.mean())))
+        logarithms = standard_metrics(np.log(pairs.clip(min=0.0) + LOG_FLOW_OFFSET * float(pairs.observed.mean())))
         beyond = {
             "log_nse": (logarithms["nse"], count),
             "sd_ratio": (float(pairs.simulated.std() / pairs.observed.std()), count),
             "runoff_ratio_error": (difference / rain if rain > 0.0 else np.nan, count),
         }
-        return Judged(pairs, beyond, note=note)
+        return Evidence(pairs, beyond, note=note)
 
     return judge_runoff
 
 
-def of_snow(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+def evaluate_snow(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
     """Snow water, and when it is gone."""
     if "snow_water" not in simulation:
         return None
@@ -160,14 +160,14 @@ def of_snow(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
     snowy = [
         (ours, theirs)
         for ours, theirs in winters
-        if len(theirs.dropna()) >= WHOLE_YEAR and min(ours.max(), theirs.max()) >= LEAST_SNOW
+        if len(theirs.dropna()) >= WHOLE_YEAR and min(ours.max(), theirs.max()) >= MIN_SNOW
     ]
     later = np.array([melt_out(ours) - melt_out(theirs) for ours, theirs in snowy])
     peaks = np.array([ours.max() / theirs.max() for ours, theirs in snowy])
     told = {"melt_out_days": later, "melt_out_days_off": np.abs(later), "peak_ratio": peaks}
     count = len(snowy)
     beyond = {name: (float(values.mean()) if count else np.nan, float(count)) for name, values in told.items()}
-    return Judged(paired(simulation.snow_water.values, observed.snow_water), beyond)
+    return Evidence(paired_days(simulation.snow_water.values, observed.snow_water), beyond)
 
 
 def by_winter(snow: xr.DataArray, latitude: float) -> list[pd.Series]:
@@ -186,59 +186,63 @@ def melt_out(winter: pd.Series) -> float:
     return float(peak + np.argmax(gone)) if gone.any() else float(len(values))
 
 
-def of_flux(name: str) -> Judge:
+def flux_evaluator(name: str) -> Evaluator:
     """What judges the days of a flux."""
 
-    def judge_flux(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+    def judge_flux(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
         if name not in simulation:
             return None
-        return Judged(paired(as_measured(simulation, name), observed[name]), {})
+        return Evidence(paired_days(as_tower_reports(simulation, name), observed[name]), {})
 
     return judge_flux
 
 
-def of_soil_warmth(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+def evaluate_soil_temperature(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
     """Soil temperature between the two layers whose centers are above and below."""
     if "soil_temperature" not in simulation:
         return None
     depth = float(observed.soil_temperature.attrs.get("depth", SOIL_DEPTH))
     note = "" if "depth" in observed.soil_temperature.attrs else "depth assumed: the file does not tell it"
-    return Judged(paired(warmth_at(simulation, depth).values, observed.soil_temperature), {}, depth, note)
+    return Evidence(
+        paired_days(soil_temperature_at(simulation, depth).values, observed.soil_temperature), {}, depth, note
+    )
 
 
-def warmth_at(simulation: xr.Dataset, depth: float = SOIL_DEPTH) -> xr.DataArray:
+def soil_temperature_at(simulation: xr.Dataset, depth: float = SOIL_DEPTH) -> xr.DataArray:
     """Soil temperature at a depth [m], between the centers of layers. [K]."""
     layers, centers = simulation.soil_temperature.values, simulation.layer_depth.values
     return xr.DataArray([np.interp(depth, centers, layer) for layer in layers], {"time": simulation.time})
 
 
-def of_soil_moisture(simulation: xr.Dataset, observed: xr.Dataset) -> Judged | None:
+def evaluate_soil_moisture(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
     """Water of the root zone and soil moisture, of which only the ups and downs compare."""
-    if "root_water" not in simulation:
+    if "root_zone_water" not in simulation:
         return None
-    both = pd.DataFrame({"root_water": simulation.root_water.values, "soil_moisture": observed.soil_moisture.values})
+    both = pd.DataFrame(
+        {"root_zone_water": simulation.root_zone_water.values, "soil_moisture": observed.soil_moisture.values}
+    )
     both.index = pd.DatetimeIndex(observed.time.values)
     around = both.rolling(AROUND, center=True, min_periods=AROUND_LEAST).mean()
     anomalies, both = (both - around).dropna(), both.dropna()
     told = {}
     compared = {"correlation": both, "rank_correlation": both.rank(), "anomaly_correlation": anomalies}
     for name, frame in compared.items():
-        enough = len(frame) >= FEWEST_PAIRS
+        enough = len(frame) >= MIN_PAIRS
         told[name] = float(frame.corr().to_numpy()[0, 1]) if enough else np.nan, float(len(frame))
-    return Judged(None, told)
+    return Evidence(None, told)
 
 
 OBSERVED_AS = {"runoff_routed": "runoff"}
-JUDGES: Mapping[str, Judge] = {
-    "runoff": of_runoff("runoff"),
-    "runoff_routed": of_runoff(
+EVALUATORS: Mapping[str, Evaluator] = {
+    "runoff": runoff_evaluator("runoff"),
+    "runoff_routed": runoff_evaluator(
         "runoff_routed",
         f"{QUICK_SHARE:.0%} of the drainage through a reservoir of {QUICK_DAYS:g} d, not fitted to any streamflow",
     ),
-    "snow_water": of_snow,
-    "latent_heat": of_flux("latent_heat"),
-    "sensible_heat": of_flux("sensible_heat"),
-    "ground_heat": of_flux("ground_heat"),
-    "soil_temperature": of_soil_warmth,
-    "soil_moisture": of_soil_moisture,
+    "snow_water": evaluate_snow,
+    "latent_heat": flux_evaluator("latent_heat"),
+    "sensible_heat": flux_evaluator("sensible_heat"),
+    "ground_heat": flux_evaluator("ground_heat"),
+    "soil_temperature": evaluate_soil_temperature,
+    "soil_moisture": evaluate_soil_moisture,
 }

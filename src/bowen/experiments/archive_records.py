@@ -11,14 +11,14 @@ import xarray as xr
 from bowen import data
 from bowen.config.schema import Config
 from bowen.errors import ConfigError
-from bowen.experiments.run import filled
-from bowen.experiments.training_sites import Example, span
+from bowen.experiments.run import prepare_record
+from bowen.experiments.training_sites import LabeledRecord, period_covered
 
 DAY = 86400  # s
-KEPT = 32  # records in memory at a time
+MAX_IN_MEMORY = 32  # records in memory at a time
 
 
-class Records(Mapping[str, xr.Dataset]):
+class ArchiveRecords(Mapping[str, xr.Dataset]):
     """The records of an archive with their forcing filled, by key: read when asked for, and the last of them kept.
 
     Raises:
@@ -28,11 +28,11 @@ class Records(Mapping[str, xr.Dataset]):
 
     def __init__(self, keys: Sequence[str], config: Config):
         self._keys, self._config = keys, config
-        self._kept = functools.lru_cache(KEPT)(self._read)
+        self._kept = functools.lru_cache(MAX_IN_MEMORY)(self._read)
 
     def _read(self, key: str) -> xr.Dataset:
-        used = days_used(data.open_tower(self._config.tower.met, key), self._config)
-        return filled(data.in_steps(used).load(), self._config)
+        used = days_used(data.open_tower(self._config.data.met, key), self._config)
+        return prepare_record(data.in_steps(used).load(), self._config)
 
     def __getitem__(self, key: str) -> xr.Dataset:
         return self._kept(key)
@@ -44,7 +44,7 @@ class Records(Mapping[str, xr.Dataset]):
         return len(self._keys)
 
 
-class Examples(Sequence[Example]):
+class LabeledRecords(Sequence[LabeledRecord]):
     """Records to train on and what their steps are for, each read when it is asked for."""
 
     def __init__(
@@ -60,18 +60,18 @@ class Examples(Sequence[Example]):
         return record, self._deal(record)
 
 
-def read_towers(config: Config) -> Records:
+def read_archive(config: Config) -> ArchiveRecords:
     """The records of an archive that a configuration uses.
 
     Raises:
         ConfigError: The configuration names no archive, or leaves out a record that is not there.
     """
-    archive, left_out = config.tower.met, config.tower.leave_out
+    archive, left_out = config.data.met, config.data.exclude
     keys = data.towers_in(archive)
     if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
-        raise ConfigError(f"[tower]: `leave_out` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
+        raise ConfigError(f"[data]: `exclude` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
     kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
-    return Records(kept, config)
+    return ArchiveRecords(kept, config)
 
 
 def days_used(record: xr.Dataset, config: Config) -> xr.Dataset:
@@ -80,14 +80,14 @@ def days_used(record: xr.Dataset, config: Config) -> xr.Dataset:
     Raises:
         ConfigError: It has none of them.
     """
-    if not config.tower.basin_days or record.attrs["timestep_s"] != DAY:
+    if not config.data.basin_days or record.attrs["timestep_s"] != DAY:
         return record
-    first, last = map(str, config.tower.basin_days)
+    first, last = map(str, config.data.basin_days)
     used = record.sel(time=slice(first, last))
     if not used.sizes["time"]:
         raise ConfigError(
-            f"[tower]: `basin_days` is {first} to {last}, and {record.attrs['site']} has {span(record)}.\n"
-            "  to go on: choose days that all basins have, or name this one in `leave_out`."
+            f"[data]: `basin_days` is {first} to {last}, and {record.attrs['site']} has {period_covered(record)}.\n"
+            "  fix: choose days that all basins have, or name this one in `exclude`."
         )
     return used
 

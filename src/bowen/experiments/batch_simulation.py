@@ -12,27 +12,29 @@ from jaxtyping import Array, Float
 
 from bowen import data
 from bowen.evaluation.scores import RESIDUALS
-from bowen.experiments.run import Run, met_by, set_up
+from bowen.experiments.run import Run, as_site, configure_jax
 from bowen.land.quantities import Scalar
 from bowen.land.variables import Forcing
-from bowen.models.base import TURBULENT, AbstractLand, Record, Site
-from bowen.models.rollout import Inputs, begun, roll
+from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters, StepOutput
+from bowen.models.rollout import Inputs, reset_water_where, unroll
 from bowen.training.arrays import to_dataset
-from bowen.training.windows import Tower, stacked
+from bowen.training.windows import SiteData, stack_trees
 
 DAY, YEAR = 86400, 365  # s, d
-KEPT = ("air_temperature", "air_pressure", "precipitation")  # of the weather, for the climate of a place
+KEPT_WEATHER = ("air_temperature", "air_pressure", "precipitation")  # of the weather, for the climate of a place
 
 
-class Days(NamedTuple):
+class DailyOutput(NamedTuple):
     """What is kept of the days of a column."""
 
-    record: Record  # fluxes as means, stores at the end, soil temperature as mean, residuals as the largest of the day
+    record: (
+        StepOutput  # fluxes as means, stores at the end, soil temperature as mean, residuals as the largest of the day
+    )
     weather: Forcing  # means
 
 
 class _Column(NamedTuple):
-    tower: Tower
+    tower: SiteData
     days: xr.Dataset  # their time axis and site
     spin_up: int  # d
     steps: int  # in a day
@@ -62,7 +64,7 @@ def simulate_days(
         DataError: A record holds no whole day, or lacks what drives the model.
         ModelError: The model gave a value that is not finite.
     """
-    set_up(run.config)
+    configure_jax(run.config)
     columns = [_column(run, record) for record in records]
     found: dict[int, xr.Dataset] = {}
     for kind in dict.fromkeys((column.steps, column.spin_up) for column in columns):
@@ -75,7 +77,7 @@ def _column(run: Run, dataset: xr.Dataset) -> _Column:
     whole = data.whole_days(dataset)
     steps = round(DAY / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
-    tower = met_by(run, whole, data.fingerprint(dataset))
+    tower = as_site(run, whole, data.fingerprint(dataset))
     days.attrs["trained_here"] = int(tower.site.number >= 0)
     days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
     tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))
@@ -86,15 +88,15 @@ def _batch(run: Run, columns: Sequence[_Column], say: Callable[[str], None]) -> 
     """Run columns of one step and one length of spin-up, which is how long a piece is."""
     length, steps = columns[0].spin_up, columns[0].steps
     longest = max(column.days.sizes["time"] for column in columns)
-    sites = stacked([column.tower.site for column in columns])
-    carry = jax.vmap(run.model.start)(stacked([column.tower.state for column in columns]))
+    sites = stack_trees([column.tower.site for column in columns])
+    carry = jax.vmap(run.model.start)(stack_trees([column.tower.state for column in columns]))
     short = jnp.asarray([not column.tower.series.inputs.last_a_year() for column in columns])
-    pieces: list[Days] = []
+    pieces: list[DailyOutput] = []
     cycles = max(1, run.config.training.spin_up_years)
     starts = [0] * cycles + list(range(0, longest, length))
     for number, start in enumerate(starts, start=1):
         if number == cycles + 1:
-            carry = begun(run.model, carry, short, sites)
+            carry = reset_water_where(run.model, carry, short, sites)
         inputs = _piece(columns, start * steps, length * steps)
         carry, days = advance_days(run.model, sites, carry, inputs, steps)
         pieces.append(jax.tree.map(np.asarray, days))
@@ -117,7 +119,9 @@ def _piece(columns: Sequence[_Column], start: int, length: int) -> Inputs:
 
 
 @eqx.filter_jit
-def advance_days(model: AbstractLand, sites: Site, carry: Any, inputs: Inputs, steps: int) -> tuple[Any, Days]:
+def advance_days(
+    model: AbstractLandModel, sites: SiteParameters, carry: Any, inputs: Inputs, steps: int
+) -> tuple[Any, DailyOutput]:
     """Advance columns over whole days, each at its site.
 
     Args:
@@ -131,12 +135,12 @@ def advance_days(model: AbstractLand, sites: Site, carry: Any, inputs: Inputs, s
         What each column carries in the end, and its days: columns leading, days second.
     """
 
-    def column(site: Site, carry: Any, forcing: Forcing, features: Array) -> tuple[Any, Days]:
+    def column(site: SiteParameters, carry: Any, forcing: Forcing, features: Array) -> tuple[Any, DailyOutput]:
         here = model.at(site)
 
-        def day(carry: Any, now: tuple[Forcing, Array]) -> tuple[Any, Days]:
-            carry, record = roll(here, carry, Inputs(*now, inputs.dt))
-            return carry, Days(of_day(record), jax.tree.map(lambda x: x.mean(axis=0), now[0]))
+        def day(carry: Any, now: tuple[Forcing, Array]) -> tuple[Any, DailyOutput]:
+            carry, record = unroll(here, carry, Inputs(*now, inputs.dt))
+            return carry, DailyOutput(daily_output(record), jax.tree.map(lambda x: x.mean(axis=0), now[0]))
 
         cut = jax.tree.map(lambda x: x.reshape(-1, steps, *x.shape[1:]), (forcing, features))
         return jax.lax.scan(day, carry, cut)
@@ -144,35 +148,35 @@ def advance_days(model: AbstractLand, sites: Site, carry: Any, inputs: Inputs, s
     return jax.vmap(column)(sites, carry, inputs.forcing, inputs.features)
 
 
-def of_day(record: Record) -> Record:
+def daily_output(record: StepOutput) -> StepOutput:
     """What is kept of a day of records, time leading; see `simulate_days`."""
     fluxes = jax.tree.map(lambda x: x.mean(axis=0), record.fluxes)
-    fraction = seen_of_day(record)
+    fraction = daily_closure_fractions(record)
     if record.state is None:
-        return Record(fluxes, None, {}, fraction)
-    residuals = [largest(getattr(record.fluxes, name)) for name in RESIDUALS]
+        return StepOutput(fluxes, None, {}, fraction)
+    residuals = [largest_residual(getattr(record.fluxes, name)) for name in RESIDUALS]
     fluxes = eqx.tree_at(lambda f: [getattr(f, name) for name in RESIDUALS], fluxes, residuals)
     state = jax.tree.map(lambda x: x[-1], record.state)
-    state = eqx.tree_at(lambda s: s.soil_warmth, state, record.state.soil_warmth.mean(axis=0))
-    return Record(fluxes, state, {}, fraction)
+    state = eqx.tree_at(lambda s: s.soil_temperature_excess, state, record.state.soil_temperature_excess.mean(axis=0))
+    return StepOutput(fluxes, state, {}, fraction)
 
 
-def seen_of_day(record: Record) -> Float[Array, " target"]:
+def daily_closure_fractions(record: StepOutput) -> Float[Array, " target"]:
     """The share that is measured of a day's mean turbulent fluxes, where it may change from step to step. [1]."""
-    whole = jnp.stack([getattr(record.fluxes, name).mean(axis=0) for name in TURBULENT])
+    whole = jnp.stack([getattr(record.fluxes, name).mean(axis=0) for name in TURBULENT_FLUXES])
     seen = record.observed().mean(axis=-1)
-    return jnp.where(whole == 0.0, record.observed_fraction.mean(axis=0), seen / jnp.where(whole == 0.0, 1.0, whole))
+    return jnp.where(whole == 0.0, record.closure_fraction.mean(axis=0), seen / jnp.where(whole == 0.0, 1.0, whole))
 
 
-def largest(values: Float[Array, " time"]) -> Scalar:
+def largest_residual(values: Float[Array, " time"]) -> Scalar:
     """The value that is farthest from zero, with its sign; NaN where there is one."""
     return values[jnp.argmax(jnp.abs(values))]
 
 
-def _told(run: Run, whole: Days, place: int, like: xr.Dataset) -> xr.Dataset:
+def _told(run: Run, whole: DailyOutput, place: int, like: xr.Dataset) -> xr.Dataset:
     """The days of one column as a dataset."""
     days = jax.tree.map(lambda x: x[place, : like.sizes["time"]], whole)
     simulation = to_dataset(run.model, days.record, like, run.title)
-    weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT}
+    weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT_WEATHER}
     trained = {name: like.attrs[name] for name in ("trained_here", "water_trained")}
     return simulation.assign(weather).assign_attrs(trained)

@@ -12,30 +12,29 @@ import pandas as pd
 import xarray as xr
 
 from bowen import data
-from bowen.config.schema import Config, Contest
+from bowen.config.schema import ComparisonConfig, Config
 from bowen.data.features import Scaler
 from bowen.errors import DataError, RunError
 from bowen.evaluation.scores import write_scores
 from bowen.experiments import run_directory
-from bowen.experiments.build import base_parameters, build
+from bowen.experiments.build import base_parameters, build_model
 from bowen.experiments.run import (
-    Example,
     Run,
     Watch,
-    fitted,
-    labels,
+    configure_jax,
+    label_steps,
     load_config,
     load_run,
-    read_tower,
+    read_configured_record,
     score_run,
-    set_up,
     simulate_run,
-    split,
+    split_record,
     train_run,
 )
+from bowen.experiments.training_sites import LabeledRecord, fit_scaler
 from bowen.reporting import write_report
 
-PRINCIPAL = "hybrid"  # the contestant whose simulation is kept
+PRINCIPAL_MODEL = "hybrid"  # the contestant whose simulation is kept
 
 
 class Comparison(NamedTuple):
@@ -48,16 +47,16 @@ class Comparison(NamedTuple):
     history: Mapping[str, pd.DataFrame]
 
 
-def contestants(config: Config) -> dict[str, Config]:
+def comparison_models(config: Config) -> dict[str, Config]:
     """Configurations of calibrated LaD, the hybrid and the LSTM, by the name of their folder."""
     return {
-        "calibrated-lad": varied(config, {"kind": "process", "static": config.contest.calibrated}),
-        "hybrid": varied(config, {"kind": "hybrid"}),
-        "lstm": varied(config, {"kind": "network"}),
+        "calibrated-lad": with_overrides(config, {"kind": "process", "static": config.comparison.calibrated}),
+        "hybrid": with_overrides(config, {"kind": "hybrid"}),
+        "lstm": with_overrides(config, {"kind": "network"}),
     }
 
 
-def varied(config: Config, model: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> Config:
+def with_overrides(config: Config, model: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> Config:
     """A configuration with other settings of the model and of training."""
     return config.model_copy(
         update={
@@ -67,7 +66,7 @@ def varied(config: Config, model: Mapping[str, Any], training: Mapping[str, Any]
     )
 
 
-def contest(
+def run_comparison(
     config: Config,
     folder: Path,
     *,
@@ -94,46 +93,51 @@ def contest(
         DataError: The record cannot be used.
         RunError: The folder holds other runs, or cannot be written.
     """
-    set_up(config)
-    dataset = read_tower(config) if dataset is None else dataset
+    configure_jax(config)
+    dataset = read_configured_record(config) if dataset is None else dataset
     trained = {
         name: train_run(chosen, folder / name, dataset=dataset, watch=watch)
-        for name, chosen in contestants(config).items()
+        for name, chosen in comparison_models(config).items()
     }
-    lad = dataclasses.replace(as_it_comes(config, [(dataset, split(config, dataset))]), meta=trained[PRINCIPAL].meta)
-    comparison = compare([lad, *trained.values()], dataset)
+    lad = dataclasses.replace(
+        uncalibrated_lad(config, [(dataset, split_record(config, dataset))]), meta=trained[PRINCIPAL_MODEL].meta
+    )
+    comparison = compare_models([lad, *trained.values()], dataset)
     write_scores(comparison.scores, folder / "scores.csv")
-    simulation = comparison.simulations[trained[PRINCIPAL].title]
+    simulation = comparison.simulations[trained[PRINCIPAL_MODEL].title]
     data.write_netcdf(data.to_alma(simulation), folder / "simulation.nc")
-    report(comparison, folder / "report.html", notes=notes)
+    write_comparison(comparison, folder / "report.html", notes=notes)
     return comparison.scores
 
 
-def as_it_comes(config: Config, records: Sequence[Example]) -> Run:
+def uncalibrated_lad(config: Config, records: Sequence[LabeledRecord]) -> Run:
     """The Land Dynamics model with the parameters of each site's classes, which nobody has trained."""
-    return untrained(config, fitted(config, records), records[0][0].attrs)
+    return uncalibrated_run(config, fit_scaler(config, records), records[0][0].attrs)
 
 
-def untrained(config: Config, scaler: Scaler, site: Mapping[str, Any]) -> Run:
+def uncalibrated_run(config: Config, scaler: Scaler, site: Mapping[str, Any]) -> Run:
     """LaD as it comes, beside a model that was trained; `site` is any of those it was trained at."""
-    lad = {"evaporation": "resistance", "stability": "critical"}
-    config = varied(config, {"kind": "process", "static": (), "regional": (), "owned": (), "corrections": ()} | lad)
+    lad = {"evaporation": "resistance", "stability": "monin_obukhov"}
+    config = with_overrides(
+        config,
+        {"kind": "process", "static": (), "regionalized": (), "site_specific": (), "water_corrections": ()} | lad,
+    )
     scaler = dataclasses.replace(scaler, closures=())
-    return Run(config, scaler, build(config, scaler, base_parameters(config, site)), {})
+    return Run(config, scaler, build_model(config, scaler, base_parameters(config, site)), {})
 
 
-def named(models: Iterable[Run]) -> dict[str, Run]:
+def title_models(models: Iterable[Run]) -> dict[str, Run]:
     """Models by title; where several have one, it is followed by what tells their run directories apart."""
     models = list(models)
     alike = {model.title: [other.folder for other in models if other.title == model.title] for model in models}
-    apart = {title: dict(zip(folders, differing(folders), strict=True)) for title, folders in alike.items()}
+    apart = {title: dict(zip(folders, distinguishing_parts(folders), strict=True)) for title, folders in alike.items()}
     return {
         f"{model.title} ({how})" if (how := apart[model.title][model.folder]) else model.title: model
         for model in models
     }
 
 
-def differing(folders: Sequence[Path | None]) -> list[str]:
+def distinguishing_parts(folders: Sequence[Path | None]) -> list[str]:
     """What tells paths apart, without the parts that all of them begin or end with; of a single one nothing."""
     if len(folders) == 1:
         return [""]
@@ -148,7 +152,7 @@ def _shared(rows: Sequence[Sequence[str]]) -> int:
     return sum(1 for _ in itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*rows, strict=False)))
 
 
-def evaluate(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.DataFrame:
+def score_models(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.DataFrame:
     """Score models at one record, or each at its own.
 
     Args:
@@ -159,18 +163,18 @@ def evaluate(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.Dat
         DataError: The record cannot be used, or has no flux.
     """
     scores = []
-    for name, model in named(models).items():
-        record = read_tower(model.config) if dataset is None else dataset
+    for name, model in title_models(models).items():
+        record = read_configured_record(model.config) if dataset is None else dataset
         if not any(flux in record for flux in data.TURBULENT):
             raise DataError(
                 f"{record.attrs['site']}: has neither latent nor sensible heat to score by.\n"
-                "  to go on: `bowen transfer` judges models by runoff and snow."
+                "  fix: `bowen transfer` judges models by runoff and snow."
             )
         scores.append(score_run(model, simulate_run(model, record), record).assign(model=name))
     return pd.concat(scores, ignore_index=True)
 
 
-def compare(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
+def compare_models(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
     """Run models over one record and score them.
 
     Args:
@@ -180,12 +184,12 @@ def compare(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
     Raises:
         RunError: The models were trained on different parts of the record.
     """
-    together = named(models)
-    split, *others = (labels(model, dataset) for model in together.values())
+    together = title_models(models)
+    split, *others = (label_steps(model, dataset) for model in together.values())
     if not all(np.array_equal(split, other) for other in others):
         raise RunError(
             f"{', '.join(together)}: they do not split this record in the same way.\n"
-            "  to go on: compare models that were trained on the same steps, or give another record with --met."
+            "  fix: compare models that were trained on the same steps, or give another record with --met."
         )
     simulations = {name: simulate_run(model, dataset) for name, model in together.items()}
     scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
@@ -197,7 +201,7 @@ def compare(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
     return Comparison(dataset, split, simulations, pd.concat(scores, ignore_index=True), history)
 
 
-def report(comparison: Comparison, path: Path, *, notes: Iterable[str] = ()) -> Path:
+def write_comparison(comparison: Comparison, path: Path, *, notes: Iterable[str] = ()) -> Path:
     """Write a comparison as one self-contained HTML page.
 
     Raises:
@@ -216,7 +220,7 @@ def report(comparison: Comparison, path: Path, *, notes: Iterable[str] = ()) -> 
     )
 
 
-def demo(
+def run_demo(
     folder: Path,
     *,
     file: Path | None = None,
@@ -242,10 +246,10 @@ def demo(
     """
     met = data.fetch_demo(report=say) if file is None else file
     notes = [" ".join(data.ATTRIBUTION.split())] if file is None else []
-    return contest(demo_config(met=met.absolute(), **site or {}), folder, watch=watch, notes=notes)
+    return run_comparison(demo_config(met=met.absolute(), **site or {}), folder, watch=watch, notes=notes)
 
 
-def twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) -> tuple[pd.DataFrame, float]:
+def run_twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) -> tuple[pd.DataFrame, float]:
     """Hold the contest on a record made by the model itself, with a surface resistance that is known.
 
     Args:
@@ -259,20 +263,22 @@ def twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) 
     Raises:
         RunError: The folder holds other runs, or cannot be written.
     """
-    from bowen.experiments.twin_experiment import SOIL, recovery, twin
+    from bowen.experiments.twin_experiment import SOIL, make_twin, parameter_correlation
 
     known = demo_config(met=(folder / "twin.nc").absolute(), soil=SOIL)
-    config = varied(known, {"dynamic": ("surface_resistance",), "static": ()}, {"prior_weight": 1e-4})
-    config = config.model_copy(update={"contest": Contest(calibrated=("surface_resistance",))})
-    set_up(config)
-    record, truth = twin(days)
-    data.write_netcdf(data.to_alma(record), config.tower.met)
-    scores = contest(config, folder, watch=watch)
-    return scores, recovery(simulate_run(load_run(folder / PRINCIPAL), read_tower(config)), truth)
+    config = with_overrides(known, {"dynamic": ("minimum_stomatal_resistance",), "static": ()}, {"prior_weight": 1e-4})
+    config = config.model_copy(update={"comparison": ComparisonConfig(calibrated=("minimum_stomatal_resistance",))})
+    configure_jax(config)
+    record, truth = make_twin(days)
+    data.write_netcdf(data.to_alma(record), config.data.met)
+    scores = run_comparison(config, folder, watch=watch)
+    return scores, parameter_correlation(
+        simulate_run(load_run(folder / PRINCIPAL_MODEL), read_configured_record(config)), truth
+    )
 
 
 def demo_config(**tower: Any) -> Config:
     """The configuration of the demo, at another tower or file."""
     with resources.as_file(resources.files("bowen.experiments") / "demo.toml") as path:
         config = load_config(path)
-    return config.model_copy(update={"tower": config.tower.model_copy(update=tower)})
+    return config.model_copy(update={"data": config.data.model_copy(update=tower)})

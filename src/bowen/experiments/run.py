@@ -18,24 +18,39 @@ from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import score
 from bowen.experiments import run_directory
-from bowen.experiments.build import base_parameters, build
-from bowen.experiments.training_sites import Example, fitted, span, taught, tower_of
+from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.training_sites import (
+    LabeledRecord,
+    fit_scaler,
+    make_site_data,
+    period_covered,
+    select_training_records,
+)
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import Role, learnable
-from bowen.models.base import AbstractLand
-from bowen.models.hybrid import Guided
-from bowen.models.rollout import roll, spin_up
+from bowen.land.quantities import Role, check_learnable
+from bowen.models.base import AbstractLandModel
+from bowen.models.hybrid import GuidedHybrid
+from bowen.models.rollout import spin_up, unroll
 from bowen.training import devices
 from bowen.training.arrays import radiation_name, to_dataset
-from bowen.training.trainer import Progress, Row, outline, train
-from bowen.training.windows import Streams, Tower
+from bowen.training.trainer import TrainState, ValidationRow, train, train_state_shapes
+from bowen.training.windows import SiteData, WindowLoader
 
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
-SITE = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
+SITE_ATTRIBUTES = (
+    "site",
+    "latitude",
+    "longitude",
+    "elevation",
+    "igbp",
+    "reference_height",
+    "canopy_height",
+    "utc_offset_hours",
+)
 
-LEAST_NET = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
+MIN_NET_RADIATION_COVERAGE = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
 
-Watch = Callable[[Config, tuple[Row, ...]], None]
+Watch = Callable[[Config, tuple[ValidationRow, ...]], None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +59,7 @@ class Run:
 
     config: Config
     scaler: Scaler
-    model: AbstractLand
+    model: AbstractLandModel
     meta: Mapping[str, Any]
     folder: Path | None = None  # its run directory, if it was trained
 
@@ -70,55 +85,60 @@ def load_config(path: Path) -> Config:
     asked: list[tuple[str, tuple[str, ...], Role]] = [
         ("[model]: `dynamic`", config.model.dynamic, "dynamic"),
         ("[model]: `static`", config.model.static, "static"),
-        ("[contest]: `calibrated`", config.contest.calibrated, "static"),
+        ("[comparison]: `calibrated`", config.comparison.calibrated, "static"),
     ]
     for setting, names, role in asked:
         try:
-            learnable(Parameters, names, role)
+            check_learnable(Parameters, names, role)
         except ValueError as problem:
             raise ConfigError(f"{path.name} {setting}: {problem}") from problem
     return config
 
 
-def set_up(config: Config) -> None:
+def configure_jax(config: Config) -> None:
     """Tell JAX the precision, and to keep what it compiles for the next start; called by commands, never on import."""
     jax.config.update("jax_enable_x64", config.model.precision == "float64")
     if not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(data.cache_folder() / "compiled"))
 
 
-def read_tower(config: Config) -> xr.Dataset:
+def read_configured_record(config: Config) -> xr.Dataset:
     """The record a configuration names, with its forcing filled.
 
     Raises:
         DataError: A file cannot be read, or the record cannot drive a model.
     """
-    tower = config.tower
-    site = {name: value for name in SITE if (value := getattr(tower, name)) is not None}
-    return filled(data.read(tower.met, tower.flux, site=site, kind=tower.format), config)
+    tower = config.data
+    site = {name: value for name in SITE_ATTRIBUTES if (value := getattr(tower, name)) is not None}
+    return prepare_record(data.read(tower.met, tower.flux, site=site, kind=tower.format), config)
 
 
-def filled(dataset: xr.Dataset, config: Config) -> xr.Dataset:
+def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     """The record with the gaps in what drives the model filled and flagged, and its fluxes as they are to be met."""
-    either = config.tower.radiation == "either"
-    radiation = data.RADIATION if either else (radiation_name(config.tower.radiation == "prescribed"),)
-    if either and "net_radiation" in dataset and data.measured(dataset, "net_radiation").mean() < LEAST_NET:
+    either = config.data.net_radiation == "measured_if_available"
+    radiation = data.RADIATION if either else (radiation_name(config.data.net_radiation == "measured"),)
+    if (
+        either
+        and "net_radiation" in dataset
+        and data.measured(dataset, "net_radiation").mean() < MIN_NET_RADIATION_COVERAGE
+    ):
         dataset = dataset.drop_vars("net_radiation")
     need = [name for name in (*data.FORCING, *radiation) if name in dataset]
     complete = data.fill_forcing(dataset, need=need).assign_attrs(prescribed_radiation=int("net_radiation" in need))
     if either and "net_radiation" not in dataset:
         complete = data.with_net_radiation(complete)
-    closes = config.tower.closure == "corrected" and any(name in dataset for name in data.TURBULENT)
+    closes = config.data.closure == "corrected" and any(name in dataset for name in data.TURBULENT)
     return data.with_closed_balance(complete) if closes else complete
 
 
-def split(config: Config, dataset: xr.Dataset) -> np.ndarray:
+def split_record(config: Config, dataset: xr.Dataset) -> np.ndarray:
     """The label of each step: "train", "validation", "test" or nothing."""
     times, chosen = dataset["time"].values, config.split
-    if isinstance(chosen, configs.Blocks):
+    if isinstance(chosen, configs.BlockSplit):
         return data.block_split(times, chosen.days, chosen.pattern)
     periods = {"train": chosen.train, "validation": chosen.validation, "test": chosen.test}
-    return data.period_split(times, {name: (str(first), str(last)) for name, (first, last) in periods.items()})
+    given = {name: (str(period[0]), str(period[1])) for name, period in periods.items() if period}
+    return data.period_split(times, given)
 
 
 def train_run(
@@ -136,11 +156,11 @@ def train_run(
         RunError: The directory holds another configuration or was trained on another record.
         DataError: The record cannot be used.
     """
-    dataset = read_tower(config) if dataset is None else dataset
-    return train_on([(dataset, split(config, dataset))], config, folder, watch=watch)
+    dataset = read_configured_record(config) if dataset is None else dataset
+    return train_on([(dataset, split_record(config, dataset))], config, folder, watch=watch)
 
 
-def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
+def train_on(records: Sequence[LabeledRecord], config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
     """Train one model on records of many towers, or go on; see `train_run`.
 
     Args:
@@ -149,52 +169,52 @@ def train_on(records: Sequence[Example], config: Config, folder: Path, *, watch:
         folder: Run directory; made if need be.
         watch: See `train_run`.
     """
-    set_up(config)
-    places, targets = taught(config, records)
-    settings, scaler = config.training, fitted(config, (records[place] for place in places))
+    configure_jax(config)
+    places, targets = select_training_records(config, records)
+    settings, scaler = config.training, fit_scaler(config, (records[place] for place in places))
     meta: dict[str, Any] = {"fingerprints": [], "scaler": dataclasses.asdict(scaler), "water": {}}
 
-    def towers() -> Iterator[Tower]:
+    def towers() -> Iterator[SiteData]:
         for number, place in enumerate(places):
             dataset, labels = records[place]
-            meta.setdefault("site", {name: dataset.attrs[name] for name in SITE})
+            meta.setdefault("site", {name: dataset.attrs[name] for name in SITE_ATTRIBUTES})
             meta["fingerprints"].append(data.fingerprint(dataset))
             if {*data.targets_measured(dataset)} & {*data.WATER}:
-                meta["water"][dataset.attrs["site"]] = span(dataset)
-            yield tower_of(config, scaler, dataset, labels, number, targets=targets)
+                meta["water"][dataset.attrs["site"]] = period_covered(dataset)
+            yield make_site_data(config, scaler, dataset, labels, number, targets=targets)
 
     worth = [settings.water_weight if name in data.WATER else 1.0 for name in targets]
-    columns, window, seed = settings.columns, settings.window_days, settings.seed
-    streams = Streams(towers(), columns=columns, window=window, seed=seed, worth=worth, folder=folder)
-    model = build(config, scaler, streams.first.base, len(places))
+    columns, window, seed = settings.windows_per_site, settings.window_days, settings.seed
+    streams = WindowLoader(towers(), columns=columns, window=window, seed=seed, target_weights=worth, folder=folder)
+    model = build_model(config, scaler, streams.first.base, len(places))
     if (folder / "run.json").exists():
-        refuse_other(folder, config, meta)
-    elif devices.writes():
+        check_same_run(folder, config, meta)
+    elif devices.is_writer():
         run_directory.write_meta(folder, configs.dumps(config), meta)
     checkpoint, progress, history = folder / "checkpoint.npz", None, ()
     if checkpoint.exists():
-        progress, rows = run_directory.load_arrays(checkpoint, outline(model, streams, settings))
-        history = tuple(Row(int(row[0]), *map(float, row[1:])) for row in rows)
+        progress, rows = run_directory.load_arrays(checkpoint, train_state_shapes(model, streams, settings))
+        history = tuple(ValidationRow(int(row[0]), *map(float, row[1:])) for row in rows)
 
-    def publish(progress: Progress, history: tuple[Row, ...]) -> None:
+    def publish(progress: TrainState, history: tuple[ValidationRow, ...]) -> None:
         run_directory.save_arrays(folder / "weights.npz", progress.best)
-        run_directory.write_history(folder / "history.csv", Row._fields, history)
+        run_directory.write_history(folder / "history.csv", ValidationRow._fields, history)
 
-    def keep(progress: Progress, history: tuple[Row, ...]) -> None:
-        if devices.writes():
+    def keep(progress: TrainState, history: tuple[ValidationRow, ...]) -> None:
+        if devices.is_writer():
             run_directory.save_arrays(checkpoint, progress, history)
             publish(progress, history)
             watch(config, history)
 
-    if devices.writes():
+    if devices.is_writer():
         watch(config, history)
     progress, history = train(model, streams, settings, progress=progress, history=history, watch=keep)
-    if devices.writes():
+    if devices.is_writer():
         publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
     return Run(config, scaler, progress.best, meta, folder)
 
 
-def guided_by(hybrid: Run, network: Run) -> Run:
+def guide_hybrid(hybrid: Run, network: Run) -> Run:
     """A hybrid that is guided by a network trained on the same records; see `Guided`.
 
     Raises:
@@ -203,19 +223,19 @@ def guided_by(hybrid: Run, network: Run) -> Run:
     if hybrid.scaler != network.scaler or hybrid.meta["fingerprints"] != network.meta["fingerprints"]:
         raise RunError(
             f"{hybrid.folder}, {network.folder}: were not trained on the same records with the same features.\n"
-            "  to go on: train both with one configuration, but for `kind` in [model]."
+            "  fix: train both with one configuration, but for `kind` in [model]."
         )
-    return dataclasses.replace(hybrid, model=Guided(hybrid.model, network.model))  # type: ignore[arg-type]  # a run does not know its kind
+    return dataclasses.replace(hybrid, model=GuidedHybrid(hybrid.model, network.model))  # type: ignore[arg-type]  # a run does not know its kind
 
 
-def met_by(run: Run, dataset: xr.Dataset, mark: str) -> Tower:
+def as_site(run: Run, dataset: xr.Dataset, mark: str) -> SiteData:
     """A record as a trained model meets it; `mark` is the fingerprint that tells whether it was trained on."""
     known = run.meta.get("fingerprints", [])
     number = known.index(mark) if mark in known else -1
-    return tower_of(run.config, run.scaler, dataset, np.empty(0), number)
+    return make_site_data(run.config, run.scaler, dataset, np.empty(0), number)
 
 
-def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
+def check_same_run(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     """Check that a run directory was made by the same configuration from the same record.
 
     Raises:
@@ -225,12 +245,12 @@ def refuse_other(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
     if (folder / "config.toml").read_text(encoding="utf-8") != configs.dumps(config):
         raise RunError(
             f"{folder}: holds a run of another configuration.\n"
-            "  to go on: choose another directory with --out, or remove this one."
+            "  fix: choose another directory with --out, or remove this one."
         )
     if there["fingerprints"] != meta["fingerprints"]:
         raise RunError(
             f"{folder}: was trained on a record that has changed since.\n"
-            "  to go on: choose another directory with --out, or bring back the record as it was."
+            "  fix: choose another directory with --out, or bring back the record as it was."
         )
 
 
@@ -249,9 +269,9 @@ def load_run(folder: Path, precision: Precision | None = None) -> Run:
     config = load_config(folder / "config.toml")
     if precision:
         config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
-    set_up(config)
+    configure_jax(config)
     scaler = Scaler(**meta["scaler"])
-    untrained = build(config, scaler, base_parameters(config, meta["site"]), len(meta["fingerprints"]))
+    untrained = build_model(config, scaler, base_parameters(config, meta["site"]), len(meta["fingerprints"]))
     model, _ = run_directory.load_arrays(folder / "weights.npz", untrained)
     return Run(config, scaler, model, meta, folder)
 
@@ -266,29 +286,29 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         DataError: The record lacks what drives the model.
         ModelError: The model gave a value that is not finite.
     """
-    set_up(run.config)
-    tower = met_by(run, dataset, data.fingerprint(dataset))
+    configure_jax(run.config)
+    tower = as_site(run, dataset, data.fingerprint(dataset))
     model, inputs = run.model.at(tower.site), tower.series.inputs
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
     carry = spin_up(model, tower.state, inputs.window(0, year), max(1, run.config.training.spin_up_years))
     if not inputs.last_a_year():
         carry = model.renewed(carry)
-    _, record = eqx.filter_jit(roll)(model, carry, inputs)
+    _, record = eqx.filter_jit(unroll)(model, carry, inputs)
     return to_dataset(model, record, dataset, run.title)
 
 
-def labels(run: Run, dataset: xr.Dataset) -> np.ndarray:
+def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:
     """What each step is to a run: by its split at its own record, "train" at one of many it was trained on.
 
     At any other it is "test", but for 15 days to settle.
     """
     known = run.meta["fingerprints"]
     if data.fingerprint(dataset) in known:
-        return split(run.config, dataset) if len(known) == 1 else np.full(dataset.sizes["time"], "train")
+        return split_record(run.config, dataset) if len(known) == 1 else np.full(dataset.sizes["time"], "train")
     settled = np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= 15 * 86400
     return np.where(settled, "test", "")
 
 
 def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
     """Score a simulation of a run, by what each step is to it."""
-    return score(simulation, dataset, labels(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))
+    return score(simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))

@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 
 from bowen.errors import RunError
-from bowen.files import replacing
+from bowen.files import replace_atomically
 
 FORMAT = 4
 HISTORY = "history"
@@ -37,8 +37,8 @@ def save_arrays(path: Path, tree: Any, history: tuple[Any, ...] = ()) -> None:
     Raises:
         RunError: The file cannot be written; the old one is untouched.
     """
-    arrays = {place: np.asarray(leaf) for place, leaf in places(tree).items()}
-    with replacing(path) as temporary, temporary.open("wb") as file:
+    arrays = {place: np.asarray(leaf) for place, leaf in named_leaves(tree).items()}
+    with replace_atomically(path) as temporary, temporary.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays, **{HISTORY: np.asarray(history, float)})
 
 
@@ -50,7 +50,7 @@ def load_arrays(path: Path, like: Any) -> tuple[Any, np.ndarray]:
     Raises:
         RunError: The file is missing or damaged, or holds another structure.
     """
-    wanted = places(like)
+    wanted = named_leaves(like)
     try:
         # opened here, because np.load leaves a damaged archive open
         with path.open("rb") as archive, np.load(archive, allow_pickle=False) as file:
@@ -58,33 +58,33 @@ def load_arrays(path: Path, like: Any) -> tuple[Any, np.ndarray]:
         history = arrays.pop(HISTORY)
         arrays = {place: leaf for place, leaf in wanted.items() if place.startswith(BASE)} | arrays
     except FileNotFoundError as problem:
-        raise RunError(f"{path}: is not there.\n  to go on: train again with `bowen train`.") from problem
+        raise RunError(f"{path}: is not there.\n  fix: train again with `bowen train`.") from problem
     except DAMAGED as problem:
-        raise damaged(path, problem) from problem
+        raise damage_error(path, problem) from problem
     odd = set(wanted) ^ set(arrays)
     odd |= {place for place in set(wanted) & set(arrays) if wanted[place].shape != arrays[place].shape}
     if odd:
         raise RunError(
             f"{path}: does not fit the configuration beside it ({len(odd)} arrays differ, such as {min(odd)}).\n"
-            "  to go on: restore config.toml as it was, or train again into another directory."
+            "  fix: restore config.toml as it was, or train again into another directory."
         )
     leaves, structure = jax.tree_util.tree_flatten_with_path(like)
-    filled = [jnp.asarray(arrays[keystr(at)], leaf.dtype) if is_place(leaf) else leaf for at, leaf in leaves]
+    filled = [jnp.asarray(arrays[leaf_name(at)], leaf.dtype) if is_array_like(leaf) else leaf for at, leaf in leaves]
     return jax.tree.unflatten(structure, filled), history
 
 
-def is_place(leaf: Any) -> bool:
+def is_array_like(leaf: Any) -> bool:
     """Whether a leaf is an array or stands for one."""
     return hasattr(leaf, "shape") and hasattr(leaf, "dtype")
 
 
-def places(tree: Any) -> dict[str, Any]:
+def named_leaves(tree: Any) -> dict[str, Any]:
     """Arrays of a pytree by their place in it."""
     leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
-    return {keystr(at): leaf for at, leaf in leaves if is_place(leaf)}
+    return {leaf_name(at): leaf for at, leaf in leaves if is_array_like(leaf)}
 
 
-def keystr(path: Any) -> str:
+def leaf_name(path: Any) -> str:
     """Place of a leaf, readable and safe as the name of an archive's member."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
 
@@ -120,23 +120,23 @@ def read_meta(folder: Path) -> dict[str, Any]:
     except (FileNotFoundError, NotADirectoryError) as problem:
         inside = ", ".join(str(other.parent) for other in sorted(folder.glob("*/run.json")))
         remedy = f"name one inside it: {inside}" if inside else "make one with `bowen train`"
-        raise RunError(f"{folder}: is not a run directory, it has no run.json.\n  to go on: {remedy}.") from problem
+        raise RunError(f"{folder}: is not a run directory, it has no run.json.\n  fix: {remedy}.") from problem
     except (OSError, ValueError, AttributeError) as problem:
-        raise damaged(path, problem) from problem
+        raise damage_error(path, problem) from problem
     if found != FORMAT:
         raise RunError(
             f"{path}: has format {found}, written by bowen {wrote}; this version reads format {FORMAT}.\n"
-            "  to go on: use the version that wrote it, or train again into another directory."
+            "  fix: use the version that wrote it, or train again into another directory."
         )
     if not sound:
-        raise damaged(path, "its checksum differs")
+        raise damage_error(path, "its checksum differs")
     return meta
 
 
-def damaged(path: Path, why: object) -> RunError:
+def damage_error(path: Path, why: object) -> RunError:
     """The error of a file that is not what was written."""
     return RunError(
-        f"{path}: is damaged ({why}).\n  to go on: restore it from a copy, or remove the run directory and train again."
+        f"{path}: is damaged ({why}).\n  fix: restore it from a copy, or remove the run directory and train again."
     )
 
 
@@ -146,7 +146,7 @@ def write_history(path: Path, columns: tuple[str, ...], rows: tuple[Any, ...]) -
     Raises:
         RunError: The file cannot be written.
     """
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
+    with replace_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([columns, *rows])
 
 
@@ -159,7 +159,7 @@ def read_history(path: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(path, dtype=float)
     except (OSError, ValueError) as problem:
-        raise damaged(path, problem) from problem
+        raise damage_error(path, problem) from problem
 
 
 def write_text(path: Path, text: str) -> None:
@@ -168,5 +168,5 @@ def write_text(path: Path, text: str) -> None:
     Raises:
         RunError: The file cannot be written.
     """
-    with replacing(path) as temporary:
+    with replace_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -18,15 +18,15 @@ from bowen import data
 from bowen.config import schema as configs
 from bowen.config.schema import Config
 from bowen.errors import ConfigError, DataError, RunError
-from bowen.evaluation.budyko import balance
-from bowen.evaluation.ensemble import mean_of
-from bowen.evaluation.unseen_variables import SEEN, judge, with_routing
+from bowen.evaluation.budyko import long_term_water_balance
+from bowen.evaluation.ensemble import ensemble_mean
+from bowen.evaluation.unseen_variables import TRAINED_NOTE, evaluate_unseen_variables, with_routing
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
-from bowen.experiments.comparison import named, untrained, varied
-from bowen.experiments.run import Run, filled
-from bowen.files import replacing
-from bowen.land.quantities import learnable
+from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
+from bowen.experiments.run import Run, prepare_record
+from bowen.files import replace_atomically
+from bowen.land.quantities import check_learnable
 
 BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
 STEP = 1800  # s, to which days are made; networks know no other
@@ -41,7 +41,7 @@ class Place(NamedTuple):
     observed: xr.Dataset  # days, of whatever was observed
 
 
-def basins(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) -> list[Place]:
+def basin_places(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) -> list[Place]:
     """The basins of CAMELS as places; one that cannot be read is told and left out.
 
     Args:
@@ -64,7 +64,7 @@ def basins(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) 
             observed["snow_water"].attrs["product"] = "Daymet"
 
         def record(config: Config, daily: xr.Dataset = daily) -> xr.Dataset:
-            return filled(data.disaggregate(daily, step), config)
+            return prepare_record(data.disaggregate(daily, step), config)
 
         places.append(Place(basin, f"{basin}_{step}s.nc", record, observed))
     if not places:
@@ -72,7 +72,9 @@ def basins(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) 
     return places
 
 
-def towers(paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[str], None] = print) -> list[Place]:
+def tower_places(
+    paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[str], None] = print
+) -> list[Place]:
     """Towers as places; one that cannot be read is told and left out.
 
     Args:
@@ -98,7 +100,7 @@ def towers(paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[s
             continue
 
         def record(config: Config, met: Path = met, flux: Path | None = flux) -> xr.Dataset:
-            return filled(data.read(met, flux), config)
+            return prepare_record(data.read(met, flux), config)
 
         name = f"{site}_{tower.time.values[0]:.4}-{tower.time.values[-1]:.4}"
         places.append(Place(name, f"{name}.nc", record, observed.assign_attrs(site=name)))
@@ -139,17 +141,23 @@ def transfer(
     """
     from bowen.reporting.transfer_page import write_transfer  # here, because it brings matplotlib
 
-    models, tables, balances, shown, reference = contestants(runs), [], [], {}, {}
-    simulated = {name: days_of(name, run, places, folder / slug(name), say) for name, run in models.items()}
-    for title, names in alike(models).items():
+    models, tables, balances, shown, reference = transfer_models(runs), [], [], {}, {}
+    simulated = {
+        name: simulate_or_read_days(name, run, places, folder / slug(name), say) for name, run in models.items()
+    }
+    for title, names in models_by_title(models).items():
         name = f"{title}, mean of {len(names)}"
-        simulated[name] = {at: mean_of([simulated[each][at] for each in names], name) for at in simulated[names[0]]}
+        simulated[name] = {
+            at: ensemble_mean([simulated[each][at] for each in names], name) for at in simulated[names[0]]
+        }
     for name, days in simulated.items():
         shown[name] = {place: with_routing(of).sel(time=slice(first, last)) for place, of in days.items()}
         reference = reference or shown[name]
         for place in places:
-            tables.append(judge(days[place.name], place.observed, model=name, first=first, last=last))
-            if water := balance(shown[name][place.name], reference[place.name], place.observed):
+            tables.append(
+                evaluate_unseen_variables(days[place.name], place.observed, model=name, first=first, last=last)
+            )
+            if water := long_term_water_balance(shown[name][place.name], reference[place.name], place.observed):
                 balances.append({"model": name, "site": place.name} | water)
     table = pd.concat(tables, ignore_index=True)
     write_table(table, folder / "transfer.csv")
@@ -165,11 +173,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     Raises:
         RunError: The file cannot be written.
     """
-    with replacing(path) as unfinished:
+    with replace_atomically(path) as unfinished:
         table.to_csv(unfinished, index=False)
 
 
-def with_options(run: Run, names: Sequence[str]) -> Run:
+def enable_options(run: Run, names: Sequence[str]) -> Run:
     """A trained model with options of the physics that it was trained without, each where learning it would begin.
 
     Raises:
@@ -179,29 +187,29 @@ def with_options(run: Run, names: Sequence[str]) -> Run:
         return run
     base, offsets = run.model.particulars()
     try:
-        learnable(base, tuple(names), "static")
+        check_learnable(base, tuple(names), "static")
     except ValueError as problem:
         raise ConfigError(f"--with: {problem}") from problem
-    switched_on = {name: jnp.zeros_like(base.root_capacity) for name in names if name not in offsets}
+    switched_on = {name: jnp.zeros_like(base.root_zone_capacity) for name in names if name not in offsets}
     model = eqx.tree_at(lambda m: m.particulars(), run.model, (base, offsets | switched_on))
-    config = varied(run.config, {"static": (*run.config.model.static, *switched_on)})
+    config = with_overrides(run.config, {"static": (*run.config.model.static, *switched_on)})
     return dataclasses.replace(run, config=config, model=model)
 
 
-def contestants(runs: Sequence[Run]) -> dict[str, Run]:
+def transfer_models(runs: Sequence[Run]) -> dict[str, Run]:
     """LaD as it comes, and trained models, by the names they have in tables."""
-    lad = untrained(runs[0].config, runs[0].scaler, runs[0].meta["site"])
-    return named([lad, *(run for run in runs if run.title != lad.title)])
+    lad = uncalibrated_run(runs[0].config, runs[0].scaler, runs[0].meta["site"])
+    return title_models([lad, *(run for run in runs if run.title != lad.title)])
 
 
-def alike(models: Mapping[str, Run]) -> dict[str, list[str]]:
+def models_by_title(models: Mapping[str, Run]) -> dict[str, list[str]]:
     """The names of models by their title, where several have the same."""
     titles = dict.fromkeys(run.title for run in models.values())
     names = {title: [name for name, run in models.items() if run.title == title] for title in titles}
     return {title: those for title, those in names.items() if len(those) > 1}
 
 
-def days_of(
+def simulate_or_read_days(
     name: str, run: Run, places: Sequence[Place], folder: Path, say: Callable[[str], None] = print
 ) -> dict[str, xr.Dataset]:
     """The days of a model at places, by name; those in the folder are read, the others are simulated and written.
@@ -211,22 +219,22 @@ def days_of(
         ModelError: The model gave a value that is not finite.
         RunError: The folder holds days of another model.
     """
-    claim(folder, run)
+    claim_simulations(folder, run)
     lacking = [place for place in places if not (folder / place.file).exists()]
     for begin in range(0, len(lacking), BATCH):
         batch = lacking[begin : begin + BATCH]
         say(f"{name}: {', '.join(place.name for place in batch)}")
-        for place, days in zip(batch, simulate_days(run, records(run, batch), say=say), strict=True):
+        for place, days in zip(batch, simulate_days(run, records_at(run, batch), say=say), strict=True):
             data.write_netcdf(data.to_alma(days), folder / place.file)
     return {place.name: data.read_simulation(folder / place.file) for place in places}
 
 
-def records(run: Run, places: Sequence[Place]) -> Iterator[xr.Dataset]:
+def records_at(run: Run, places: Sequence[Place]) -> Iterator[xr.Dataset]:
     """The records of places, made as they are asked for."""
     return (place.record(run.config) for place in places)
 
 
-def claim(folder: Path, run: Run) -> None:
+def claim_simulations(folder: Path, run: Run) -> None:
     """Write down whose days a folder holds.
 
     Raises:
@@ -239,9 +247,9 @@ def claim(folder: Path, run: Run) -> None:
     if path.exists() and json.loads(path.read_text(encoding="utf-8")) != mark:
         raise RunError(
             f"{folder}: holds the days of another model.\n"
-            "  to go on: choose another directory with --out, or remove this one."
+            "  fix: choose another directory with --out, or remove this one."
         )
-    with replacing(path) as unfinished:
+    with replace_atomically(path) as unfinished:
         unfinished.write_text(json.dumps(mark), encoding="utf-8")
 
 
@@ -252,7 +260,7 @@ def medians(table: pd.DataFrame) -> pd.DataFrame:
         A row for a variable and metric, a column for a model, and `places`, how many they are.
     """
     models, found = list(table["model"].unique()), {}
-    unseen = ~table["note"].astype(str).str.contains(SEEN) if "note" in table else slice(None)
+    unseen = ~table["note"].astype(str).str.contains(TRAINED_NOTE) if "note" in table else slice(None)
     for case, part in table[unseen].groupby(["variable", "metric"], sort=False):
         wide = part.pivot(index="site", columns="model", values="value").dropna(axis="columns", how="all").dropna()
         found[case] = wide.median().reindex(models).to_dict() | {"places": float(len(wide))}

@@ -13,12 +13,12 @@ from bowen.data.features import FORCING
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import Scalar, shift
+from bowen.land.quantities import Scalar, apply_logit_offsets
 from bowen.land.step import ImplicitStep
-from bowen.land.tower_observation import observed_fraction
+from bowen.land.tower_observation import closure_fractions
 from bowen.land.variables import Forcing
-from bowen.models.base import AbstractLand, Record, initial_state, refilled
-from bowen.models.rollout import Inputs, roll, spin_up
+from bowen.models.base import AbstractLandModel, StepOutput, fill_root_zone, initial_state
+from bowen.models.rollout import Inputs, spin_up, unroll
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 
 SITE = {
@@ -38,7 +38,7 @@ SOIL = "CMF"  # class of the twin's soil
 NOISE = 0.05  # share of the spread of a flux that is added as measurement error
 
 
-def weather(days: int, seed: int) -> xr.Dataset:
+def make_weather(days: int, seed: int) -> xr.Dataset:
     """Half-hourly weather of a temperate site: seasons, days, clouds that linger, storms.
 
     Args:
@@ -50,11 +50,11 @@ def weather(days: int, seed: int) -> xr.Dataset:
     hour = np.asarray(time.hour + time.minute / 60.0 + 0.25)
     season = np.cos(2 * np.pi * (np.asarray(time.day_of_year) - 172) / 365)
     elevation = 0.45 + 0.35 * season + 0.75 * np.cos(2 * np.pi * (hour - 12.0) / 24.0) - 0.25
-    front = wander(random, days, 3.0)
+    front = red_noise(random, days, 3.0)
     cloud = 1 / (1 + np.exp(-1.5 * front))
     sun = np.maximum(elevation, 0.0) * 850.0 * (1.0 - 0.7 * cloud)
     celsius = 10.0 + 9.0 * season + 5.0 * (1 - 0.6 * cloud) * np.cos(2 * np.pi * (hour - 15.0) / 24.0)
-    celsius = celsius + 3.0 * wander(random, days, 4.0)
+    celsius = celsius + 3.0 * red_noise(random, days, 4.0)
     dew_depression = 2.0 + 3.0 * (1.0 - cloud) + np.maximum(celsius - 10.0, 0.0) * 0.35
     kelvin, pressure = celsius + 273.15, np.full(len(time), 99000.0)
     vapor = saturation_vapor_pressure(kelvin - dew_depression)
@@ -68,13 +68,13 @@ def weather(days: int, seed: int) -> xr.Dataset:
         "specific_humidity": specific_humidity(vapor, pressure),
         "vapor_pressure_deficit": saturated - vapor,
         "air_pressure": pressure,
-        "wind_speed": np.abs(2.5 + 1.2 * wander(random, days, 0.3) + 0.8 * np.cos(2 * np.pi * (hour - 14.0) / 24.0)),
+        "wind_speed": np.abs(2.5 + 1.2 * red_noise(random, days, 0.3) + 0.8 * np.cos(2 * np.pi * (hour - 14.0) / 24.0)),
         "precipitation": wet * random.exponential(0.9, len(time)) / 1800.0,
     }
     return xr.Dataset({name: ("time", values) for name, values in columns.items()}, {"time": time}, SITE)
 
 
-def wander(random: np.random.Generator, days: int, memory: float) -> np.ndarray:
+def red_noise(random: np.random.Generator, days: int, memory: float) -> np.ndarray:
     """A random series of unit spread that forgets itself in `memory` days."""
     before = 30 * 48  # left to the average to find its spread
     noise = pd.Series(random.standard_normal(before + days * 48))
@@ -91,7 +91,7 @@ def true_offset(forcing: Forcing) -> Scalar:
     return 0.8 - 3.0 * light + 0.8 * deficit / 1000.0 - 0.06 * (celsius - 12.0)
 
 
-class Twin(AbstractLand):
+class TwinModel(AbstractLandModel):
     """The physics with a surface resistance that follows `true_offset`: what the twin experiment has to find again."""
 
     base: Parameters
@@ -101,20 +101,20 @@ class Twin(AbstractLand):
         return state
 
     def renewed(self, carry):
-        return refilled(self.base, carry)
+        return fill_root_zone(self.base, carry)
 
     def advance(self, carry, forcing, features, dt):
         del features
-        offsets = {"surface_resistance": true_offset(forcing)}
-        parameters = shift(self.base, offsets)
+        offsets = {"minimum_stomatal_resistance": true_offset(forcing)}
+        parameters = apply_logit_offsets(self.base, offsets)
         state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, Record(fluxes, state, offsets, observed_fraction(parameters))
+        return state, StepOutput(fluxes, state, offsets, closure_fractions(parameters))
 
     def fixed(self):
         return self.base
 
 
-def twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
+def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     """A canonical record made by the model, and the truth behind it.
 
     Args:
@@ -124,23 +124,23 @@ def twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     Returns:
         The record, its fluxes with measurement error; and the truth: surface resistance [s m-1], sound fluxes [W m-2].
     """
-    record = weather(days, seed)
+    record = make_weather(days, seed)
     forcing = Forcing(
         **{name: jnp.asarray(record[name].values) for name in FORCING},
         radiation=jnp.asarray(record["longwave_down"].values),
     )
     base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(SITE["timestep_s"])))
-    model = Twin(base)
+    model = TwinModel(base)
     carry = spin_up(model, initial_state(base, forcing.air_temperature.mean()), inputs, 3)
     if not inputs.last_a_year():
         carry = model.renewed(carry)
-    _, told = jax.jit(roll)(model, carry, inputs)
+    _, told = jax.jit(unroll)(model, carry, inputs)
     random = np.random.default_rng(seed + 1)
     truth = xr.Dataset(coords={"time": record["time"]})
-    truth["surface_resistance"] = (
+    truth["minimum_stomatal_resistance"] = (
         "time",
-        np.asarray(jax.vmap(lambda o: shift(base, o))(told.offsets).surface_resistance),
+        np.asarray(jax.vmap(lambda o: apply_logit_offsets(base, o))(told.offsets).minimum_stomatal_resistance),
     )
     for name in ("latent_heat", "sensible_heat"):
         sound = np.asarray(getattr(told.fluxes, name), float)
@@ -151,8 +151,11 @@ def twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     return record, truth
 
 
-def recovery(simulation: xr.Dataset, truth: xr.Dataset) -> float:
+def parameter_correlation(simulation: xr.Dataset, truth: xr.Dataset) -> float:
     """Correlation of the logarithms of the found and the true surface resistance, while the sun shines."""
-    found, true = simulation["parameter_surface_resistance"].values, truth["surface_resistance"].values
+    found, true = (
+        simulation["parameter_minimum_stomatal_resistance"].values,
+        truth["minimum_stomatal_resistance"].values,
+    )
     day = truth["latent_heat"].values > 20.0
     return float(np.corrcoef(np.log(found[day]), np.log(true[day]))[0, 1])

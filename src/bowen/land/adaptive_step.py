@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import optimistix
 from jax.flatten_util import ravel_pytree
 
-from bowen.land.budgets import booked, heat_capacities
+from bowen.land.budgets import heat_capacities, with_budget_residuals
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
-from bowen.land.step import AbstractStep, ImplicitStep, Released, told
-from bowen.land.surface_exchange import exposure, insulation, surface_fluxes
+from bowen.land.step import AbstractStep, ImplicitStep, RootZoneOutflow, collect_fluxes
+from bowen.land.surface_exchange import ground_insulation, surface_conditions, surface_fluxes
 from bowen.land.variables import Fluxes, Forcing, State
 from bowen.physics import hydrology, snow, soil
 from bowen.physics.constants import FUSION, MELTING_POINT
-from bowen.physics.surface_balance import Below
+from bowen.physics.surface_balance import GroundHeatCoupling
 
 MELT_RATE = 300.0 / FUSION  # kg m-2 s-1 K-1; a surface 1 K too warm loses 300 W m-2 to melt
 DRAINAGE_TIME = FREEZING_TIME = 900.0  # s
@@ -28,42 +28,51 @@ DRAINAGE_TIME = FREEZING_TIME = 900.0  # s
 def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing) -> tuple[State, Fluxes]:
     """Rate of change of the state, and the fluxes at this instant."""
     zero = jnp.zeros_like(state.snow_water)
-    at = exposure(step, parameters, state, forcing, zero)
-    upper = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))[0]
-    conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1])
-    flux = surface_fluxes(step, at, Below(zero, conducted, zero), zero)
+    at = surface_conditions(step, parameters, state, forcing, zero)
+    upper = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))[0]
+    conducted = upper * (state.soil_temperature_excess[..., 0] - state.soil_temperature_excess[..., 1])
+    flux = surface_fluxes(step, at, GroundHeatCoupling(zero, conducted, zero), zero)
     open_melt = snow.degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE)
     melt = jnp.where(at.melt_rate > 0.0, flux.sheltered_melt, open_melt)
-    leaves = parameters.canopy_capacity
+    leaves = parameters.interception_capacity
     caught = jnp.where(leaves > 0.0, at.rainfall, zero)
     dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
-    capacity, gain = parameters.root_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
-    rise = hydrology.capillary_rise(state.groundwater, state.root_water, capacity, parameters.capillary_rate, zero)
+    capacity, gain = parameters.root_zone_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
+    rise = hydrology.capillary_rise(
+        state.groundwater, state.root_zone_water, capacity, parameters.capillary_rise_rate, zero
+    )
     gain = gain - caught + dripping
-    retained = parameters.snow_retention * (state.snow_water - state.snow_liquid)
+    retained = parameters.snow_water_holding_fraction * (state.snow_water - state.snow_liquid)
     running = jnp.maximum(state.snow_liquid - retained, 0.0) / DRAINAGE_TIME
     on_snow = melt + (1.0 - at.bare) * (at.rainfall - caught + dripping)
-    on_snow = jnp.where(parameters.snow_retention > 0.0, on_snow, 0.0)
+    on_snow = jnp.where(parameters.snow_water_holding_fraction > 0.0, on_snow, 0.0)
     gain = gain - on_snow + running
     capacities = heat_capacities(parameters)
-    surface, skin = state.soil_warmth[..., 0], capacities[..., 0]
+    surface, skin = state.soil_temperature_excess[..., 0], capacities[..., 0]
     frozen = snow.refreezing(surface, state.snow_liquid, skin, at.melt_rate, FREEZING_TIME) / FREEZING_TIME
-    saturated = hydrology.saturated_share(state.root_water, capacity, parameters.capacity_spread)
+    saturated = hydrology.saturated_share(state.root_zone_water, capacity, parameters.infiltration_shape)
     excess = saturated * jnp.maximum(gain, 0.0)
-    overflow = hydrology.overflow(state.root_water - capacity, parameters.overflow_width) / DRAINAGE_TIME
-    leaked = hydrology.leakage(state.root_water, capacity, parameters.leakage, parameters.leakage_exponent, zero)
-    quick = state.quick_water / parameters.quick_residence_time
+    overflow = hydrology.overflow(state.root_zone_water - capacity, parameters.overflow_width) / DRAINAGE_TIME
+    leaked = hydrology.gravity_drainage(
+        state.root_zone_water, capacity, parameters.max_drainage, parameters.drainage_exponent, zero
+    )
+    quick = state.quickflow_water / parameters.quickflow_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
-    fluxes = told(forcing, at, flux, melt, frozen, Released(overflow + leaked, rise, excess, quick, slow))
-    freezing = soil.freezing(state.soil_warmth, state.soil_ice, parameters.freezing_water, capacities) / FREEZING_TIME
+    fluxes = collect_fluxes(
+        forcing, at, flux, melt, frozen, RootZoneOutflow(overflow + leaked, rise, excess, quick, slow)
+    )
+    freezing = (
+        soil.freezing(state.soil_temperature_excess, state.soil_ice, parameters.freezable_water, capacities)
+        / FREEZING_TIME
+    )
     change = State(
-        soil_warmth=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
+        soil_temperature_excess=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
         soil_ice=freezing,
         snow_water=at.snowfall - flux.snow_evaporation - melt + on_snow - running,
         snow_liquid=on_snow - running - frozen,
-        root_water=gain + rise - excess - overflow - leaked,
-        groundwater=(1.0 - parameters.quick_share) * overflow + leaked - slow - rise,
-        quick_water=parameters.quick_share * overflow + excess - quick,
+        root_zone_water=gain + rise - excess - overflow - leaked,
+        groundwater=(1.0 - parameters.quickflow_fraction) * overflow + leaked - slow - rise,
+        quickflow_water=parameters.quickflow_fraction * overflow + excess - quick,
         canopy_water=caught - dripping - flux.canopy_evaporation,
     )
     return change, fluxes
@@ -71,8 +80,8 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
 
 def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar, freezing: soil.Layers) -> soil.Layers:
     """Warming rate of the layers for a heat flux into the first, and what freezing releases in each. [K s-1]."""
-    conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
-    differences = state.soil_warmth[..., :-1] - state.soil_warmth[..., 1:]
+    conductances = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))
+    differences = state.soil_temperature_excess[..., :-1] - state.soil_temperature_excess[..., 1:]
     down = [ground_heat, *(g * differences[..., k] for k, g in enumerate(conductances)), jnp.zeros_like(ground_heat)]
     return (freezing - jnp.diff(jnp.stack(down, axis=-1), axis=-1)) / heat_capacities(parameters)
 
@@ -114,5 +123,7 @@ class AdaptiveStep(AbstractStep):
         )
         after, total = unravel(jax.tree.map(lambda series: series[-1], solution.ys))
         fluxes = jax.tree.map(lambda flux: flux / dt, total)
-        fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
-        return after, booked(parameters, state, after, fluxes, dt)
+        fluxes = eqx.tree_at(
+            lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]
+        )
+        return after, with_budget_residuals(parameters, state, after, fluxes, dt)

@@ -22,14 +22,14 @@ def stored_heat(parameters: Parameters, before: State, after: State) -> Scalar:
     The differences are taken layer by layer before they are summed, which keeps single precision sharp.
     """
     gains = jax.tree.map(jnp.subtract, after, before)
-    sensible = heat_capacities(parameters) * gains.soil_warmth
+    sensible = heat_capacities(parameters) * gains.soil_temperature_excess
     return (sensible - FUSION * gains.soil_ice).sum(axis=-1) - FUSION * (gains.snow_water - gains.snow_liquid)
 
 
 def stored_water(before: State, after: State) -> Scalar:
     """Water gained by snow, root zone, groundwater, the quick way and leaves between two states. [kg m-2]."""
     gains = jax.tree.map(jnp.subtract, after, before)
-    return gains.snow_water + gains.root_water + gains.groundwater + gains.quick_water + gains.canopy_water
+    return gains.snow_water + gains.root_zone_water + gains.groundwater + gains.quickflow_water + gains.canopy_water
 
 
 def energy_residual(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Scalar:
@@ -47,7 +47,7 @@ def water_residual(before: State, after: State, fluxes: Fluxes, dt: Scalar) -> S
     return stored_water(before, after) / dt - supplied
 
 
-def booked(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Fluxes:
+def with_budget_residuals(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Fluxes:
     """The fluxes with the residuals of both budgets over the interval."""
     residuals = energy_residual(parameters, before, after, fluxes, dt), water_residual(before, after, fluxes, dt)
     return eqx.tree_at(lambda f: (f.energy_residual, f.water_residual), fluxes, residuals)

@@ -15,7 +15,7 @@ class Parameters(eqx.Module):
     latent heat, are no part of the physics: they stand between the fluxes of the land and those its tower reports.
     """
 
-    surface_resistance: Scalar = quantity(
+    minimum_stomatal_resistance: Scalar = quantity(
         "s m-1",
         "Bulk stomatal resistance of the unstressed surface",
         default=56.6,
@@ -23,14 +23,14 @@ class Parameters(eqx.Module):
         log=True,
         role="dynamic",
     )
-    energy_coefficient: Scalar = quantity(
+    priestley_taylor_coefficient: Scalar = quantity(
         "1",
         "Unstressed evaporation over that in equilibrium with the available energy, where energy limits it",
         default=1.26,
         bounds=(0.0, 2.0),
         role="dynamic",
     )
-    half_light: Scalar = quantity(
+    light_half_saturation: Scalar = quantity(
         "W m-2",
         "Shortwave radiation at which half of the conductance is reached; 0: stomata do not close in the dark",
         default=0.0,
@@ -38,7 +38,7 @@ class Parameters(eqx.Module):
         role="dynamic",
         start=100.0,
     )
-    dryness_response: Scalar = quantity(
+    vpd_sensitivity: Scalar = quantity(
         "1",
         "Gain of the resistance with the saturation deficit of the air [kg kg-1]; 0: stomata do not close in dry air",
         default=0.0,
@@ -46,7 +46,7 @@ class Parameters(eqx.Module):
         role="dynamic",
         start=40.0,
     )
-    cold_response: Scalar = quantity(
+    cold_sensitivity: Scalar = quantity(
         "K-2",
         "Loss of conductance with the square of the cold below 298 K; 0: stomata do not close in the cold",
         default=0.0,
@@ -54,7 +54,7 @@ class Parameters(eqx.Module):
         role="static",
         start=0.0008,
     )
-    root_half_warmth: Scalar = quantity(
+    root_temperature_half_saturation: Scalar = quantity(
         "K",
         "Warmth of the roots above freezing at which half of the conductance is reached; 0: stomata do not heed it",
         default=0.0,
@@ -78,7 +78,7 @@ class Parameters(eqx.Module):
         role="static",
         start=50.0,
     )
-    melt_resistance: Scalar = quantity(
+    canopy_snow_resistance: Scalar = quantity(
         "m2 K W-1",
         "Resistance to heat between a canopy, which is the surface, and the snow below; 0: the surface is the snow's",
         default=0.0,
@@ -86,7 +86,7 @@ class Parameters(eqx.Module):
         role="static",
         start=0.107,
     )
-    snow_retention: Scalar = quantity(
+    snow_water_holding_fraction: Scalar = quantity(
         "1",
         "Liquid water that snow holds, over its ice; 0: none",
         default=0.0,
@@ -101,9 +101,9 @@ class Parameters(eqx.Module):
         "1", "Logarithm of the roughness lengths of momentum over heat", default=2.0, bounds=(0.0, 10.0), role="dynamic"
     )
     ground_albedo: Scalar = quantity("1", "Snow-free albedo", default=0.182, bounds=(0.05, 0.45), role="dynamic")
-    ground_albedo_rise: Scalar = quantity("1", "Gain of the snow-free albedo in the cold", default=0.0)
+    ground_albedo_cold_increase: Scalar = quantity("1", "Gain of the snow-free albedo in the cold", default=0.0)
     snow_albedo: Scalar = quantity("1", "Albedo of deep melting snow", default=0.65, bounds=(0.4, 0.75), role="static")
-    snow_albedo_rise: Scalar = quantity(
+    snow_albedo_cold_increase: Scalar = quantity(
         "1", "Gain of the snow albedo in the cold", default=0.15, bounds=(0.0, 0.25), role="static"
     )
     emissivity: Scalar = quantity(
@@ -148,13 +148,13 @@ class Parameters(eqx.Module):
     heat_capacity: Scalar = quantity(
         "J m-3 K-1", "Volumetric heat capacity of the soil", default=2.0e6, bounds=(0.8e6, 4.2e6), role="static"
     )
-    freezing_water: Scalar = quantity(
+    freezable_water: Scalar = quantity(
         "kg m-3", "Soil water that may freeze; 0: none", default=0.0, bounds=(0.0, 500.0), role="static", start=200.0
     )
-    canopy_capacity: Scalar = quantity(
+    interception_capacity: Scalar = quantity(
         "kg m-2", "Rain that leaves hold; 0: they hold none", default=0.0, bounds=(0.0, 5.0), role="static", start=1.0
     )
-    root_capacity: Scalar = quantity(
+    root_zone_capacity: Scalar = quantity(
         "kg m-2",
         "Water the root zone can hold for plants",
         default=129.1,
@@ -180,7 +180,7 @@ class Parameters(eqx.Module):
         log=True,
         role="dynamic",
     )
-    quick_share: Scalar = quantity(
+    quickflow_fraction: Scalar = quantity(
         "1",
         "Share of the overflow that takes the quick way to the river, in the place of groundwater",
         default=0.0,
@@ -188,7 +188,7 @@ class Parameters(eqx.Module):
         role="static",
         start=0.5,
     )
-    quick_residence_time: Scalar = quantity(
+    quickflow_residence_time: Scalar = quantity(
         "s",
         "Residence time on the quick way to the river",
         default=86400.0,
@@ -196,7 +196,7 @@ class Parameters(eqx.Module):
         log=True,
         role="static",
     )
-    capacity_spread: Scalar = quantity(
+    infiltration_shape: Scalar = quantity(
         "1",
         "Shape of the distribution of capacity within the site (Xinanjiang's b); 0: it is the same everywhere",
         default=0.0,
@@ -204,7 +204,7 @@ class Parameters(eqx.Module):
         role="static",
         start=0.2,
     )
-    leakage: Scalar = quantity(
+    max_drainage: Scalar = quantity(
         "kg m-2 s-1",
         "Leakage of a full root zone to groundwater",
         default=0.0,
@@ -212,8 +212,8 @@ class Parameters(eqx.Module):
         role="static",
         start=1e-5,
     )
-    leakage_exponent: Scalar = quantity("1", "Fall of leakage with what the root zone holds", default=13.0)
-    capillary_rate: Scalar = quantity(
+    drainage_exponent: Scalar = quantity("1", "Fall of leakage with what the root zone holds", default=13.0)
+    capillary_rise_rate: Scalar = quantity(
         "s-1", "Share of groundwater that dry roots lift", default=0.0, bounds=(0.0, 1e-6), role="static", start=1e-7
     )
     snow_threshold: Scalar = quantity(
@@ -237,21 +237,21 @@ class Parameters(eqx.Module):
     vegetation_heat_capacity: Scalar = quantity(
         "J m-2 K-1", "Heat capacity of the vegetation", default=0.0, bounds=(0.0, 8e4), role="static", start=1e4
     )
-    observed_fraction: Scalar = quantity(
+    closure_fraction: Scalar = quantity(
         "1",
         "Share of the turbulent fluxes that the tower measures (closure)",
         default=1.0,
         bounds=(0.4, 1.2),
         role="dynamic",
     )
-    closure_skew: Scalar = quantity(
+    closure_partitioning: Scalar = quantity(
         "1",
         "How much more of what a tower misses is sensible heat; 0: it keeps the Bowen ratio",
         default=0.0,
         bounds=(-1.0, 1.0),
         role="dynamic",
     )
-    latent_heat_error: Scalar = quantity(
+    latent_heat_noise_scale: Scalar = quantity(
         "W m-2",
         "Scale of the random error of latent heat where a tower reports none below zero",
         default=0.0,
@@ -259,13 +259,15 @@ class Parameters(eqx.Module):
         role="dynamic",
         start=10.0,
     )
-    positive_only: Scalar = quantity("1", "Whether the tower reports no latent heat below zero (0 or 1)", default=0.0)
+    latent_heat_truncated: Scalar = quantity(
+        "1", "Whether the tower reports no latent heat below zero (0 or 1)", default=0.0
+    )
     demand: Scalar = quantity(
         "kg m-2 s-1", "Evaporation that a tower would measure and is asked for, where it guides", default=0.0
     )
     snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)
     overflow_width: Scalar = quantity("kg m-2", "Half width of the rounding of overflow", default=0.5)
-    least_wind: Scalar = quantity("m s-1", "Gustiness added in quadrature to the wind", default=1.0)
+    gustiness: Scalar = quantity("m s-1", "Gustiness added in quadrature to the wind", default=1.0)
     critical_richardson: Scalar = quantity("1", "Richardson number at which turbulence ceases", default=2.0)
     reference_height: Scalar = quantity("m", "Height of the measurements of wind and air above ground", default=10.0)
     displacement_height: Scalar = quantity("m", "Zero-plane displacement", default=0.0)

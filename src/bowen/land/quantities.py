@@ -43,7 +43,7 @@ def quantity(
     return eqx.field(converter=as_float, metadata=metadata, **field)
 
 
-def declared(module: Any) -> dict[str, Mapping[str, Any]]:
+def declared_quantities(module: Any) -> dict[str, Mapping[str, Any]]:
     """Map the name of each declared quantity of a module (class or instance) to its metadata, default included."""
     return {
         field.name: {**field.metadata, "default": field.default}
@@ -52,13 +52,13 @@ def declared(module: Any) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
+def check_learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
     """Check that the named quantities may be learned in the given role.
 
     Raises:
         ValueError: A name is unknown, or its role forbids it; the message lists what is possible.
     """
-    table = declared(module)
+    table = declared_quantities(module)
     allowed = [name for name, meta in table.items() if meta["role"] == "dynamic" or meta["role"] == role != "fixed"]
     for name in names:
         if name in allowed:
@@ -71,9 +71,9 @@ def learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
         raise ValueError(f"`{name}` {why}.{meant} Parameters that can be {role}: {', '.join(allowed)}.")
 
 
-def ready_to_learn(module: Any, names: tuple[str, ...]) -> Any:
+def move_off_bounds(module: Any, names: tuple[str, ...]) -> Any:
     """Move the named quantities that sit on or beyond a bound to where learning can begin; no other bit changes."""
-    table = declared(module)
+    table = declared_quantities(module)
 
     def begin(name: str) -> Scalar:
         (low, high), value, start = table[name]["bounds"], getattr(module, name), table[name]["start"]
@@ -86,7 +86,7 @@ def ready_to_learn(module: Any, names: tuple[str, ...]) -> Any:
     return dataclasses.replace(module, **{name: begin(name) for name in names})
 
 
-def shift(module: Any, offsets: Mapping[str, Scalar]) -> Any:
+def apply_logit_offsets(module: Any, offsets: Mapping[str, Scalar]) -> Any:
     r"""Move quantities by offsets in logit space: they stay within bounds, and a zero offset changes no bit.
 
     With $f$ the place of the value between its bounds (of the logarithm, where so declared), the new place is
@@ -96,7 +96,7 @@ def shift(module: Any, offsets: Mapping[str, Scalar]) -> Any:
         module: Holds the values to begin from. [1]
         offsets: Offset by name. [1]
     """
-    table = declared(module)
+    table = declared_quantities(module)
 
     def moved(name: str, offset: Scalar) -> Scalar:
         low, high = table[name]["bounds"]

@@ -9,26 +9,26 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bowen.land.budgets import booked, heat_capacities
+from bowen.land.budgets import heat_capacities, with_budget_residuals
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
 from bowen.land.surface_exchange import (
     RESISTANCE,
     Evaporation,
-    Exposure,
-    balanced_radiation,
-    exposure,
-    insulation,
+    SurfaceConditions,
+    computed_net_radiation,
+    ground_insulation,
+    surface_conditions,
     surface_fluxes,
 )
 from bowen.land.variables import Fluxes, Forcing, State
-from bowen.numerics.rematerialization import FOUND, again, kept
+from bowen.numerics.rematerialization import ITERATES, rematerialize, save_residual
 from bowen.physics import hydrology, snow, soil, thermodynamics, turbulence
 from bowen.physics.constants import FUSION, MELTING_POINT, VAPORIZATION
-from bowen.physics.surface_balance import Below, SurfaceFluxes, balance_surface
+from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, balance_surface
 
 
-class Released(NamedTuple):
+class RootZoneOutflow(NamedTuple):
     """What the land lets go of its water."""
 
     drainage: Scalar  # kg m-2 s-1
@@ -52,17 +52,19 @@ class ImplicitStep(AbstractStep):
     substeps: int = eqx.field(static=True, default=2)
     iterations: int = eqx.field(static=True, default=5)
     stability: Callable = eqx.field(static=True, default=turbulence.monin_obukhov)
-    net_radiation: Callable = eqx.field(static=True, default=balanced_radiation)
+    net_radiation: Callable = eqx.field(static=True, default=computed_net_radiation)
     evaporation: Evaporation = eqx.field(static=True, default=RESISTANCE)
 
     def __call__(self, parameters, state, forcing, dt):
-        after, fluxes = alone(self, parameters, state, forcing, dt)
-        fluxes = eqx.tree_at(lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_warmth[..., 0])
-        return after, booked(parameters, state, after, fluxes, dt)
+        after, fluxes = _isolated_program(self, parameters, state, forcing, dt)
+        fluxes = eqx.tree_at(
+            lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]
+        )
+        return after, with_budget_residuals(parameters, state, after, fluxes, dt)
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)  # traced once, whatever it is transformed by
-def advanced(
+def integrate_substeps(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
     """The state after all sub-steps, and the mean of their fluxes."""
@@ -70,50 +72,50 @@ def advanced(
     def advance(now, _):
         return substep(step, parameters, now, forcing, dt / step.substeps)
 
-    after, series = jax.lax.scan(again(advance, FOUND), state, None, length=step.substeps)
+    after, series = jax.lax.scan(rematerialize(advance, ITERATES), state, None, length=step.substeps)
     return after, jax.tree.map(lambda flux: flux.mean(axis=0), series)
 
 
 @functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def alone(step, parameters, state, forcing, dt):
+def _isolated_program(step, parameters, state, forcing, dt):
     """`advanced` as a branch, a program of its own to XLA: compiled to the same bits whoever sets the parameters."""
 
     def hold(parameters, state, forcing, dt):
-        _, fluxes = jax.eval_shape(functools.partial(advanced, step), parameters, state, forcing, dt)
+        _, fluxes = jax.eval_shape(functools.partial(integrate_substeps, step), parameters, state, forcing, dt)
         return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
 
-    return jax.lax.cond(dt > 0.0, functools.partial(advanced, step), hold, parameters, state, forcing, dt)
+    return jax.lax.cond(dt > 0.0, functools.partial(integrate_substeps, step), hold, parameters, state, forcing, dt)
 
 
-@alone.defjvp
+@_isolated_program.defjvp
 def _(step, now, tangents):  # no branch, whose many arrays a gradient would copy
-    return jax.jvp(functools.partial(advanced, step), now, tangents)
+    return jax.jvp(functools.partial(integrate_substeps, step), now, tangents)
 
 
 @jax.custom_jvp
-def fenced(at: Exposure) -> Exposure:
+def _optimization_fence(at: SurfaceConditions) -> SurfaceConditions:
     """What is given, behind a barrier: what follows compiles to the same bits, be parameters constant or not."""
     return jax.lax.optimization_barrier(at)
 
 
-fenced.defjvp(lambda now, tangents: (fenced(*now), *tangents))
+_optimization_fence.defjvp(lambda now, tangents: (_optimization_fence(*now), *tangents))
 
 
 def substep(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
     """One backward-Euler step: surface balance, soil heat and ice, snow, root zone, groundwater; nothing is clipped."""
-    at = fenced(exposure(step, parameters, state, forcing, dt))
-    conductances = soil.layer_conductances(parameters.thermal_conductivity, insulation(parameters, state))
-    offsets, slopes = soil.eliminate(state.soil_warmth, parameters.heat_capacity, conductances, dt)
+    at = _optimization_fence(surface_conditions(step, parameters, state, forcing, dt))
+    conductances = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))
+    offsets, slopes = soil.eliminate(state.soil_temperature_excess, parameters.heat_capacity, conductances, dt)
     upper = conductances[0]
     capacities = heat_capacities(parameters)
-    conducted = upper * (state.soil_warmth[..., 0] - state.soil_warmth[..., 1] - offsets[0])
-    below = Below(capacities[..., 0] / dt, conducted, upper * (1.0 - slopes[0]))
+    conducted = upper * (state.soil_temperature_excess[..., 0] - state.soil_temperature_excess[..., 1] - offsets[0])
+    below = GroundHeatCoupling(capacities[..., 0] / dt, conducted, upper * (1.0 - slopes[0]))
     balance = balance_surface(
         jax.tree_util.Partial(functools.partial(surface_fluxes, step), at, below),
         below,
-        -state.soil_warmth[..., 0],
+        -state.soil_temperature_excess[..., 0],
         at.snow_supply,
         at.melt_rate > 0.0,
         dt,
@@ -123,49 +125,58 @@ def substep(
     melt = balance.snow_loss - flux.snow_evaporation
     left = jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss)
     on_snow = dt * melt + (1.0 - at.bare) * at.throughfall
-    liquid = snow.held(state.snow_liquid, on_snow, parameters.snow_retention * left)
+    liquid = snow.held(state.snow_liquid, on_snow, parameters.snow_water_holding_fraction * left)
     filled = at.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
-    stores, released = release(parameters, state, filled, dt)
-    warmed = state.soil_warmth + soil.substitute(balance.warming, offsets, slopes)
+    stores, released = drain_root_zone(parameters, state, filled, dt)
+    warmed = state.soil_temperature_excess + soil.substitute(balance.warming, offsets, slopes)
     frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], at.melt_rate, dt)
     skin = warmed[..., 0] + jnp.minimum(FUSION * frozen / capacities[..., 0], jnp.maximum(-warmed[..., 0], 0.0))
     warmed = jnp.concatenate([skin[..., None], warmed[..., 1:]], axis=-1)
-    warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezing_water, capacities)
+    warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezable_water, capacities)
     after = State(
-        soil_warmth=warmth,
+        soil_temperature_excess=warmth,
         soil_ice=ice,
         snow_water=left + liquid,
         snow_liquid=liquid - frozen,
         canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
         **stores,
     )
-    return kept(after, FOUND), told(forcing, at, flux, melt, frozen / dt, released)
+    return save_residual(after, ITERATES), collect_fluxes(forcing, at, flux, melt, frozen / dt, released)
 
 
-def release(parameters: Parameters, state: State, filled: Scalar, dt: Scalar) -> tuple[dict[str, Scalar], Released]:
+def drain_root_zone(
+    parameters: Parameters, state: State, filled: Scalar, dt: Scalar
+) -> tuple[dict[str, Scalar], RootZoneOutflow]:
     """What a root zone that would hold `filled` [kg m-2] lets go, the ways it takes, and what is in the stores then."""
-    capacity = parameters.root_capacity
+    capacity = parameters.root_zone_capacity
     excess = hydrology.saturation_excess(
-        state.root_water, filled - state.root_water, capacity, parameters.capacity_spread
+        state.root_zone_water, filled - state.root_zone_water, capacity, parameters.infiltration_shape
     )
-    rise = hydrology.capillary_rise(state.groundwater, state.root_water, capacity, parameters.capillary_rate, dt)
+    rise = hydrology.capillary_rise(
+        state.groundwater, state.root_zone_water, capacity, parameters.capillary_rise_rate, dt
+    )
     filled = filled + dt * rise
     overflow = hydrology.overflow(filled - capacity, parameters.overflow_width)
     held = filled - overflow - excess
-    leaked = dt * hydrology.leakage(held, capacity, parameters.leakage, parameters.leakage_exponent, dt)
-    quick, slow = parameters.quick_share * overflow, (1.0 - parameters.quick_share) * overflow
+    leaked = dt * hydrology.gravity_drainage(held, capacity, parameters.max_drainage, parameters.drainage_exponent, dt)
+    quick, slow = parameters.quickflow_fraction * overflow, (1.0 - parameters.quickflow_fraction) * overflow
     groundwater, subsurface = hydrology.reservoir(
         state.groundwater - dt * rise, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
     )
-    quick_water, surface = hydrology.reservoir(
-        state.quick_water, (quick + excess) / dt, parameters.quick_residence_time, dt
+    quickflow_water, surface = hydrology.reservoir(
+        state.quickflow_water, (quick + excess) / dt, parameters.quickflow_residence_time, dt
     )
-    stores = {"root_water": held - leaked, "groundwater": groundwater, "quick_water": quick_water}
-    return stores, Released((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
+    stores = {"root_zone_water": held - leaked, "groundwater": groundwater, "quickflow_water": quickflow_water}
+    return stores, RootZoneOutflow((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
 
 
-def told(
-    forcing: Forcing, at: Exposure, flux: SurfaceFluxes, melt: Scalar, refreezing: Scalar, released: Released
+def collect_fluxes(
+    forcing: Forcing,
+    at: SurfaceConditions,
+    flux: SurfaceFluxes,
+    melt: Scalar,
+    refreezing: Scalar,
+    released: RootZoneOutflow,
 ) -> Fluxes:
     """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
     vapor = flux.vapor

@@ -8,20 +8,21 @@ import jax.numpy as jnp
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
-from bowen.land.tower_observation import observed_fraction
+from bowen.land.tower_observation import closure_fractions
 from bowen.land.variables import Forcing, State
-from bowen.physics import canopy_resistance, evaporation, hydrology, radiation, snow, thermodynamics, turbulence
+from bowen.physics import evaporation, hydrology, radiation, snow, thermodynamics, turbulence
+from bowen.physics.canopy_resistance import beside_ground, stomatal_resistance
 from bowen.physics.constants import FUSION, MELTING_POINT
-from bowen.physics.surface_balance import Below, SurfaceFluxes, available_energy
+from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, available_energy
 
 if TYPE_CHECKING:
     from bowen.land.step import ImplicitStep
 
-GUIDED_STORE = 5.0  # kg m-2, above which evaporation that is asked for is not short of water; a round number
-ROOTS = 3  # layer whose warmth the roots feel, 0.15 to 0.5 m deep
+MIN_GUIDED_STORAGE = 5.0  # kg m-2, above which evaporation that is asked for is not short of water; a round number
+ROOT_LAYER = 3  # layer whose warmth the roots feel, 0.15 to 0.5 m deep
 
 
-class Exposure(NamedTuple):
+class SurfaceConditions(NamedTuple):
     """All that the surface fluxes depend on besides the warming of the surface; fixed during a sub-step."""
 
     temperature: Scalar  # K, of the surface at the start
@@ -52,9 +53,11 @@ class Exposure(NamedTuple):
     dt: Scalar  # s
 
 
-def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> Exposure:
+def surface_conditions(
+    step: "ImplicitStep", parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
+) -> SurfaceConditions:
     """Albedo, exchange with the air and supply of water, from the state at the start of the step."""
-    temperature = MELTING_POINT + state.soil_warmth[..., 0]
+    temperature = MELTING_POINT + state.soil_temperature_excess[..., 0]
     precipitation = parameters.precipitation_factor * forcing.precipitation
     snowfall = precipitation * snow.snowfall_share(forcing.air_temperature, parameters.snow_threshold)
     rainfall = precipitation - snowfall
@@ -64,17 +67,17 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
     height = jnp.maximum(height, 2.5 * parameters.roughness_length)
     potential_temperature = thermodynamics.potential_temperature(forcing.air_temperature, height)
     virtual = 1.0 + 0.608 * forcing.specific_humidity
-    wind = jnp.sqrt(forcing.wind_speed**2 + parameters.least_wind**2)
+    wind = jnp.sqrt(forcing.wind_speed**2 + parameters.gustiness**2)
     richardson = turbulence.bulk_richardson(temperature * virtual, potential_temperature * virtual, height, wind)
     heat_roughness = parameters.roughness_length * jnp.exp(-parameters.roughness_ratio_log)
     _, coefficient = step.stability(
         richardson, height, parameters.roughness_length, heat_roughness, parameters.critical_richardson
     )
-    critical_water = parameters.critical_saturation * parameters.root_capacity
-    leaf_water = hydrology.interception(state.canopy_water, dt * rainfall, parameters.canopy_capacity)
+    critical_water = parameters.critical_saturation * parameters.root_zone_capacity
+    leaf_water = hydrology.interception(state.canopy_water, dt * rainfall, parameters.interception_capacity)
     throughfall = dt * rainfall - (leaf_water - state.canopy_water)
-    external_supply = hydrology.supply(state.root_water, critical_water, parameters.external_supply)
-    return Exposure(
+    external_supply = hydrology.supply(state.root_zone_water, critical_water, parameters.external_supply)
+    return SurfaceConditions(
         temperature=temperature,
         potential_temperature=potential_temperature,
         humidity=forcing.specific_humidity,
@@ -85,21 +88,21 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
         conductance=coefficient * wind,
         control=step.evaporation.control(parameters, state, forcing),
         snow_resistance=parameters.snow_resistance,
-        melt_rate=sheltered_rate(parameters.melt_resistance),
+        melt_rate=canopy_melt_rate(parameters.canopy_snow_resistance),
         bare=parameters.snow_cover_mass / (snow_supply + parameters.snow_cover_mass),
         external_supply=external_supply,
         leaf_water=leaf_water,
-        leaf_capacity=jnp.where(parameters.canopy_capacity > 0.0, parameters.canopy_capacity, 1.0),
+        leaf_capacity=jnp.where(parameters.interception_capacity > 0.0, parameters.interception_capacity, 1.0),
         throughfall=throughfall,
-        available_water=state.root_water + throughfall + dt * external_supply,
+        available_water=state.root_zone_water + throughfall + dt * external_supply,
         critical_water=critical_water,
         snow_supply=snow_supply,
         snow_cover_mass=parameters.snow_cover_mass,
         albedo=radiation.albedo(
             parameters.ground_albedo,
-            parameters.ground_albedo_rise,
+            parameters.ground_albedo_cold_increase,
             parameters.snow_albedo,
-            parameters.snow_albedo_rise,
+            parameters.snow_albedo_cold_increase,
             radiation.coldness(temperature),
             radiation.snow_masking(state.snow_water, parameters.snow_masking_mass),
         ),
@@ -113,13 +116,13 @@ def exposure(step: "ImplicitStep", parameters: Parameters, state: State, forcing
     )
 
 
-def sheltered_rate(resistance: Scalar) -> Scalar:
+def canopy_melt_rate(resistance: Scalar) -> Scalar:
     """Melt per kelvin of a canopy over a resistance [m2 K W-1], 0 where there is none. [kg m-2 s-1 K-1]."""
     there = resistance > 0.0
     return jnp.where(there, 1.0 / (FUSION * jnp.where(there, resistance, 1.0)), 0.0)
 
 
-def insulation(parameters: Parameters, state: State) -> Scalar:
+def ground_insulation(parameters: Parameters, state: State) -> Scalar:
     """Resistance between the surface and the soil, from the snow at the start of the step. [m2 K W-1]."""
     floor = parameters.ground_insulation + parameters.litter_cover * parameters.litter_insulation
     return floor + parameters.snow_insulation * state.snow_water
@@ -129,52 +132,54 @@ class Evaporation(NamedTuple):
     """A law of evaporation from ground without snow."""
 
     control: Callable[[Parameters, State, Forcing], Any]  # what it needs of the start of the step
-    potential: Callable[[Exposure, Scalar, Scalar], Scalar]  # moist, at a temperature [K], by energy [W m-2]
-    limit: Callable[[Exposure, Scalar], Scalar]  # what of it the root zone has water for; both in kg m-2 s-1
+    potential: Callable[[SurfaceConditions, Scalar, Scalar], Scalar]  # moist, at a temperature [K], by energy [W m-2]
+    limit: Callable[[SurfaceConditions, Scalar], Scalar]  # what of it the root zone has water for; both in kg m-2 s-1
 
 
-def by_store(at: Exposure, potential: Scalar) -> Scalar:
+def limit_by_root_zone(at: SurfaceConditions, potential: Scalar) -> Scalar:
     """Evaporation of a surface whose plants are short of water below the critical store. [kg m-2 s-1]."""
     return evaporation.root_evaporation(potential, at.available_water, at.critical_water, at.dt)
 
 
-def closed(least: Scalar, parameters: Parameters, state: State, forcing: Forcing) -> Scalar:
+def canopy_resistance(least: Scalar, parameters: Parameters, state: State, forcing: Forcing) -> Scalar:
     """Resistance of stomata that is `least` in full light and moist, warm air. [as `least`]."""
     saturated = thermodynamics.saturation_vapor_pressure(forcing.air_temperature)
-    return canopy_resistance.stomatal_resistance(
+    return stomatal_resistance(
         least,
         forcing.shortwave_down,
         thermodynamics.specific_humidity(saturated, forcing.air_pressure) - forcing.specific_humidity,
         forcing.air_temperature,
-        state.soil_warmth[..., ROOTS],
-        parameters.half_light,
-        parameters.dryness_response,
-        parameters.cold_response,
-        parameters.root_half_warmth,
+        state.soil_temperature_excess[..., ROOT_LAYER],
+        parameters.light_half_saturation,
+        parameters.vpd_sensitivity,
+        parameters.cold_sensitivity,
+        parameters.root_temperature_half_saturation,
     )
 
 
-def surface_resistance(parameters: Parameters, state: State, forcing: Forcing) -> Scalar:
+def surface_vapor_resistance(parameters: Parameters, state: State, forcing: Forcing) -> Scalar:
     """Resistance of the plants with the ground beside them. [s m-1]."""
-    stomatal = closed(parameters.surface_resistance, parameters, state, forcing)
-    return canopy_resistance.beside_ground(stomatal, parameters.ground_conductance)
+    stomatal = canopy_resistance(parameters.minimum_stomatal_resistance, parameters, state, forcing)
+    return beside_ground(stomatal, parameters.ground_conductance)
 
 
-def through_resistance(at: Exposure, temperature: Scalar, energy: Scalar) -> Scalar:
+def resistance_evaporation(at: SurfaceConditions, temperature: Scalar, energy: Scalar) -> Scalar:
     """Vapor that the humidity of the surface drives through the resistances of stomata and air. [kg m-2 s-1]."""
     del energy
     wet = thermodynamics.specific_humidity(thermodynamics.saturation_vapor_pressure(temperature), at.air_pressure)
     return evaporation.potential_evaporation(wet, at.humidity, at.conductance, at.control, at.air_density)
 
 
-def energy_share(parameters: Parameters, state: State, forcing: Forcing) -> tuple[Scalar, Scalar]:
+def priestley_taylor_control(parameters: Parameters, state: State, forcing: Forcing) -> tuple[Scalar, Scalar]:
     """Share of the available energy that plants turn to vapor [1], and the conductance of the ground [m s-1]."""
-    relative = closed(jnp.ones_like(parameters.energy_coefficient), parameters, state, forcing)
+    relative = canopy_resistance(jnp.ones_like(parameters.priestley_taylor_coefficient), parameters, state, forcing)
     equilibrium = evaporation.equilibrium_share(forcing.air_temperature, forcing.air_pressure)
-    return jnp.minimum(parameters.energy_coefficient * equilibrium / relative, 1.0), parameters.ground_conductance
+    return jnp.minimum(
+        parameters.priestley_taylor_coefficient * equilibrium / relative, 1.0
+    ), parameters.ground_conductance
 
 
-def by_energy(at: Exposure, temperature: Scalar, energy: Scalar) -> Scalar:
+def priestley_taylor_evaporation(at: SurfaceConditions, temperature: Scalar, energy: Scalar) -> Scalar:
     """Vapor by the energy there is for it, and what the ground gives beside the plants. [kg m-2 s-1]."""
     share, ground = at.control
     wet = thermodynamics.specific_humidity(thermodynamics.saturation_vapor_pressure(temperature), at.air_pressure)
@@ -182,29 +187,31 @@ def by_energy(at: Exposure, temperature: Scalar, energy: Scalar) -> Scalar:
     return evaporation.energy_evaporation(energy, share) + at.air_density * through * (wet - at.humidity)
 
 
-RESISTANCE = Evaporation(surface_resistance, through_resistance, by_store)  # of the Land Dynamics model
-ENERGY = Evaporation(energy_share, by_energy, by_store)
+RESISTANCE = Evaporation(
+    surface_vapor_resistance, resistance_evaporation, limit_by_root_zone
+)  # of the Land Dynamics model
+PRIESTLEY_TAYLOR = Evaporation(priestley_taylor_control, priestley_taylor_evaporation, limit_by_root_zone)
 
 
 @functools.cache
-def guided(law: Evaporation) -> Evaporation:
+def guided_evaporation(law: Evaporation) -> Evaporation:
     """Half by a law, half as the parameter `demand` asks, which is short of water only where hardly any is left."""
 
-    def potential(at: Exposure, temperature: Scalar, energy: Scalar) -> Scalar:
+    def potential(at: SurfaceConditions, temperature: Scalar, energy: Scalar) -> Scalar:
         own, demand = at.control
         return jnp.stack([0.5 * law.potential(at._replace(control=own), temperature, energy), 0.5 * demand])
 
-    def limit(at: Exposure, potential: Scalar) -> Scalar:
-        stores = jnp.stack([at.critical_water, jnp.full_like(at.critical_water, GUIDED_STORE)])
+    def limit(at: SurfaceConditions, potential: Scalar) -> Scalar:
+        stores = jnp.stack([at.critical_water, jnp.full_like(at.critical_water, MIN_GUIDED_STORAGE)])
         return evaporation.shared_evaporation(potential, at.available_water, stores, at.dt)
 
     def control(parameters: Parameters, state: State, forcing: Forcing) -> Any:
-        return law.control(parameters, state, forcing), parameters.demand / observed_fraction(parameters)[..., 0]
+        return law.control(parameters, state, forcing), parameters.demand / closure_fractions(parameters)[..., 0]
 
     return Evaporation(control, potential, limit)
 
 
-def snow_vapor(at: Exposure, temperature: Scalar) -> Scalar:
+def potential_sublimation(at: SurfaceConditions, temperature: Scalar) -> Scalar:
     """Vapor that snow without limit would lose at a surface temperature. [kg m-2 s-1]."""
     pack_temperature = jnp.where(at.melt_rate > 0.0, jnp.minimum(temperature, MELTING_POINT), temperature)
     icy = thermodynamics.specific_humidity(
@@ -213,7 +220,7 @@ def snow_vapor(at: Exposure, temperature: Scalar) -> Scalar:
     return evaporation.potential_evaporation(icy, at.humidity, at.conductance, at.snow_resistance, at.air_density)
 
 
-def leaf_vapor(at: Exposure, energy: Scalar) -> Scalar:
+def interception_evaporation(at: SurfaceConditions, energy: Scalar) -> Scalar:
     """Vapor that the rain on the leaves loses with the energy at the start of the step. [kg m-2 s-1]."""
     open_water = evaporation.penman_evaporation(
         energy, at.potential_temperature, at.humidity, at.air_pressure, at.conductance, at.air_density
@@ -221,12 +228,16 @@ def leaf_vapor(at: Exposure, energy: Scalar) -> Scalar:
     return evaporation.root_evaporation(open_water, at.leaf_water, at.leaf_capacity, at.dt)
 
 
-def surface_fluxes(step: "ImplicitStep", at: Exposure, below: Below, warming: Scalar) -> SurfaceFluxes:
+def surface_fluxes(
+    step: "ImplicitStep", at: SurfaceConditions, below: GroundHeatCoupling, warming: Scalar
+) -> SurfaceFluxes:
     """Fluxes of the surface warmed by `warming` [K] since the start of the step."""
     temperature = at.temperature + warming
     net_radiation = step.net_radiation(at, temperature)
     potential = step.evaporation.potential(at, temperature, available_energy(net_radiation, warming, below))
-    sublimation = evaporation.snow_evaporation(snow_vapor(at, temperature), at.snow_supply, at.snow_cover_mass, at.dt)
+    sublimation = evaporation.snow_evaporation(
+        potential_sublimation(at, temperature), at.snow_supply, at.snow_cover_mass, at.dt
+    )
     dry = at.bare * (1.0 - at.leaf_water / at.leaf_capacity)
     left = at.snow_supply - at.dt * sublimation
     return SurfaceFluxes(
@@ -234,21 +245,21 @@ def surface_fluxes(step: "ImplicitStep", at: Exposure, below: Below, warming: Sc
         sensible_heat=evaporation.sensible_heat(temperature, at.potential_temperature, at.conductance, at.air_density),
         root_evaporation=dry * step.evaporation.limit(at, potential),
         snow_evaporation=sublimation,
-        canopy_evaporation=leaf_vapor(at, step.net_radiation(at, at.temperature) - below.flux),
+        canopy_evaporation=interception_evaporation(at, step.net_radiation(at, at.temperature) - below.flux),
         sheltered_melt=snow.sheltered_melt(temperature, left, at.snow_cover_mass, at.melt_rate, at.dt),
     )
 
 
-def balanced_radiation(at: Exposure, temperature: Scalar) -> Scalar:
+def computed_net_radiation(at: SurfaceConditions, temperature: Scalar) -> Scalar:
     """Net radiation from the incoming shortwave and longwave. [W m-2]."""
     return radiation.net_radiation(temperature, at.albedo, at.emissivity, at.shortwave_down, at.radiation)
 
 
-def prescribed_radiation(at: Exposure, temperature: Scalar) -> Scalar:
+def measured_net_radiation(at: SurfaceConditions, temperature: Scalar) -> Scalar:
     """Net radiation as measured: for towers without longwave; the surface cannot cool by radiating more. [W m-2]."""
     return at.radiation + jnp.zeros_like(temperature)
 
 
-def given_radiation(at: Exposure, temperature: Scalar) -> Scalar:
+def net_radiation_measured_if_available(at: SurfaceConditions, temperature: Scalar) -> Scalar:
     """Net radiation as measured where the site is driven by it, by the balance elsewhere: for many sites. [W m-2]."""
-    return jnp.where(at.prescribed > 0.0, at.radiation, balanced_radiation(at, temperature))
+    return jnp.where(at.prescribed > 0.0, at.radiation, computed_net_radiation(at, temperature))

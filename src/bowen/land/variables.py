@@ -9,13 +9,15 @@ from bowen.land.quantities import Scalar, quantity
 class State(eqx.Module):
     """What the land remembers from one step to the next."""
 
-    soil_warmth: Float[Array, "*batch layer"] = quantity("K", "Temperature of the soil layers above 273.16 K, top down")
+    soil_temperature_excess: Float[Array, "*batch layer"] = quantity(
+        "K", "Temperature of the soil layers above 273.16 K, top down"
+    )
     soil_ice: Float[Array, "*batch layer"] = quantity("kg m-2", "Ice in the soil layers, top down")
     snow_water: Scalar = quantity("kg m-2", "Snow water equivalent, with the liquid water")
     snow_liquid: Scalar = quantity("kg m-2", "Liquid water in the snow, a part of its equivalent")
-    root_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
+    root_zone_water: Scalar = quantity("kg m-2", "Plant-available water in the root zone")
     groundwater: Scalar = quantity("kg m-2", "Groundwater")
-    quick_water: Scalar = quantity("kg m-2", "Water on the quick way to the river")
+    quickflow_water: Scalar = quantity("kg m-2", "Water on the quick way to the river")
     canopy_water: Scalar = quantity("kg m-2", "Rain on the leaves")
 
 

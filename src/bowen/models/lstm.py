@@ -5,12 +5,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from bowen.numerics.rematerialization import GATES, kept
+from bowen.numerics.rematerialization import GATES, save_residual
 
 Memory = tuple[Float[Array, " hidden"], Float[Array, " hidden"]]
 
 
-class Cell(eqx.Module):
+class LSTM(eqx.Module):
     """An LSTM with the weights `equinox.nn.LSTMCell` begins with, side by side: those of its input, then of itself."""
 
     weight: Float[Array, "gate known"]
@@ -25,7 +25,7 @@ class Cell(eqx.Module):
         """One step; returns the memory after it, and what the weights were multiplied with. [1]."""
         hidden, inner = memory
         known = jnp.concatenate([features, hidden])
-        return opened(known @ self.weight.T + self.bias, inner), known
+        return apply_gates(known @ self.weight.T + self.bias, inner), known
 
     def at_rest(self) -> Memory:
         """The memory of an LSTM that has seen nothing, in the precision of its weights."""
@@ -33,8 +33,8 @@ class Cell(eqx.Module):
         return rest, rest
 
 
-def opened(gates: Float[Array, " gate"], inner: Float[Array, " hidden"]) -> Memory:
+def apply_gates(gates: Float[Array, " gate"], inner: Float[Array, " hidden"]) -> Memory:
     """The memory after its gates have opened. [1]."""
-    enter, keep, new, leave = jnp.split(kept(gates, GATES), 4)
+    enter, keep, new, leave = jnp.split(save_residual(gates, GATES), 4)
     inner = jax.nn.sigmoid(keep) * inner + jax.nn.sigmoid(enter) * jnp.tanh(new)
     return jax.nn.sigmoid(leave) * jnp.tanh(inner), inner

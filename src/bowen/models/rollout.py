@@ -12,11 +12,11 @@ from jaxtyping import Array, Bool, Float
 
 from bowen.land.quantities import Scalar, quantity
 from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLand, Record, Site
-from bowen.numerics.rematerialization import FOUND, GATES, again
+from bowen.models.base import AbstractLandModel, SiteParameters, StepOutput
+from bowen.numerics.rematerialization import GATES, ITERATES, rematerialize
 
-LEAST_YEAR = 0.95 * 365 * 86400.0  # s
-PART = 48  # steps that may run as one kernel, where they divide the series
+MIN_YEAR = 0.95 * 365 * 86400.0  # s
+STEPS_PER_KERNEL = 48  # steps that may run as one kernel, where they divide the series
 
 
 class Inputs(eqx.Module):
@@ -36,7 +36,7 @@ class Inputs(eqx.Module):
 
     def last_a_year(self) -> bool:
         """Whether a year can be made of them; if not, the water of their end is not that of their beginning."""
-        return self.features.shape[0] * float(self.dt) >= LEAST_YEAR
+        return self.features.shape[0] * float(self.dt) >= MIN_YEAR
 
     def each(self, transform: Callable[[Array], Array]) -> "Inputs":
         """Transform every series, the step length excepted."""
@@ -52,7 +52,7 @@ def sorted_if_odd(leaf: Array) -> Array:
 sorted_if_odd.defjvps(lambda tangent, _, leaf: tangent)
 
 
-def apart(carry: Any) -> Any:
+def keep_loop_unfused(carry: Any) -> Any:
     """What is carried, as it is; around a sort, also one that is never done, XLA leaves a loop out of a kernel.
 
     A loop that is small becomes a kernel (`bowen.fuse_loops`). That is quick while it keeps little; what a long one
@@ -64,16 +64,16 @@ def apart(carry: Any) -> Any:
     return jax.tree.unflatten(structure, leaves)
 
 
-def everything(record: Record) -> Record:
+def without_lstm_input(record: StepOutput) -> StepOutput:
     """Keep all a model tells of the land; what its network knew is for the gradient alone."""
-    return record._replace(known=None)
+    return record._replace(lstm_input=None)
 
 
-def roll(
-    model: AbstractLand,
+def unroll(
+    model: AbstractLandModel,
     carry: Any,
     inputs: Inputs,
-    select: Callable[[Record], Any] = everything,
+    select: Callable[[StepOutput], Any] = without_lstm_input,
     segment: int | None = None,
 ) -> tuple[Any, Any]:
     """Advance a model over a series, from what it carries.
@@ -96,20 +96,24 @@ def roll(
         return carry, select(record)
 
     def part(carry, now):
-        return jax.lax.scan(advance, apart(carry), now)
+        return jax.lax.scan(advance, keep_loop_unfused(carry), now)
 
     length = inputs.features.shape[0]
     if segment and length % segment:
         raise ValueError(f"segment of {segment} steps does not divide the series of {length}.")
-    size = segment or math.gcd(length, PART)
+    size = segment or math.gcd(length, STEPS_PER_KERNEL)
     series = (inputs.forcing, inputs.features)
     cut = jax.tree.map(lambda x: x.reshape(length // size, size, *x.shape[1:]), series)
     carry, kept = jax.lax.scan(jax.checkpoint(part) if segment else part, carry, cut)
     return carry, jax.tree.map(lambda x: x.reshape(length, *x.shape[2:]), kept)
 
 
-def roll_columns(
-    model: AbstractLand, carry: Any, inputs: Inputs, select: Callable[[Record], Any], sites: Site | None = None
+def unroll_columns(
+    model: AbstractLandModel,
+    carry: Any,
+    inputs: Inputs,
+    select: Callable[[StepOutput], Any],
+    sites: SiteParameters | None = None,
 ) -> tuple[Any, Any]:
     """Advance many columns side by side: what is carried leads with columns, series with time and then columns.
 
@@ -138,9 +142,9 @@ def roll_columns(
                 parts = (weight, network.memory().bias + nudge)
                 here = eqx.tree_at(lambda m: (m.memory().weight, m.memory().bias), here, parts)
             carry, record = here.advance(carry, forcing, features, inputs.dt)
-            return carry, (select(record), record.known)
+            return carry, (select(record), record.lstm_input)
 
-        columns = jax.vmap(again(one, FOUND, GATES), in_axes=(None if sites is None else 0, 0, 0))
+        columns = jax.vmap(rematerialize(one, ITERATES, GATES), in_axes=(None if sites is None else 0, 0, 0))
         advance = functools.partial(columns, particulars)
         carry, (kept, known) = jax.lax.scan(advance, carry, (inputs.forcing, inputs.features, nudges))
         return (carry, kept), known
@@ -167,7 +171,9 @@ def roll_columns(
     return deferred(cell.weight, arrays, particulars, carry, inputs, nudges)
 
 
-def begun(model: AbstractLand, carry: Any, renewed: Bool[Array, " column"], sites: Site | None = None) -> Any:
+def reset_water_where(
+    model: AbstractLandModel, carry: Any, renewed: Bool[Array, " column"], sites: SiteParameters | None = None
+) -> Any:
     """What columns carry, but with new water where that begins anew; see `AbstractLand.renewed`."""
 
     def one(carry, renewed, site):
@@ -179,14 +185,14 @@ def begun(model: AbstractLand, carry: Any, renewed: Bool[Array, " column"], site
 
 @eqx.filter_jit
 def simulate(
-    model: AbstractLand, state: State, inputs: Inputs, select: Callable[[Record], Any] = everything
+    model: AbstractLandModel, state: State, inputs: Inputs, select: Callable[[StepOutput], Any] = without_lstm_input
 ) -> tuple[Any, Any]:
     """Run a model over a series from a physical state; returns the last carry and the records, time leading."""
-    return roll(model, model.start(state), inputs, select)
+    return unroll(model, model.start(state), inputs, select)
 
 
 @eqx.filter_jit
-def spin_up(model: AbstractLand, state: State, inputs: Inputs, cycles: int = 3) -> Any:
+def spin_up(model: AbstractLandModel, state: State, inputs: Inputs, cycles: int = 3) -> Any:
     """Cycle a model over a series (a year, as a rule) until it forgets where it began; returns what it then carries.
 
     Args:
@@ -197,6 +203,6 @@ def spin_up(model: AbstractLand, state: State, inputs: Inputs, cycles: int = 3) 
     """
 
     def cycle(carry, _):
-        return roll(model, carry, inputs, lambda record: None)
+        return unroll(model, carry, inputs, lambda record: None)
 
     return jax.lax.scan(cycle, model.start(state), None, length=cycles)[0]

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 import jax
-from jax.ad_checkpoint import checkpoint_name as kept
+from jax.ad_checkpoint import checkpoint_name as save_residual
 
-__all__ = ["FOUND", "GATES", "again", "kept"]
+__all__ = ["GATES", "ITERATES", "rematerialize", "save_residual"]
 
-FOUND = "found"  # by iteration, and the states after each step: few numbers that took long
+ITERATES = "iterates"  # by iteration, and the states after each step: few numbers that took long
 GATES = "gates"  # of an LSTM: many numbers
 
 
-def again(function: Callable, *names: str) -> Callable:
+def rematerialize(function: Callable, *names: str) -> Callable:
     """The function itself; the gradient computes it again, but for what is `kept` in it under one of the names."""
     return jax.checkpoint(function, policy=jax.checkpoint_policies.save_only_these_names(*names), prevent_cse=False)

@@ -35,10 +35,10 @@ def stomatal_resistance(
     deficit: Scalar,
     air_temperature: Scalar,
     root_warmth: Scalar,
-    half_light: Scalar,
-    dryness_response: Scalar,
-    cold_response: Scalar,
-    root_half_warmth: Scalar,
+    light_half_saturation: Scalar,
+    vpd_sensitivity: Scalar,
+    cold_sensitivity: Scalar,
+    root_temperature_half_saturation: Scalar,
 ) -> Scalar:
     r"""Resistance in the light, the air and the soil there is: $r_s = r_m (1 + h D) / (F_S F_T F_R)$.
 
@@ -52,10 +52,10 @@ def stomatal_resistance(
         deficit: Saturation deficit of the air, as specific humidity; what is negative counts as none. [kg kg-1]
         air_temperature: Air temperature. [K]
         root_warmth: Temperature of the soil among the roots above freezing. [K]
-        half_light: Shortwave radiation at which half of the conductance is reached. [W m-2]
-        dryness_response: Gain of the resistance with the deficit. [1]
-        cold_response: Loss of conductance with the square of the cold; 0.0016 in the Noah model. [K-2]
-        root_half_warmth: Warmth of the roots at which half of the conductance is reached. [K]
+        light_half_saturation: Shortwave radiation at which half of the conductance is reached. [W m-2]
+        vpd_sensitivity: Gain of the resistance with the deficit. [1]
+        cold_sensitivity: Loss of conductance with the square of the cold; 0.0016 in the Noah model. [K-2]
+        root_temperature_half_saturation: Warmth of the roots at which half of the conductance is reached. [K]
 
     Returns:
         Surface resistance; in the dark that of the cuticle, 5000 s m-1, unless the least is above it, and in cold air
@@ -66,10 +66,10 @@ def stomatal_resistance(
         Res. 101, 7251-7268), for a leaf area that is part of I. Heat is left to the deficit. That pines transpire less
         from cold soil: Mellander et al. (2004), Hydrol. Process. 18, 3033-3051; the form of F_R is ours.
     """
-    shade = half_light * jnp.minimum(least / DARK_RESISTANCE, 1.0)
-    light = (shortwave_down + half_light + _FAINT) / (shortwave_down + shade + _FAINT)
+    shade = light_half_saturation * jnp.minimum(least / DARK_RESISTANCE, 1.0)
+    light = (shortwave_down + light_half_saturation + _FAINT) / (shortwave_down + shade + _FAINT)
     cold = jnp.maximum(BEST_TEMPERATURE - air_temperature, 0.0)
-    warmth = jnp.maximum(1.0 - cold_response * cold**2, _LEAST_SHARE)
+    warmth = jnp.maximum(1.0 - cold_sensitivity * cold**2, _LEAST_SHARE)
     thawed = jnp.maximum(root_warmth, 0.0) ** 2 + _TINY
-    active = jnp.maximum(thawed / (thawed + root_half_warmth**2), _LEAST_SHARE)
-    return least * light * (1.0 + dryness_response * jnp.maximum(deficit, 0.0)) / (warmth * active)
+    active = jnp.maximum(thawed / (thawed + root_temperature_half_saturation**2), _LEAST_SHARE)
+    return least * light * (1.0 + vpd_sensitivity * jnp.maximum(deficit, 0.0)) / (warmth * active)

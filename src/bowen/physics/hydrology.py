@@ -104,7 +104,7 @@ def saturation_excess(storage: Scalar, gain: Scalar, capacity: Scalar, spread: S
     return jnp.where(spread > 0.0, jnp.maximum(jnp.minimum(gain, capacity * room) - taken_up, 0.0), 0.0)
 
 
-def leakage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: Scalar, dt: Scalar) -> Scalar:
+def gravity_drainage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: Scalar, dt: Scalar) -> Scalar:
     r"""Slow drainage below capacity, $D = K (W/W_c)^{n-1}\, W'/W_c$, which W' after the step makes implicit.
 
     Args:

@@ -102,12 +102,12 @@ def substitute(surface_warming: Scalar, offsets: list[Scalar], slopes: list[Scal
     return jnp.stack(warming, axis=-1)
 
 
-def thawed(ice: Layers, freezing_water: Scalar) -> Layers:
+def thawed(ice: Layers, freezable_water: Scalar) -> Layers:
     """Water that is left to freeze in each layer; none in the first, which is the skin that radiates.
 
     Args:
         ice: In the layers. [kg m-2]
-        freezing_water: That freezes and thaws. [kg m-3]
+        freezable_water: That freezes and thaws. [kg m-3]
 
     Returns:
         Liquid water that may freeze. [kg m-2]
@@ -115,16 +115,18 @@ def thawed(ice: Layers, freezing_water: Scalar) -> Layers:
     Source:
         Ours; in GFDL LM2 the first layer holds it too, but there nothing lies between that layer and the next.
     """
-    return jnp.stack([0.0 * freezing_water, *(freezing_water * depth for depth in LAYER_THICKNESS[1:])], axis=-1) - ice
+    return (
+        jnp.stack([0.0 * freezable_water, *(freezable_water * depth for depth in LAYER_THICKNESS[1:])], axis=-1) - ice
+    )
 
 
-def freezing(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers) -> Layers:
+def freezing(warmth: Layers, ice: Layers, freezable_water: Scalar, capacity: Layers) -> Layers:
     r"""Water that freezes to keep the layers at the melting point, $-C T / L_f$, or all there is; thaw is negative.
 
     Args:
         warmth: Temperature of the layers above the melting point. [K]
         ice: In the layers, at most what can freeze. [kg m-2]
-        freezing_water: That freezes and thaws. [kg m-3]
+        freezable_water: That freezes and thaws. [kg m-3]
         capacity: Heat capacity of the layers, the first with the vegetation. [J m-2 K-1]
 
     Returns:
@@ -133,10 +135,10 @@ def freezing(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Laye
     Source:
         GFDL LM2, whose option it is.
     """
-    return jnp.clip(-capacity * warmth / FUSION, -ice, thawed(ice, freezing_water))
+    return jnp.clip(-capacity * warmth / FUSION, -ice, thawed(ice, freezable_water))
 
 
-def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers) -> tuple[Layers, Layers]:
+def freeze(warmth: Layers, ice: Layers, freezable_water: Scalar, capacity: Layers) -> tuple[Layers, Layers]:
     """Let water freeze as cold, and ice melt as warmth allows, once heat has been conducted.
 
     No water moves. A layer gains the heat of the ice that was added after rounding, so that nothing is lost in single
@@ -145,7 +147,7 @@ def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers
     Args:
         warmth: See `freezing`. [K]
         ice: See `freezing`. [kg m-2]
-        freezing_water: See `freezing`. [kg m-3]
+        freezable_water: See `freezing`. [kg m-3]
         capacity: See `freezing`. [J m-2 K-1]
 
     Returns:
@@ -154,5 +156,5 @@ def freeze(warmth: Layers, ice: Layers, freezing_water: Scalar, capacity: Layers
     Source:
         GFDL LM2, whose option it is.
     """
-    frozen = ice + freezing(warmth, ice, freezing_water, capacity)
+    frozen = ice + freezing(warmth, ice, freezable_water, capacity)
     return warmth + FUSION * (frozen - ice) / capacity, frozen

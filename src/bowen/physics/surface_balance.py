@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from bowen.numerics.array_types import Scalar
-from bowen.numerics.rematerialization import FOUND, kept
+from bowen.numerics.rematerialization import ITERATES, save_residual
 from bowen.physics.constants import FUSION, VAPORIZATION
 
 LARGEST_NEWTON_STEP = 15.0  # K; keeps iterates away from the poles of the saturation humidity
@@ -34,7 +34,7 @@ class SurfaceFluxes(NamedTuple):
         return self.root_evaporation + self.snow_evaporation + self.canopy_evaporation
 
 
-class Below(NamedTuple):
+class GroundHeatCoupling(NamedTuple):
     """What warming the surface takes, and the soil below it."""
 
     storage: Scalar  # W m-2 K-1, heat capacity of the first layer and the vegetation over the step length
@@ -52,7 +52,7 @@ class SurfaceBalance(NamedTuple):
     last_step: Scalar  # K, of the Newton iteration: how far from converged
 
 
-def available_energy(net_radiation: Scalar, warming: Scalar, below: Below) -> Scalar:
+def available_energy(net_radiation: Scalar, warming: Scalar, below: GroundHeatCoupling) -> Scalar:
     r"""Energy left for turbulence and snow: $A = R_n - c\,\delta - G(\delta)$.
 
     Args:
@@ -69,7 +69,7 @@ def available_energy(net_radiation: Scalar, warming: Scalar, below: Below) -> Sc
     return net_radiation - below.storage * warming - below.flux - below.slope * warming
 
 
-def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: Below) -> Scalar:
+def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: GroundHeatCoupling) -> Scalar:
     r"""Energy left for snow: $Q = A - H - L_v E$, with fusion not yet paid.
 
     Args:
@@ -89,7 +89,7 @@ def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: Below) -> Scalar:
 
 def balance_surface(
     fluxes: Callable[[Scalar], SurfaceFluxes],
-    below: Below,
+    below: GroundHeatCoupling,
     to_melting: Scalar,
     snow_supply: Scalar,
     sheltered: Bool[Array, "..."],
@@ -143,7 +143,7 @@ def balance_surface(
         step = residual(value, warming, *frozen[1:]) / slope_of_residual
         warming = warming - jnp.clip(step, -LARGEST_NEWTON_STEP, LARGEST_NEWTON_STEP)
 
-    warming = jnp.where(melting, to_melting, kept(warming, FOUND))
+    warming = jnp.where(melting, to_melting, save_residual(warming, ITERATES))
     _, slope, slope_of_residual = slopes(*frozen[:2], jax.lax.stop_gradient(warming) if iterations > 1 else warming)
     value = fluxes(warming)
     last_step = jnp.where(melting, 0.0, -residual(value, warming, below, all_snow) / slope_of_residual)

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from bowen.numerics.array_types import Scalar
-from bowen.numerics.rematerialization import FOUND, kept
+from bowen.numerics.rematerialization import ITERATES, save_residual
 from bowen.physics.constants import GRAVITY, VON_KARMAN
 
 SHARE_OF_CRITICAL = (
@@ -127,7 +127,7 @@ def obukhov_parameter(
         change = 2.0 * (wanted - rate) / (wanted + rate) * rate / slope
         grown = jnp.where(change > 0.0, 1.0 + change + 0.5 * change**2, 1.0 / (1.0 - change + 0.5 * change**2))
         zeta = jnp.where(zeta == 0.0, zeta, zeta * grown)
-    zeta = kept(zeta, FOUND)
+    zeta = save_residual(zeta, ITERATES)
     _, _, momentum_slope, heat_slope, slope = followed(zeta)
     momentum, heat = integrated_profiles(zeta, *geometry)
     step = (richardson - zeta * heat / momentum**2) / slope

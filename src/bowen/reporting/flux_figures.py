@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from bowen.data.checks.energy_closure import SEASONS
 from bowen.data.quality_flags import measured
-from bowen.evaluation.scores import averaged
+from bowen.evaluation.scores import average_pairs
 from bowen.reporting import theme
 from bowen.reporting.study import Study
 from bowen.reporting.wording import SEASON_NAMES, flux_name
@@ -53,7 +53,7 @@ def record(study: Study) -> Figure:
     everything = np.ones(len(study.time), bool)
     for panel, target in zip(panels.flat, study.targets, strict=True):
         for model in study.simulations:
-            means = averaged(study.compared(model, target, everything), "daily", study.step)
+            means = average_pairs(study.compared(model, target, everything), "daily", study.step)
             if study.days > 1 and means.sizes["time"]:
                 means = means.resample(time=f"{study.days}D").mean().dropna("time")
             panel.plot(means.time, means.observed, "o", color=theme.color("ink"), markersize=2.2, markeredgewidth=0)

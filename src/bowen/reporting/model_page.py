@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.files import replacing
+from bowen.files import replace_atomically
 from bowen.reporting.html import Markup, element, join
 from bowen.reporting.study import Study
 
@@ -70,7 +70,7 @@ def write_report(
         tables.ribbon(study),
     )
     text = page(title, theme.style_sheet(), header, [part for part in body if part])
-    with replacing(path) as unfinished:
+    with replace_atomically(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return Path(path)
 

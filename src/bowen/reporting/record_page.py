@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from bowen.files import replacing
+from bowen.files import replace_atomically
 from bowen.reporting.html import Markup, caption, coded, element, prose, section
 from bowen.reporting.wording import MARKS
 
@@ -68,7 +68,7 @@ def _written(path: Path | str, title: str, top: Iterable[Markup], body: list[Mar
 
     header = element("header", element("p", "bowen · record", class_="eyebrow"), *top)
     text = page(title, theme.style_sheet(), header, body)
-    with replacing(path) as unfinished:
+    with replace_atomically(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return Path(path)
 

@@ -17,7 +17,7 @@ from bowen.evaluation.scores import (
     STORES,
     TARGETS,
     WATER_FLUXES,
-    audit,
+    audit_budgets,
     check_axes,
     check_columns,
     pairs,
@@ -44,13 +44,13 @@ class Study:
     def __post_init__(self) -> None:
         """Refuse what cannot be laid side by side."""
         if not self.simulations:
-            raise DataError("A report needs at least one simulation. To go on: pass {model name: simulation}.")
+            raise DataError("A report needs at least one simulation.\n  fix: pass {model name: simulation}.")
         for model, simulation in self.simulations.items():
             check_axes(simulation, self.observed, self.split, model)
             if missing := [target for target in self.targets if target not in simulation]:
                 raise DataError(
-                    f"{model}: the simulation has no {', '.join(missing)}, which the record has. "
-                    "To go on: add it to the simulation, or drop it from the record."
+                    f"{model}: the simulation has no {', '.join(missing)}, which the record has."
+                    "\n  fix: add it to the simulation, or drop it from the record."
                 )
         check_columns(self.scores, "scores of the report")
 
@@ -83,9 +83,9 @@ class Study:
     def colors(self) -> dict[str, str]:
         """The name of each model's color, the same in every report for the models we know."""
         names = [f"model-{number}" for number in range(1, MODEL_COLORS + 1)]
-        strangers = [model for model in self.simulations if model not in KNOWN_MODELS]
+        train_as_unseen = [model for model in self.simulations if model not in KNOWN_MODELS]
         return dict(zip(KNOWN_MODELS, names, strict=False)) | dict(
-            zip(strangers, itertools.cycle(names[len(KNOWN_MODELS) :]), strict=False)
+            zip(train_as_unseen, itertools.cycle(names[len(KNOWN_MODELS) :]), strict=False)
         )
 
     @property
@@ -102,7 +102,9 @@ class Study:
     def budgets(self) -> dict[str, dict]:
         """The audit of each model that keeps whole budgets."""
         needed = (*RESIDUALS, *WATER_FLUXES, *STORES)
-        return {model: audit(data) for model, data in self.simulations.items() if _has(data, needed) == len(needed)}
+        return {
+            model: audit_budgets(data) for model, data in self.simulations.items() if _has(data, needed) == len(needed)
+        }
 
     @property
     def held_out(self) -> np.ndarray:

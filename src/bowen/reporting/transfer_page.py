@@ -10,9 +10,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bowen.evaluation.budyko import DAY, budyko
-from bowen.evaluation.unseen_variables import SOIL_DEPTH, warmth_at
-from bowen.files import replacing
+from bowen.evaluation.budyko import DAY, budyko_curve
+from bowen.evaluation.unseen_variables import SOIL_DEPTH, soil_temperature_at
+from bowen.files import replace_atomically
 from bowen.physics.constants import MELTING_POINT
 from bowen.reporting import theme
 from bowen.reporting.html import Markup, element, figure, key, prose, section, table
@@ -66,7 +66,7 @@ def write_transfer(
     top = element("p", "bowen · transfer", class_="eyebrow"), element("h1", "What the models were never shown")
     said = prose(f"{len(observed)} places. Models: {', '.join(simulated)}.")
     text = page("Transfer", theme.style_sheet(), element("header", *top, said), [part for part in body if part])
-    with replacing(path) as unfinished:
+    with replace_atomically(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
     return Path(path)
 
@@ -190,7 +190,7 @@ def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
     for panel, place in zip(panels.flat, places, strict=False):
         seen = observed[place].soil_temperature.dropna("time")
         depth = float(seen.attrs.get("depth", SOIL_DEPTH))
-        told = {model: warmth_at(sims[place], depth) for model, sims in models.items() if place in sims}
+        told = {model: soil_temperature_at(sims[place], depth) for model, sims in models.items() if place in sims}
         series = {name: days.reindex(time=seen.time) for name, days in {"observed": seen, **told}.items()}
         _draw_year(panel, {name: [days - MELTING_POINT] for name, days in series.items()})
         panel.set_title(f"{place}, {100.0 * depth:.0f} cm", fontsize=6.5)
@@ -220,7 +220,7 @@ def _balance(balances: pd.DataFrame) -> Markup:
     panel: Axes = panels.flat[0]
     widest = 1.1 * balances["aridity"].to_numpy().max()
     aridity = np.linspace(0.02, widest, 200)
-    panel.plot(aridity, budyko(aridity), color=theme.color("muted"))
+    panel.plot(aridity, budyko_curve(aridity), color=theme.color("muted"))
     panel.plot(aridity, np.minimum(aridity, 1.0), color=theme.color("muted"), linestyle="--", linewidth=0.8)
     models = dict.fromkeys(map(str, balances["model"]))
     rows = []

@@ -14,9 +14,9 @@ from bowen.data import OBSERVED, RADIATION, WATER, measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.data.features import FORCING, Scaler, features
 from bowen.errors import DataError, ModelError
-from bowen.land.quantities import declared, shift
+from bowen.land.quantities import apply_logit_offsets, declared_quantities
 from bowen.land.variables import Forcing
-from bowen.models.base import AbstractLand, Record
+from bowen.models.base import AbstractLandModel, StepOutput
 from bowen.models.rollout import Inputs
 from bowen.physics.constants import LAYER_DEPTH, MELTING_POINT
 
@@ -26,7 +26,7 @@ def radiation_name(prescribed: bool) -> str:
     return "net_radiation" if prescribed else "longwave_down"
 
 
-class Series(eqx.Module):
+class SiteArrays(eqx.Module):
     """A record as a model sees it: inputs, and the targets with what they count: nothing where not measured."""
 
     inputs: Inputs
@@ -45,7 +45,7 @@ class Series(eqx.Module):
         weighted: bool = False,
         targets: Sequence[str] = TARGETS,
         dtype: Any = None,
-    ) -> "Series":
+    ) -> "SiteArrays":
         """Arrays of a canonical dataset; without targets in the dataset nothing counts as measured.
 
         Args:
@@ -78,12 +78,12 @@ class Series(eqx.Module):
             uncertain = weighted and ok.any() and name not in WATER
             seen.append(ok)
             values.append(np.where(ok, dataset[name].values if name in dataset else none, 0.0))
-            weights.append(confidence(dataset, name) if uncertain else np.ones(len(none)))
+            weights.append(uncertainty_weights(dataset, name) if uncertain else np.ones(len(none)))
         sides = array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)), array(np.stack(weights, -1))
         return cls(inputs, *sides, tuple(targets))
 
 
-def confidence(dataset: xr.Dataset, name: str) -> np.ndarray:
+def uncertainty_weights(dataset: xr.Dataset, name: str) -> np.ndarray:
     """What each step of a target counts: 1 if it is certain, one half at the median of its random uncertainty.
 
     The weight is m^2 / (m^2 + s^2), with s the standard uncertainty and m its median; steps without one count 1/2.
@@ -94,7 +94,7 @@ def confidence(dataset: xr.Dataset, name: str) -> np.ndarray:
     if f"{name}_uncertainty" not in dataset:
         raise DataError(
             f"{dataset.attrs.get('site')}: has no random uncertainty of {name}, which the weights are to follow.\n"
-            '  to go on: set weights = "uniform" in [training], or give a file that has it (LE_RANDUNC in FLUXNET).'
+            '  fix: set weights = "uniform" in [training], or give a file that has it (LE_RANDUNC in FLUXNET).'
         )
     uncertainty = dataset[f"{name}_uncertainty"].values
     median = np.nanmedian(uncertainty)
@@ -107,17 +107,17 @@ def require_complete(dataset: xr.Dataset, name: str) -> None:
     if name not in dataset:
         other = "prescribed" if name == "longwave_down" else "balance"
         hint = f'set radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
-        raise DataError(f"{site}: no {name}, which drives the model.\n  to go on: {hint}.")
+        raise DataError(f"{site}: no {name}, which drives the model.\n  fix: {hint}.")
     gaps = ~np.isfinite(dataset[name].values)
     if gaps.any():
         first = str(dataset["time"].values[gaps][0])[:16]
         raise DataError(
             f"{site}: {name} is missing at {gaps.sum()} of {len(gaps)} steps, first at {first}.\n"
-            "  to go on: fill it with `bowen.data.fill_forcing`, or choose a period without the gap."
+            "  fix: fill it with `bowen.data.fill_forcing`, or choose a period without the gap."
         )
 
 
-def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str) -> xr.Dataset:
+def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, name: str) -> xr.Dataset:
     """What a model told of a series, with units, names and bounds in the attributes.
 
     Args:
@@ -130,10 +130,10 @@ def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str)
         ModelError: A value is not finite; the message tells which, when and where.
     """
     time = like["time"]
-    variables = described(record.fluxes)
+    variables = described_variables(record.fluxes)
     if record.state is not None:
-        variables |= described(record.state)
-        warmth = variables.pop("soil_warmth")[1]
+        variables |= described_variables(record.state)
+        warmth = variables.pop("soil_temperature_excess")[1]
         attributes = {"units": "K", "long_name": "Temperature of the soil layers, top down"}
         variables["soil_temperature"] = (("time", "layer"), MELTING_POINT + warmth, attributes)
     if record.offsets:
@@ -152,20 +152,20 @@ def to_dataset(model: AbstractLand, record: Record, like: xr.Dataset, name: str)
     return dataset
 
 
-def described(module: Any) -> dict[str, tuple]:
+def described_variables(module: Any) -> dict[str, tuple]:
     """Variables of a module with a leading time axis, ready for a Dataset."""
     table = {}
-    for name, meta in declared(module).items():
+    for name, meta in declared_quantities(module).items():
         values = np.asarray(getattr(module, name), float)
         attributes = {"units": meta["unit"], "long_name": meta["meaning"]}
         table[name] = (("time", "layer")[: values.ndim], values, attributes)
     return table
 
 
-def learned_parameters(model: Any, record: Record) -> dict[str, tuple]:
+def learned_parameters(model: Any, record: StepOutput) -> dict[str, tuple]:
     """Parameters that were learned, through time, with their bounds."""
-    moved = jax.vmap(lambda offsets: shift(model.base, offsets))(record.offsets)
-    table, variables = declared(model.base), {}
+    moved = jax.vmap(lambda offsets: apply_logit_offsets(model.base, offsets))(record.offsets)
+    table, variables = declared_quantities(model.base), {}
     for name in record.offsets:
         meta = table[name]
         (low, high), default = meta["bounds"], float(getattr(model.base, name))
@@ -186,6 +186,6 @@ def require_finite(dataset: xr.Dataset) -> None:
         when = str(dataset["time"].values[broken[name]])[:16]
         raise ModelError(
             f"{dataset.attrs['site']}: {dataset.attrs['model']} gave no finite {name} at {when}.\n"
-            "  to go on: look at the forcing of that step with `bowen inspect`; "
+            "  fix: look at the forcing of that step with `bowen inspect`; "
             "if it is sound, lower the learning rate or train in float64."
         )

@@ -17,13 +17,13 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from bowen.errors import ConfigError, RunError
 
 COLUMN = "column"  # the only axis of a mesh
-ALL: Any = PartitionSpec()  # every device has the whole
-FIRST: Any = PartitionSpec(COLUMN)  # columns are first, or second, and each device has its own
-SECOND: Any = PartitionSpec(None, COLUMN)
+REPLICATED: Any = PartitionSpec()  # every device has the whole
+COLUMNS_FIRST: Any = PartitionSpec(COLUMN)  # columns are first, or second, and each device has its own
+COLUMNS_SECOND: Any = PartitionSpec(None, COLUMN)
 Tree = TypeVar("Tree")
 
 
-def join() -> None:
+def join_processes() -> None:
     """Make this process one of those a scheduler, mpirun or the environment tell of, before JAX is used.
 
     Raises:
@@ -36,17 +36,17 @@ def join() -> None:
     except (ValueError, RuntimeError) as problem:
         raise ConfigError(
             f"--distributed: this process does not find the others ({problem}).\n"
-            "  to go on: start it with srun or mpirun, or set JAX_COORDINATOR_ADDRESS (host and free port of the "
+            "  fix: start it with srun or mpirun, or set JAX_COORDINATOR_ADDRESS (host and free port of the "
             "first), JAX_NUM_PROCESSES and JAX_PROCESS_ID."
         ) from problem
 
 
-def writes() -> bool:
+def is_writer() -> bool:
     """Whether this process is the one that writes and tells."""
     return jax.process_index() == 0
 
 
-def agree(step: int) -> None:
+def check_same_update(step: int) -> None:
     """Check that all processes go on from the same update.
 
     Raises:
@@ -55,7 +55,7 @@ def agree(step: int) -> None:
     if len(steps := np.unique(multihost_utils.process_allgather(np.asarray(step)))) > 1:
         raise RunError(
             f"the processes would go on from different updates ({', '.join(map(str, steps))}).\n"
-            "  to go on: give all of them one run directory, on a disk that they share."
+            "  fix: give all of them one run directory, on a disk that they share."
         )
 
 
@@ -68,45 +68,45 @@ def mesh_for(columns: int) -> Mesh:
     return Mesh(np.array([here[:count] for here in devices]).ravel(), (COLUMN,))
 
 
-def places(mesh: Mesh, columns: int) -> np.ndarray:
+def column_places(mesh: Mesh, columns: int) -> np.ndarray:
     """Which column each place of the devices has: its own, or the last once more where that fills a device."""
     return np.minimum(np.arange(-(-columns // mesh.size) * mesh.size), columns - 1)
 
 
-def mine(mesh: Mesh, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def local_columns(mesh: Mesh, columns: int) -> tuple[np.ndarray, np.ndarray]:
     """Which columns the devices of this process have, and what each counts: nothing if it is there to fill a device.
 
     Over the devices of all the mean of what columns count is one.
     """
-    which = places(mesh, columns)
+    which = column_places(mesh, columns)
     counts = (np.arange(len(which)) < columns) * (len(which) / columns)
     here, count = jax.process_index(), jax.process_count()
     return np.split(which, count)[here], np.split(counts, count)[here]
 
 
-def placed(mesh: Mesh, tree: Tree, where: Any) -> Tree:
+def place_on_devices(mesh: Mesh, tree: Tree, where: Any) -> Tree:
     """Arrays that every process has whole, over the devices; `where` tells of each or of a branch where columns are."""
 
     def place(x, axis, spec):
         whole = np.asarray(x)
         if axis is not None:
-            whole = whole.take(places(mesh, whole.shape[axis]), axis)
+            whole = whole.take(column_places(mesh, whole.shape[axis]), axis)
         return jax.make_array_from_callback(whole.shape, NamedSharding(mesh, spec), whole.__getitem__)
 
-    return each_array(place, tree, where)
+    return map_arrays(place, tree, where)
 
 
-def gathered(mesh: Mesh, tree: Tree, where: Any, columns: int) -> Tree:
+def gather_from_devices(mesh: Mesh, tree: Tree, where: Any, columns: int) -> Tree:
     """Arrays that `placed` has put over the devices, whole and on one device of every process."""
 
     def gather(x, axis, _):
-        whole = jax.device_put(x, NamedSharding(mesh, ALL)).addressable_data(0)
+        whole = jax.device_put(x, NamedSharding(mesh, REPLICATED)).addressable_data(0)
         return whole if axis is None else jax.lax.slice_in_dim(whole, 0, columns, axis=axis)
 
-    return each_array(gather, tree, where)
+    return map_arrays(gather, tree, where)
 
 
-def each_array(function: Callable, tree: Tree, where: Any) -> Tree:
+def map_arrays(function: Callable, tree: Tree, where: Any) -> Tree:
     """What a function makes of each array, the axis of its columns if it has one, and where it lies."""
 
     def branch(spec, below):
@@ -116,21 +116,21 @@ def each_array(function: Callable, tree: Tree, where: Any) -> Tree:
     return jax.tree.map(branch, where, tree, is_leaf=lambda spec: isinstance(spec, PartitionSpec))
 
 
-def batched(mesh: Mesh, tree: Tree) -> Tree:
+def place_batch(mesh: Mesh, tree: Tree) -> Tree:
     """Series of which every process has its own columns, second, over the devices."""
 
     def put(x, spec):
         return jax.make_array_from_process_local_data(NamedSharding(mesh, spec), x)
 
-    return jax.tree.map(put, tree, series(tree))
+    return jax.tree.map(put, tree, batch_specs(tree))
 
 
-def series(tree: Any) -> Any:
+def batch_specs(tree: Any) -> Any:
     """Where columns are in series: second, and in a scalar nowhere."""
-    return jax.tree.map(lambda x: SECOND if x.ndim else ALL, tree)
+    return jax.tree.map(lambda x: COLUMNS_SECOND if x.ndim else REPLICATED, tree)
 
 
-def over_columns(mesh: Mesh, function: Callable, gives: Any) -> Callable:
+def shard_columns(mesh: Mesh, function: Callable, gives: Any) -> Callable:
     """A function of a model and of what columns carry, their series and sites, on each device for the columns it has.
 
     Args:
@@ -145,7 +145,7 @@ def over_columns(mesh: Mesh, function: Callable, gives: Any) -> Callable:
         shared_out = jax.shard_map(
             lambda arrays, *columns: function(eqx.combine(arrays, rest), *columns),
             mesh=mesh,
-            in_specs=(ALL, FIRST, series(batch), FIRST),
+            in_specs=(REPLICATED, COLUMNS_FIRST, batch_specs(batch), COLUMNS_FIRST),
             out_specs=gives,
             check_vma=False,
         )

@@ -15,28 +15,30 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bowen.errors import DataError
-from bowen.files import on_disk
+from bowen.files import lay_on_disk
 from bowen.land.variables import State
-from bowen.models.base import Site
+from bowen.models.base import SiteParameters
 from bowen.models.rollout import Inputs
 from bowen.training import devices
-from bowen.training.arrays import Series
+from bowen.training.arrays import SiteArrays
 
 DAY, YEAR = 86400.0, 365  # s, d
-LABELS = ("train", "validation")
-LEAST_MEASURED = 0.1  # share of steps; a tower where less was measured counts less than the others
+TRAINING_LABELS = ("train", "validation")
+MIN_MEASURED = 0.1  # share of steps; a tower where less was measured counts less than the others
 
 
-class Tower(NamedTuple):
+class SiteData(NamedTuple):
     """A record to train on, with all that a model needs to know of its site."""
 
     name: str
-    series: Series
-    site: Site
+    series: SiteArrays
+    site: SiteParameters
     state: State  # to spin up from
     labels: np.ndarray  # "train", "validation" or something else for each step
     daily: bool = False  # whether its turbulent fluxes are means over days, as other targets always are
-    stranger: Site | None = None  # the site where nothing of its own is known; every other column is there, if given
+    unseen_site: SiteParameters | None = (
+        None  # the site where nothing of its own is known; every other column is there, if given
+    )
 
 
 class Batch(NamedTuple):
@@ -51,17 +53,17 @@ class Batch(NamedTuple):
     share: Float[Array, "1 column"]  # what a column counts, one on average; nothing if it is there to fill a device
 
 
-class Streams:
+class WindowLoader:
     """The windows of many towers, in an order that is known beforehand."""
 
     def __init__(
         self,
-        towers: Iterable[Tower],
+        towers: Iterable[SiteData],
         *,
         columns: int,
         window: int,
         seed: int,
-        worth: Sequence[float] | None = None,
+        target_weights: Sequence[float] | None = None,
         folder: Path | None = None,
     ):
         """Deal the columns out.
@@ -71,7 +73,7 @@ class Streams:
             columns: Of each tower; 0: as many as cover the longest record.
             window: Length of a window. [d]
             seed: Of the days the columns begin at.
-            worth: What the error of each target counts in the loss; None: all the same.
+            target_weights: Weight of each target in the loss; None: all the same.
             folder: On whose disk series lie while they train, that many records need no more memory than few; None:
                 they stay in memory.
 
@@ -86,16 +88,18 @@ class Streams:
 
         def series() -> Iterator[np.ndarray]:
             for tower in itertools.chain([head], towers):
-                inputs, sites = tower.series.inputs, (tower.site, tower.stranger or tower.site)
+                inputs, sites = tower.series.inputs, (tower.site, tower.unseen_site or tower.site)
                 short = not inputs.last_a_year()
-                told.append((self._days(tower), tower.daily, short, variance(tower, "validation"), tower.state, *sites))
-                train, validation = (weights(tower, label) for label in LABELS)
-                train = train if worth is None else train * np.asarray(worth, train.dtype)
+                told.append(
+                    (self._days(tower), tower.daily, short, target_variance(tower, "validation"), tower.state, *sites)
+                )
+                train, validation = (loss_weights(tower, label) for label in TRAINING_LABELS)
+                train = train if target_weights is None else train * np.asarray(target_weights, train.dtype)
                 arrays, shape = jax.tree.flatten((inputs, tower.series.targets, train, validation))
                 shapes.append(shape)
                 yield from map(np.asarray, arrays)
 
-        arrays = iter(on_disk(series(), folder) if folder else list(series()))
+        arrays = iter(lay_on_disk(series(), folder) if folder else list(series()))
         self._series = [shape.unflatten(itertools.islice(arrays, shape.num_leaves)) for shape in shapes]
         days, daily, short, variances, *known = zip(*told, strict=True)
         self.days, self._daily, self._short = map(np.array, (days, daily, short))
@@ -106,12 +110,12 @@ class Streams:
         self.start = (place * self.days[:, None]).astype(int).ravel()
         self.owner = np.repeat(np.arange(len(days)), columns)
         self.mesh = devices.mesh_for(len(self.owner))
-        self._mine, self._share = devices.mine(self.mesh, len(self.owner))
-        states, *both = map(stacked, known)
+        self._mine, self._share = devices.local_columns(self.mesh, len(self.owner))
+        states, *both = map(stack_trees, known)
         self.states = jax.tree.map(lambda x: x[self.owner], states)
         odd = np.arange(len(self.owner)) % columns % 2
         sites = jax.tree.map(lambda *x: np.stack(x)[odd, self.owner], *both)
-        self.sites = devices.placed(self.mesh, sites, devices.FIRST)
+        self.sites = devices.place_on_devices(self.mesh, sites, devices.COLUMNS_FIRST)
 
     @property
     def year(self) -> int:
@@ -130,7 +134,7 @@ class Streams:
         """On which of these days the water of each column begins anew: the first of a record shorter than a year."""
         owner = self.owner[self._mine]
         days = np.add.outer(np.arange(length), self.start[self._mine] + day)
-        return devices.batched(self.mesh, self._short[owner] & (days % self.days[owner] == 0))
+        return devices.place_batch(self.mesh, self._short[owner] & (days % self.days[owner] == 0))
 
     def batch(self, number: int) -> Batch:
         """The windows of an update; they begin where those of the update before end."""
@@ -142,12 +146,12 @@ class Streams:
         weather, renewals = self.inputs(day, self.window), self.renewals(day, self.window)
         share: Any = self._share[None].astype(self._series[0][1].dtype)
         targets, train, validation = self._gathered(pick, day, self.window)
-        share = devices.batched(self.mesh, share)
+        share = devices.place_batch(self.mesh, share)
         return Batch(weather, renewals, self._by_day(), targets, train, validation, share)
 
     def _by_day(self) -> Bool[Array, "day column"]:
         here: Any = np.tile(self._daily[self.owner[self._mine]], (self.window, 1))
-        return devices.batched(self.mesh, here)
+        return devices.place_batch(self.mesh, here)
 
     def _gathered(self, pick: Callable[[int, np.ndarray], Any], day: int, length: int) -> Any:
         """What `pick` takes of the record of each column at its steps, columns second, over the devices."""
@@ -155,26 +159,28 @@ class Streams:
         days = np.add.outer(self.start[self._mine] + day, np.arange(length)) % self.days[owner, None]
         steps = np.add.outer(days * self.per_day, np.arange(self.per_day)).reshape(len(days), -1)
         each = [pick(int(tower), here) for tower, here in zip(owner, steps, strict=True)]
-        return devices.batched(self.mesh, jax.tree.map(lambda *x: np.stack(x, axis=1) if x[0].ndim else x[0], *each))
+        return devices.place_batch(
+            self.mesh, jax.tree.map(lambda *x: np.stack(x, axis=1) if x[0].ndim else x[0], *each)
+        )
 
-    def _days(self, tower: Tower) -> int:
+    def _days(self, tower: SiteData) -> int:
         """Whole days of a record."""
         per_day = round(DAY / float(tower.series.inputs.dt))
         days = tower.series.targets.shape[0] // per_day
         if per_day != self.per_day:
             raise DataError(
                 f"{tower.name}: has {per_day} steps a day where {self._name} has {self.per_day}.\n"
-                "  to go on: train on records of one step at a time."
+                "  fix: train on records of one step at a time."
             )
         if days < self.window:
             raise DataError(
                 f"{tower.name}: the record has {days} whole days, less than a window of {self.window}.\n"
-                "  to go on: lower `window_days`, or give a longer record."
+                "  fix: lower `window_days`, or give a longer record."
             )
         return days
 
 
-def counting(tower: Tower, label: str) -> np.ndarray:
+def step_weights(tower: SiteData, label: str) -> np.ndarray:
     """What each step of each target counts, before towers are balanced with each other.
 
     Raises:
@@ -185,27 +191,27 @@ def counting(tower: Tower, label: str) -> np.ndarray:
     if (few := (chosen.sum(axis=0) < 2) & (ever.any(axis=0) | ~ever.any())).any():
         raise DataError(
             f"{tower.name}: no measured {tower.series.names[int(np.argmax(few))]} in the {label} part of the record.\n"
-            "  to go on: choose another split, or see `bowen inspect` for when it was measured."
+            "  fix: choose another split, or see `bowen inspect` for when it was measured."
         )
     return chosen * np.asarray(tower.series.weight)
 
 
-def variance(tower: Tower, label: str) -> np.ndarray:
+def target_variance(tower: SiteData, label: str) -> np.ndarray:
     """Of each target over the steps that count; zero where none does. [SI2]."""
-    count, values = counting(tower, label), np.asarray(tower.series.targets)
+    count, values = step_weights(tower, label), np.asarray(tower.series.targets)
     total = np.maximum(count.sum(axis=0), np.finfo(count.dtype).tiny)
     mean = (count * values).sum(axis=0) / total
     return (count * (values - mean) ** 2).sum(axis=0) / total
 
 
-def weights(tower: Tower, label: str) -> np.ndarray:
+def loss_weights(tower: SiteData, label: str) -> np.ndarray:
     """Weights by which the mean over all steps is the mean over those that count, over the variance. [SI-2]."""
-    count = counting(tower, label)
-    share = np.maximum(count.mean(axis=0), LEAST_MEASURED * (tower.labels == label).mean())
-    scale = variance(tower, label) * share
+    count = step_weights(tower, label)
+    share = np.maximum(count.mean(axis=0), MIN_MEASURED * (tower.labels == label).mean())
+    scale = target_variance(tower, label) * share
     return np.divide(count, scale, out=np.zeros(count.shape), where=scale > 0.0).astype(tower.series.targets.dtype)
 
 
-def stacked(trees: Sequence[Any]) -> Any:
+def stack_trees(trees: Sequence[Any]) -> Any:
     """One tree of many, with a leading axis, in NumPy: JAX would compile each way of stacking."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *trees)

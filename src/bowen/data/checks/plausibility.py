@@ -162,14 +162,14 @@ def _fluxes(dataset: xr.Dataset) -> Iterator[str]:
         yield f"Latent heat is {mean:.0f} W m-2 in full daylight: check its sign."
     if night.sum() >= _LEAST and (less := float((latent - sensible)[night].mean())) < _NIGHTLY:
         yield f"Latent heat is {-less:.0f} W m-2 below sensible heat at night: check signs, and which column is which."
-    if positive_only(dataset):
+    if latent_heat_truncated(dataset):
         yield (
             "Latent heat is never negative, as if such values had been taken out, and the mean of its nights, "
-            f"{latent[night].mean():.0f} W m-2, too high: put them back, or let `latent_heat_error` be learned."
+            f"{latent[night].mean():.0f} W m-2, too high: put them back, or let `latent_heat_noise_scale` be learned."
         )
 
 
-def positive_only(dataset: xr.Dataset) -> bool:
+def latent_heat_truncated(dataset: xr.Dataset) -> bool:
     """Whether none of many latent heat fluxes of the night is negative: then such have been taken out of the record.
 
     Args:

@@ -23,7 +23,7 @@ from bowen.data.download.samples import to_stderr
 from bowen.data.folders import cache_folder
 from bowen.data.schema import nearest
 from bowen.errors import ConfigError, DataError
-from bowen.files import replacing
+from bowen.files import replace_atomically
 
 _LIST = "sites.csv"
 _FRESH = 7.0 * 86400.0  # s for which a list is good
@@ -53,7 +53,7 @@ def fluxnet_sites(
         report("Asking the networks what they share; this takes a minute or two.")
         with tempfile.TemporaryDirectory(prefix="bowen-") as folder:
             listed = Path(_call("list the sites", shuttle.listall, output_dir=folder))
-            with replacing(kept) as temporary:
+            with replace_atomically(kept) as temporary:
                 temporary.write_bytes(listed.read_bytes())
     with kept.open(encoding="utf-8", newline="") as file:
         return {row["site_id"]: row for row in csv.DictReader(file) if row.get("site_id")}
@@ -87,7 +87,7 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
     report(f"Fetching {target.name} through the FLUXNET Shuttle.")
     try:
         _bring(row, target)
-        with replacing(target.parent / "CITATION.txt") as temporary:
+        with replace_atomically(target.parent / "CITATION.txt") as temporary:
             temporary.write_text(
                 f"{site}, {row.get('site_name', '')}: {target.name}, shared under CC-BY-4.0.\n"
                 f"Cite:\n  {row.get('product_citation') or 'see the archive.'}\n",
@@ -131,7 +131,7 @@ def _shuttle() -> ModuleType:
     except ImportError as problem:
         raise ConfigError(
             "FLUXNET sites come through the networks' own package, fluxnet-shuttle, which is not installed.\n"
-            f"  to go on: {_INSTALL}"
+            f"  fix: {_INSTALL}"
         ) from problem
 
 
@@ -156,6 +156,6 @@ def _call(what: str, function: Callable[..., Any], *arguments: Any, **options: A
         raise DataError(
             f"The FLUXNET Shuttle could not {what}; is this machine off-line?\n"
             f"  its last words: {problem}\n"
-            "  to go on: try again later, or get the file from https://data.fluxnet.org"
+            "  fix: try again later, or get the file from https://data.fluxnet.org"
         ) from problem
     return got["result"]

@@ -179,7 +179,7 @@ def _persist(
                 raise DataError(
                     f"{name} did not come from {part.url}\n"
                     f"  after {failures} attempts: {problem}\n"
-                    "  to go on: try again later, with the same command; what has come stays and is continued"
+                    "  fix: try again later, with the same command; what has come stays and is continued"
                 ) from problem
             wait = min(max(problem.after, pause * 2.0 ** (failures - 1) * random.uniform(0.5, 1.5)), _LONGEST_PAUSE)
             report(f"{name}: {problem}; trying again in {wait:.0f} s.")
@@ -230,14 +230,14 @@ def _answer(request: urllib.request.Request, part: _Part) -> http.client.HTTPRes
         raise DataError(
             f"{part.url}\n"
             f"  the server answers: {problem}. {where}.\n"
-            "  to go on: look at the address in a browser; another server can be named, see `bowen fetch --help`"
+            "  fix: look at the address in a browser; another server can be named, see `bowen fetch --help`"
         ) from problem
     except (OSError, http.client.HTTPException) as problem:
         cause = getattr(problem, "reason", problem)
         if isinstance(cause, ssl.SSLCertVerificationError):
             raise DataError(
                 f"{part.url}: the server's certificate is not trusted here ({cause.verify_message}).\n"
-                "  to go on: set SSL_CERT_FILE to the certificates of your network or of your Python"
+                "  fix: set SSL_CERT_FILE to the certificates of your network or of your Python"
             ) from problem
         raise _Interrupted(f"no connection ({_words(cause)})") from problem
 
@@ -279,5 +279,5 @@ def _verify(part: _Part, name: str, sha256: str | None, begins: tuple[bytes, ...
         raise _Interrupted(f"the joined pieces are not the file ({fault})")
     raise DataError(
         f"{name} came from {part.url}, but it is not the file we know ({fault}), so it was not kept.\n"
-        "  to go on: try again, and if it stays so look at the address in a browser"
+        "  fix: try again, and if it stays so look at the address in a browser"
     )

@@ -13,7 +13,7 @@ from bowen.data.folders import cache_folder
 from bowen.data.readers.netcdf import ENGINES
 from bowen.data.schema import nearest
 from bowen.errors import ConfigError, DataError
-from bowen.files import replacing
+from bowen.files import replace_atomically
 
 SERVER = "https://thredds.nci.org.au/thredds/fileServer/ks32/CLEX_Data/PLUMBER2/v1-0"
 KINDS = ("Met", "Flux")
@@ -155,5 +155,5 @@ def _sums(folder: Path) -> dict[str, str]:
 
 
 def _write(path: Path, text: str) -> None:
-    with replacing(path) as temporary:
+    with replace_atomically(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

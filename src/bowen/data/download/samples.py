@@ -243,5 +243,5 @@ def _unreachable(sample: Sample, last_words: str) -> DataError:
     return DataError(
         f"{sample.name} is not in the cache, and pip cannot fetch it; is this machine off-line?\n"
         f"  pip's last words: {last_words.strip()}\n"
-        f"  to go on: {_otherwise(sample)}"
+        f"  fix: {_otherwise(sample)}"
     )

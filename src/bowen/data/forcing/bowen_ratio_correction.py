@@ -77,7 +77,7 @@ def closure_factor(dataset: xr.Dataset) -> tuple[np.ndarray, str]:
     if missing := [name for name in (*TURBULENT, "net_radiation") if name not in dataset]:
         raise DataError(
             f"{site}: no {missing[0]}, without which the energy balance cannot be closed.\n"
-            '  to go on: set closure = "raw" or "observed-through" in [tower].'
+            '  fix: set closure = "raw" or "learned_fraction" in [data].'
         )
     available, against = dataset.net_radiation.values, "net radiation"
     usable = np.isfinite(available)
@@ -96,7 +96,7 @@ def closure_factor(dataset: xr.Dataset) -> tuple[np.ndarray, str]:
     if not np.isfinite(factor).any():
         raise DataError(
             f"{site}: net radiation and fluxes were never measured together often enough to close the energy balance.\n"
-            '  to go on: set closure = "raw" or "observed-through" in [tower].'
+            '  fix: set closure = "raw" or "learned_fraction" in [data].'
         )
     return factor, against
 

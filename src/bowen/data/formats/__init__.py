@@ -14,7 +14,7 @@ from typing import Any
 
 import pydantic
 
-from bowen.config.tables import Table
+from bowen.config.tables import SettingsTable
 from bowen.data.schema import QC, SCHEMA, nearest
 from bowen.errors import ConfigError, DataError
 
@@ -22,7 +22,7 @@ _POSITION = r"(?:_\d+){0,2}(?:_[0-9A])?"  # of a sensor: horizontal, vertical, r
 _LIKE_ENOUGH = 0.6  # of a signature, so that a table that lacks one column is told so, and not that it is unknown
 
 
-class Stamps(Table):
+class Stamps(SettingsTable):
     """The columns of the stamps, several to be joined by a space, and their format as in `strftime`."""
 
     start: tuple[str, ...] = ()
@@ -30,7 +30,7 @@ class Stamps(Table):
     format: str = "%Y%m%d%H%M"
 
 
-class Format(Table):
+class Format(SettingsTable):
     """One kind of text table.
 
     `signature` are the columns it is recognized by, with alternatives parted by |. `columns` holds for canonical names
@@ -116,7 +116,7 @@ def format_of(chosen: str | Path | None, present: Iterable[str], where: str) -> 
         raise DataError(
             f"{where}: is none of the kinds of tables that bowen knows ({', '.join(known_formats())}).\n"
             f"  its columns: {', '.join(columns[:12])}{', …' if len(columns) > 12 else ''}\n"
-            "  to go on:    `bowen formats fluxnet > mine.toml`, write your columns into that file, and pass it with "
+            "  fix: `bowen formats fluxnet > mine.toml`, write your columns into that file, and pass it with "
             "`--format mine.toml`"
         )
     return likest

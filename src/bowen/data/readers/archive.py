@@ -68,7 +68,7 @@ def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
     except OSError as problem:
         raise RunError(
             f"{archive}: cannot be written ({problem}). Nothing that was there is lost.\n"
-            "  to go on: free some space, or choose another folder."
+            "  fix: free some space, or choose another folder."
         ) from problem
     finally:
         if temporary is not None:
@@ -188,5 +188,5 @@ def _zarr() -> ModuleType:
         return importlib.import_module("zarr")
     except ImportError as problem:
         raise ConfigError(
-            'An archive of towers takes Zarr, which is not installed.\n  to go on: pip install "bowen[archive]"'
+            'An archive of towers takes Zarr, which is not installed.\n  fix: pip install "bowen[archive]"'
         ) from problem

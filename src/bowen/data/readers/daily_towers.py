@@ -47,7 +47,7 @@ def read_daily_tower(path: Path | str, *, site: Mapping[str, Any] | None = None)
             f"{path.name}: no variable for {', '.join(missing)}.\n"
             f"  looked for: {', '.join(looked_for)}\n"
             f"  {nearest(looked_for, map(str, file.data_vars))}\n"
-            "  to go on:   rename the variable in the file, or read a half-hourly file with `bowen.read`"
+            "  fix: rename the variable in the file, or read a half-hourly file with `bowen.read`"
         )
     series = {name: (record[name].values, record[f"{name}_qc"].values) for name in _READ if name in record}
     if "latent_heat" not in series and "evapotranspiration" in series:

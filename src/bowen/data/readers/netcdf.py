@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.errors import DataError
-from bowen.files import replacing
+from bowen.files import replace_atomically
 
 Engine = Literal["h5netcdf", "scipy"]
 ENGINES: dict[bytes, Engine] = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}  # by first bytes
@@ -29,7 +29,7 @@ def write_netcdf(dataset: xr.Dataset, path: Path | str) -> Path:
         RunError: The disk is full, or the folder cannot be written.
     """
     encoding = {str(name): _encoding(variable) for name, variable in dataset.variables.items()}
-    with replacing(path) as temporary:
+    with replace_atomically(path) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=encoding)
     return Path(path)
 

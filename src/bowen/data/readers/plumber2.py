@@ -81,7 +81,7 @@ def _check_variables(weather: xr.Dataset, file: xr.Dataset, met: Path) -> None:
             f"{met.name}: no variable for {', '.join(missing)}.\n"
             f"  looked for: {', '.join(looked_for)}\n"
             f"  {nearest(looked_for, [str(name) for name in file.data_vars if not str(name).endswith('_qc')])}\n"
-            "  to go on:   pass the Met file first and the Flux file second, or rename the variable in the file"
+            "  fix: pass the Met file first and the Flux file second, or rename the variable in the file"
         )
 
 

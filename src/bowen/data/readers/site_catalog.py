@@ -13,7 +13,7 @@ from bowen.data.readers.read import read
 from bowen.data.schema import nearest
 from bowen.data.site_metadata import MORE_NUMBERS, MORE_WORDS, NUMBERS, classes, own_table, own_towers, towers
 from bowen.errors import ConfigError, DataError
-from bowen.files import replacing
+from bowen.files import replace_atomically
 
 _COLUMNS = {  # lower case; those of tables and the variables of BIF
     "site": ("site", "site_id", "siteid"),
@@ -115,7 +115,7 @@ def add_sites(path: Path | str, report: Callable[[str], None] = to_stderr) -> li
     for site, entry in found.items():
         table[site] = table.get(site, {}) | entry
     lines = [f"{json.dumps(site)} = {{ {_inline(entry)} }}\n" for site, entry in sorted(table.items()) if entry]
-    with replacing(own_table()) as temporary:
+    with replace_atomically(own_table()) as temporary:
         temporary.write_text(_HEADER + "".join(lines), encoding="utf-8")
     return sorted(found)
 

@@ -91,7 +91,7 @@ def _chosen(table: Format, present: Sequence[str], asked: dict[str, str], source
             f"{source.name}: no column for {', '.join(missing)}, as {table.title} has it.\n"
             f"  looked for: {', '.join(looked_for)}\n"
             f"  {nearest(looked_for, present)}\n"
-            f'  to go on:   where it has another name, pass columns={{"{missing[-1]}": "<its name in this file>"}},\n'
+            f'  fix: where it has another name, pass columns={{"{missing[-1]}": "<its name in this file>"}},\n'
             "              or `--format` with a TOML file on the command line; where it is in a second file, pass that"
         )
     return {name: choice for name, choice in usable.items() if choice}

@@ -53,7 +53,7 @@ def _input(of: str | Lag, dataset: xr.Dataset) -> np.ndarray:
     if (lost := ~np.isfinite(values)).any():
         raise DataError(
             f"{where}: {of} is missing at {lost.sum()} of {lost.size} steps, first at "
-            f"{dataset.time.values[lost][0]:.16}. To go on: fill it with `bowen.data.fill_forcing`."
+            f"{dataset.time.values[lost][0]:.16}.\n  fix: fill it with `bowen.data.fill_forcing`."
         )
     return values
 

@@ -85,8 +85,8 @@ def fit(
         raise ConfigError(f"No empirical model `{name}`. {nearest([name], MODELS)}")
     if [np.shape(keep) for keep in steps] != [tower.time.shape for tower in towers]:
         raise DataError(
-            f"{name}: the training steps do not fit the {len(towers)} towers. "
-            "To go on: give an array of True and False for each tower, as long as its record."
+            f"{name}: the training steps do not fit the {len(towers)} towers."
+            "\n  fix: give an array of True and False for each tower, as long as its record."
         )
     inputs = [inputs_of(MODELS[name].inputs, tower) for tower in towers]
     predictors = {}
@@ -94,8 +94,8 @@ def fit(
         chosen = [np.asarray(keep, bool) & _measured(tower, target) for keep, tower in zip(steps, towers, strict=True)]
         if not any(keep.any() for keep in chosen):
             raise DataError(
-                f"{name}: no step of {target} to train on was measured at the {len(towers)} towers. "
-                "To go on: add towers with measured fluxes (qc 0), or train on more steps."
+                f"{name}: no step of {target} to train on was measured at the {len(towers)} towers."
+                "\n  fix: add towers with measured fluxes (qc 0), or train on more steps."
             )
         rows = np.concatenate([values[keep] for values, keep in zip(inputs, chosen, strict=True)])
         flux = np.concatenate(

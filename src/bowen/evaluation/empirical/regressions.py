@@ -112,6 +112,5 @@ def _sklearn(part: str) -> ModuleType:
         return importlib.import_module(f"sklearn.{part}")
     except ImportError as problem:
         raise ConfigError(
-            "This empirical model takes scikit-learn, which is not installed.\n"
-            '  to go on: pip install "bowen[benchmark]"'
+            'This empirical model takes scikit-learn, which is not installed.\n  fix: pip install "bowen[benchmark]"'
         ) from problem
