@@ -1,6 +1,6 @@
-"""Is this checkout faster or slower than an earlier one: `make bench-compare BASE=main`, or any revision git knows.
+"""Compare the speed of this checkout with an earlier one: `make bench-compare BASE=main`, or any revision git knows.
 
-The base is checked out beside, and removed again in the end. Both run the cases of this checkout's `speed.py`, in turn,
+The base is checked out beside, and removed again in the end. Each runs these cases by its own `speed.py`, in turn,
 each in a process of its own and without compiling. Printed are rates and the ratios of neighboring turns, above 1 where
 this checkout is faster: medians, quartiles in parentheses.
 """
@@ -61,10 +61,10 @@ def compared(case: Case, folders: dict[str, Path], rounds: int) -> list[dict[str
     Raises:
         Failed: One of the two cannot run the case.
     """
-    command = [sys.executable, str(ROOT / "benchmarks" / "speed.py"), "--serve", *map(str, case)]
     with contextlib.ExitStack() as ends:
         workers = {}
         for name, folder in folders.items():
+            command = [sys.executable, str(folder / "benchmarks" / "speed.py"), "--serve", *map(str, case)]
             workers[name] = ends.enter_context(Worker(command, PYTHONPATH=str(folder / "src")))
             try:
                 about = workers[name].about()

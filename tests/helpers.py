@@ -15,8 +15,9 @@ from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import declared_quantities
 from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLandModel, initial_state
-from bowen.models.hybrid import Hybrid
+from bowen.models.base import AbstractLandModel, SiteParameters, initial_state, with_offsets
+from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, FluxScale, Hybrid, feed_back
+from bowen.models.lstm import LSTM
 from bowen.models.rollout import Inputs, unroll
 from bowen.physics import soil, thermodynamics
 from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
@@ -178,7 +179,7 @@ def beginning(parameters: Parameters, inputs: Inputs) -> State:
 @eqx.filter_jit
 def run(model: AbstractLandModel, state: State, inputs: Inputs, select: Any = lambda record: record.fluxes) -> Any:
     """What a model tells of a series it begins in `state`; by default its fluxes."""
-    return unroll(model, model.start(state), inputs, select)[1]
+    return unroll(model, model.init(state), inputs, select)[1]
 
 
 def restless(model: Hybrid, key: Any, spread: float = 3.0) -> Hybrid:
@@ -191,3 +192,38 @@ def restless(model: Hybrid, key: Any, spread: float = 3.0) -> Hybrid:
 
 def in_single_precision(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)
+
+
+def lstm_hybrid(
+    parameters: Any,
+    dynamic: tuple[str, ...],
+    *,
+    features: int,
+    hidden_size: int,
+    key: Any,
+    state_feedback: Any = feed_back,
+    **options: Any,
+) -> Hybrid:
+    """A hybrid whose network is an LSTM, with so many features of the weather."""
+    size = features + (NUM_STATE_FEATURES if state_feedback else 0)
+    network = LSTM(size, hidden_size=hidden_size, key=key)
+    return Hybrid(parameters, dynamic, network=network, state_feedback=state_feedback, **options)
+
+
+def lstm_fluxes(*, features: int, hidden_size: int, key: Any, scale: FluxScale) -> FluxNetwork:
+    """An LSTM that predicts the fluxes directly."""
+    return FluxNetwork(scale, network=LSTM(features, hidden_size=hidden_size, key=key), key=key)
+
+
+def site(parameters: Parameters, attributes: Any = (), index: int = -1, **options: Any) -> SiteParameters:
+    return SiteParameters(parameters, attributes=attributes, index=index, **options)
+
+
+class Learned:
+    """Parameters of land and tower with the offsets of a model applied, by name."""
+
+    def __init__(self, model: Any, offsets: Any = None):
+        self._both = with_offsets(model.land, model.tower, model.offsets if offsets is None else offsets)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._both.land if hasattr(self._both.land, name) else self._both.tower, name)

@@ -10,7 +10,6 @@ import pytest
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE, computed_net_radiation, measured_net_radiation
 from bowen.models.base import Process
-from bowen.models.hybrid import Hybrid
 from bowen.physics import soil
 from bowen.physics.constants import FUSION, LAYER_THICKNESS, VAPORIZATION
 from tests import helpers
@@ -94,9 +93,9 @@ def model_for(parameters, kind: str, net: bool):
     """The physics alone, or a hybrid whose random weights make every parameter swing (V21)."""
     step = ImplicitStep(net_radiation=measured_net_radiation if net else computed_net_radiation)
     if kind == "process":
-        return Process(parameters, step=step)
+        return Process(parameters, solver=step)
     keys = jax.random.split(jax.random.key(5))
-    model = Hybrid(parameters, helpers.DYNAMIC, features=5, hidden_size=8, key=keys[0], step=step)
+    model = helpers.lstm_hybrid(parameters, helpers.DYNAMIC, features=5, hidden_size=8, key=keys[0], solver=step)
     return helpers.restless(model, keys[1])
 
 

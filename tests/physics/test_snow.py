@@ -160,7 +160,7 @@ def test_the_referee_keeps_as_much_water_in_the_snow():
     wet = wet_of(Parameters(canopy_snow_resistance=0.107))
     start = dataclasses.replace(helpers.beginning(wet, inputs), snow_water=jnp.asarray(100.0))
     fine, referee = (
-        helpers.run(Process(wet, step=step), start, inputs, lambda record: record.state)
+        helpers.run(Process(wet, solver=step), start, inputs, lambda record: record.state)
         for step in (ImplicitStep(substeps=8), AdaptiveStep())
     )
     assert fine.snow_liquid.max() > 3.0

@@ -80,10 +80,10 @@ def test_the_step_is_of_first_order(summer):
     def heat(record):
         return jnp.stack([record.fluxes.latent_heat, record.fluxes.sensible_heat])
 
-    reference = helpers.run(Process(parameters, step=AdaptiveStep(rtol=1e-7, atol=1e-7)), state, summer, heat)
+    reference = helpers.run(Process(parameters, solver=AdaptiveStep(rtol=1e-7, atol=1e-7)), state, summer, heat)
     errors = []
     for substeps in (1, 2, 6):
-        ours = helpers.run(Process(parameters, step=ImplicitStep(substeps=substeps)), state, summer, heat)
+        ours = helpers.run(Process(parameters, solver=ImplicitStep(substeps=substeps)), state, summer, heat)
         errors.append(np.sqrt(((ours - reference) ** 2).mean(axis=0)))
     slopes = np.log(np.array(errors[:-1]) / np.array(errors[1:])) / np.log([[2.0], [3.0]])
     np.testing.assert_allclose(slopes, 1.0, atol=0.1)

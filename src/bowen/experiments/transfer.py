@@ -27,6 +27,7 @@ from bowen.experiments.comparison import title_models, uncalibrated_run, with_ov
 from bowen.experiments.run import Run, prepare_record
 from bowen.files import replace_atomically
 from bowen.land.quantities import check_learnable
+from bowen.models.base import LEARNABLE
 
 BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
 STEP = 1800  # s, to which days are made; networks know no other
@@ -183,15 +184,15 @@ def enable_options(run: Run, names: Sequence[str]) -> Run:
     Raises:
         ConfigError: There is no such option.
     """
-    if not (names and run.model.particulars()):
+    if not names or not hasattr(run.model, "offsets"):
         return run
-    base, offsets = run.model.particulars()
+    offsets = run.model.offsets  # type: ignore[attr-defined]
     try:
-        check_learnable(base, tuple(names), "static")
+        check_learnable(LEARNABLE, tuple(names), "static")
     except ValueError as problem:
         raise ConfigError(f"--with: {problem}") from problem
-    switched_on = {name: jnp.zeros_like(base.root_zone_capacity) for name in names if name not in offsets}
-    model = eqx.tree_at(lambda m: m.particulars(), run.model, (base, offsets | switched_on))
+    switched_on = {name: jnp.zeros(()) for name in names if name not in offsets}
+    model = eqx.tree_at(lambda m: m.offsets, run.model, offsets | switched_on)
     config = with_overrides(run.config, {"static": (*run.config.model.static, *switched_on)})
     return dataclasses.replace(run, config=config, model=model)
 

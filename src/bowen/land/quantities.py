@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -14,8 +14,10 @@ Role = Literal["dynamic", "static", "fixed"]
 
 
 def as_float(value: Any) -> Any:
-    """Make an array of the default float type, leaving floating arrays (of any precision) as they are."""
-    return value if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating) else jnp.asarray(value, float)
+    """Make an array of the default float type; None and floating arrays of any precision stay as they are."""
+    if value is None or (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating)):
+        return value
+    return jnp.asarray(value, float)
 
 
 def quantity(
@@ -44,7 +46,13 @@ def quantity(
 
 
 def declared_quantities(module: Any) -> dict[str, Mapping[str, Any]]:
-    """Map the name of each declared quantity of a module (class or instance) to its metadata, default included."""
+    """Map the name of each declared quantity to its metadata, default included.
+
+    Args:
+        module: A module class or instance, or a tuple of several.
+    """
+    if isinstance(module, tuple):
+        return {name: meta for each in module for name, meta in declared_quantities(each).items()}
     return {
         field.name: {**field.metadata, "default": field.default}
         for field in dataclasses.fields(module)
@@ -52,8 +60,19 @@ def declared_quantities(module: Any) -> dict[str, Mapping[str, Any]]:
     }
 
 
-def check_learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
+def quantity_value(module: Any, name: str) -> Scalar:
+    """Return the value of a quantity of a module, or of the one in a tuple of modules that declares it."""
+    owner = next(each for each in module if hasattr(each, name)) if isinstance(module, tuple) else module
+    return getattr(owner, name)
+
+
+def check_learnable(module: Any, names: Sequence[str], role: Role) -> None:
     """Check that the named quantities may be learned in the given role.
+
+    Args:
+        module: A module class or instance, or a tuple of several.
+        names: Of the quantities.
+        role: "dynamic" or "static".
 
     Raises:
         ValueError: A name is unknown, or its role forbids it; the message lists what is possible.
@@ -71,11 +90,18 @@ def check_learnable(module: Any, names: tuple[str, ...], role: Role) -> None:
         raise ValueError(f"`{name}` {why}.{meant} Parameters that can be {role}: {', '.join(allowed)}.")
 
 
-def move_off_bounds(module: Any, names: tuple[str, ...]) -> Any:
-    """Move the named quantities that sit on or beyond a bound to where learning can begin; no other bit changes."""
+def move_off_bounds(module: Any, names: Sequence[str]) -> Any:
+    """Move the named quantities that sit on or beyond a bound to where learning can begin; no other bit changes.
+
+    Args:
+        module: Holds the quantities: a module, or a tuple of several.
+        names: Of the quantities.
+    """
+    if isinstance(module, tuple):
+        return tuple(move_off_bounds(each, [name for name in names if hasattr(each, name)]) for each in module)
     table = declared_quantities(module)
 
-    def begin(name: str) -> Scalar:
+    def start_value(name: str) -> Scalar:
         (low, high), value, start = table[name]["bounds"], getattr(module, name), table[name]["start"]
         if start is None:
             edge = 0.01
@@ -83,7 +109,7 @@ def move_off_bounds(module: Any, names: tuple[str, ...]) -> Any:
             start = jnp.clip(value, *(margin or (low + edge * (high - low), high - edge * (high - low))))
         return jnp.where((value > low) & (value < high), value, start)
 
-    return dataclasses.replace(module, **{name: begin(name) for name in names})
+    return dataclasses.replace(module, **{name: start_value(name) for name in names})
 
 
 def apply_logit_offsets(module: Any, offsets: Mapping[str, Scalar]) -> Any:
@@ -93,9 +119,12 @@ def apply_logit_offsets(module: Any, offsets: Mapping[str, Scalar]) -> Any:
     $f + f(1-f)\,m/(1+f\,m)$, $m = e^{o} - 1$, which is the logistic of logit$(f)$ + o without the logit.
 
     Args:
-        module: Holds the values to begin from. [1]
+        module: Holds the quantities: a module, or a tuple of several. [1]
         offsets: Offset by name. [1]
     """
+    if isinstance(module, tuple):
+        owned = [{name: offset for name, offset in offsets.items() if hasattr(each, name)} for each in module]
+        return tuple(map(apply_logit_offsets, module, owned))
     table = declared_quantities(module)
 
     def moved(name: str, offset: Scalar) -> Scalar:

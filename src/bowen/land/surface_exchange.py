@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
-from bowen.land.tower_observation import closure_fractions
 from bowen.land.variables import Forcing, State
 from bowen.physics import evaporation, hydrology, radiation, snow, thermodynamics, turbulence
 from bowen.physics.canopy_resistance import beside_ground, stomatal_resistance
@@ -195,7 +194,10 @@ PRIESTLEY_TAYLOR = Evaporation(priestley_taylor_control, priestley_taylor_evapor
 
 @functools.cache
 def guided_evaporation(law: Evaporation) -> Evaporation:
-    """Half by a law, half as the parameter `demand` asks, which is short of water only where hardly any is left."""
+    """Return a law of which half is the given law, half the evaporation that `Forcing` requests.
+
+    The requested half is limited only by a nearly empty root zone.
+    """
 
     def potential(at: SurfaceConditions, temperature: Scalar, energy: Scalar) -> Scalar:
         own, demand = at.control
@@ -206,7 +208,7 @@ def guided_evaporation(law: Evaporation) -> Evaporation:
         return evaporation.shared_evaporation(potential, at.available_water, stores, at.dt)
 
     def control(parameters: Parameters, state: State, forcing: Forcing) -> Any:
-        return law.control(parameters, state, forcing), parameters.demand / closure_fractions(parameters)[..., 0]
+        return law.control(parameters, state, forcing), forcing.requested_evaporation
 
     return Evaporation(control, potential, limit)
 

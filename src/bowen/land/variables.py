@@ -31,6 +31,11 @@ class Forcing(eqx.Module):
     wind_speed: Scalar = quantity("m s-1", "Wind speed")
     precipitation: Scalar = quantity("kg m-2 s-1", "Precipitation as measured")
     radiation: Scalar = quantity("W m-2", "Incoming longwave radiation, or net radiation where that is prescribed")
+    requested_evaporation: Scalar | None = quantity(
+        "kg m-2 s-1",
+        "Evaporation that a guiding model requests; None without one",
+        default=None,
+    )
 
 
 class Fluxes(eqx.Module):
