@@ -3,10 +3,11 @@
 import numpy as np
 import xarray as xr
 
+from bowen.evaluation.metrics import METRICS
 from bowen.reporting import flux_figures, land_figures, tables, theme
 from bowen.reporting.html import Markup, caption, element, figure, grid, key, prose, section
 from bowen.reporting.study import Study, parameter_names
-from bowen.reporting.wording import described, flux_name, number, small
+from bowen.reporting.wording import describe_variable, flux_name, format_number, format_significant
 
 EMPTY = Markup("")
 STEP_NAMES = {1800: "Half-hours", 3600: "Hours"}
@@ -84,9 +85,9 @@ def _scatter_row(study: Study, target: str) -> Markup:
     for model in study.simulations:
         words = f"Density of modeled against observed {flux_name(target)}, {model}."
         drawing = theme.svg(flux_figures.density(study, model, target, span), f"density-{target}-{model}", words)
-        scores = {metric: study.score(model, target, metric) for metric in ("nse", "correlation", "n")}
         written = [
-            f"{tables.LABELS[metric]} {number(value, tables.PLACES[metric])}" for metric, value in scores.items()
+            f"{METRICS[name].label} {format_number(study.score(model, target, name), METRICS[name].digits)}"
+            for name in ("nse", "correlation", "n")
         ]
         drawings.append(figure(drawing, " · ".join(written), "third"))
     return grid(*drawings, columns=3)
@@ -101,7 +102,7 @@ def parameters(study: Study) -> Markup:
     drawings = []
     for name in names:
         if any(_moves(study.simulations[model][name].values) for model in models if name in study.simulations[model]):
-            meaning, _ = described(land_figures.simulation_of(study, name)[name])
+            meaning, _ = describe_variable(land_figures.simulation_of(study, name)[name])
             words = f"{meaning}: through time and over the mean summer day, between its bounds."
             drawings.append(figure(theme.svg(land_figures.parameter(study, name), name, words)))
     said = caption(
@@ -143,15 +144,19 @@ def budgets(study: Study) -> Markup:
     water = theme.svg(
         land_figures.water_budget(study, model), "water-budget", "Cumulative precipitation, evapotranspiration, runoff."
     )
-    said = f"Left over at the end: {small(found['water_closure'])} mm."
+    said = f"Left over at the end: {format_significant(found['water_closure'])} mm."
     drawings = [
-        figure(water, f"{said} Largest residual of a step: {small(found['water_residual_max'])} kg m⁻² s⁻¹.", "half")
+        figure(
+            water,
+            f"{said} Largest residual of a step: {format_significant(found['water_residual_max'])} kg m⁻² s⁻¹.",
+            "half",
+        )
     ]
     if {"net_radiation", "vaporization_heat"} <= set(study.simulations[model].data_vars):
         energy = theme.svg(
             land_figures.energy_budget(study, model), "energy-budget", "Cumulative net radiation and where it went."
         )
-        said = f"Largest residual of a step: {small(found['energy_residual_max'])} W m⁻²."
+        said = f"Largest residual of a step: {format_significant(found['energy_residual_max'])} W m⁻²."
         drawings.append(figure(energy, said, "half"))
     return section("budgets", "Budgets", grid(*drawings), tables.budget_table(study))
 

@@ -8,7 +8,7 @@ import xarray as xr
 
 from bowen.files import replace_atomically
 from bowen.reporting.html import Markup, caption, coded, element, prose, section
-from bowen.reporting.wording import MARKS
+from bowen.reporting.wording import VERDICT_MARKS
 
 
 def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any]) -> Path:
@@ -89,7 +89,9 @@ def _verdicts(verdicts: list[dict[str, str]]) -> Markup:
     items = [
         element(
             "li",
-            element("i", MARKS[verdict["mark"]], class_=verdict["mark"], role="img", aria_label=verdict["mark"]),
+            element(
+                "i", VERDICT_MARKS[verdict["mark"]], class_=verdict["mark"], role="img", aria_label=verdict["mark"]
+            ),
             element("b", verdict["about"].capitalize()),
             element("span", coded(verdict["sentence"])),
         )

@@ -11,25 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bowen.evaluation.budyko import DAY, budyko_curve
-from bowen.evaluation.unseen_variables import SOIL_DEPTH, soil_temperature_at
+from bowen.evaluation.metrics import METRICS
+from bowen.evaluation.unseen_variables import DEFAULT_SOIL_DEPTH, interpolate_soil_temperature
 from bowen.files import replace_atomically
 from bowen.physics.constants import MELTING_POINT
 from bowen.reporting import theme
 from bowen.reporting.html import Markup, element, figure, key, prose, section, table
 from bowen.reporting.model_page import page
-from bowen.reporting.wording import number
+from bowen.reporting.wording import format_number
 
 Simulated = Mapping[str, Mapping[str, xr.Dataset]]  # by model and place
 COLORS = {"observed": "ink", "LaD": "model-4", "calibrated LaD": "model-1", "hybrid": "model-2", "LSTM": "model-3"}
 WAYS = {"runoff": "the model's own", "runoff_routed": "half by a quick way"}
-PLACES = {"n": 0, "bias_percent": 1, "melt_out_days": 1, "melt_out_days_off": 1}
-SHOWN = ("nse", "kge", "log_nse", "correlation", "rank_correlation", "anomaly_correlation", "bias_percent", "sd_ratio",
-         "runoff_ratio_error", "melt_out_days", "peak_ratio")  # fmt: skip
 TERMS = ("precipitation", "evapotranspiration", "runoff", "observed_runoff")
 HYDROGRAPH = 730  # d at the end of what is judged
 KGE_RANGE = -0.4, 0.9
 ACROSS = 4
-UNTOLD = {("ground_heat", "bias_percent"), ("soil_temperature", "bias_percent")}  # of about zero, and of the kelvin
 MAPPED = (
     "KGE of daily runoff at each basin, by the model's own runoff and, where it has no quick way, with half of its "
     "drainage through a reservoir of one day in the place of groundwater."
@@ -84,14 +81,14 @@ def _legend(names: Iterable[str]) -> Markup:
 
 
 def _numbers(medians: pd.DataFrame) -> Markup:
-    kept = medians[[numbered not in UNTOLD and numbered[1] in SHOWN for numbered in medians.index]]
-    rows = [
-        [f"{str(variable).replace('_', ' ')}, {str(metric).replace('_', ' ')}"]
-        + [number(value, PLACES.get(str(metric), 2)) for value in row[:-1]]
-        + [number(row[-1], 0)]
-        for (variable, metric), row in zip(kept.index, kept.to_numpy(), strict=True)
-    ]
-    head = ["Median over places", *map(str, kept.columns[:-1]), "Places"]
+    rows = []
+    for (variable, name), values in zip(medians.index, medians.to_numpy(), strict=True):
+        metric = METRICS.get(str(name))
+        if metric and "transfer" in metric.tables and variable not in metric.not_for:
+            cells = [format_number(value, metric.digits) for value in values[:-1]]
+            title = f"{str(variable).replace('_', ' ').capitalize()}: {metric.heading()}"
+            rows.append([title, *cells, format_number(values[-1], 0)])
+    head = ["Median over sites", *map(str, medians.columns[:-1]), "Sites"]
     return section("numbers", "Numbers", table("", head, rows))
 
 
@@ -129,7 +126,7 @@ def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset]) -> Figure:
     for panel, (title, part) in zip(panels.flat, parts.items(), strict=False):
         east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
         points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-        panel.set_title(f"{title}: {number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=6.5)
+        panel.set_title(f"{title}: {format_number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=6.5)
         panel.set_aspect(1.0 / np.cos(mean))
         panel.margins(0.08)
         panel.xaxis.set_major_formatter("{x:g}°")
@@ -189,8 +186,10 @@ def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
     drawing, panels = _grid(len(places), 1.7)
     for panel, place in zip(panels.flat, places, strict=False):
         seen = observed[place].soil_temperature.dropna("time")
-        depth = float(seen.attrs.get("depth", SOIL_DEPTH))
-        told = {model: soil_temperature_at(sims[place], depth) for model, sims in models.items() if place in sims}
+        depth = float(seen.attrs.get("depth", DEFAULT_SOIL_DEPTH))
+        told = {
+            model: interpolate_soil_temperature(sims[place], depth) for model, sims in models.items() if place in sims
+        }
         series = {name: days.reindex(time=seen.time) for name, days in {"observed": seen, **told}.items()}
         _draw_year(panel, {name: [days - MELTING_POINT] for name, days in series.items()})
         panel.set_title(f"{place}, {100.0 * depth:.0f} cm", fontsize=6.5)
@@ -227,7 +226,7 @@ def _balance(balances: pd.DataFrame) -> Markup:
     for model in models:
         part = balances.loc[balances["model"] == model]
         panel.scatter(part["aridity"], part["evaporative_index"], color=_color(model), s=22)
-        means = [number(float(np.mean(part[name].to_numpy())), 0) for name in TERMS]
+        means = [format_number(float(np.mean(part[name].to_numpy())), 0) for name in TERMS]
         rows.append([model, *means, f"{np.sum(part['within'].to_numpy())} of {len(part)}"])
     seen = balances.drop_duplicates("site").dropna(subset=["observed_runoff"])
     index = 1.0 - seen["observed_runoff"] / seen["precipitation"]
