@@ -46,7 +46,7 @@ def test_a_new_row_is_scored_shown_and_ranked(mdae, capsys):
     ranked = normalize_scores(scores, ("LSTM", "LaD")).query(case).set_index("model")["value"]
     assert ranked.to_dict() == {"LSTM": 0.0, "LaD": 1.0}
     medians = pd.DataFrame({"LSTM": [3.0], "places": [1.0]}, pd.MultiIndex.from_tuples([("latent_heat", "mdae")]))
-    assert "Latent heat: MdAE" in _numbers(medians)
+    assert "Latent heat: MdAE" in _numbers(medians).content
 
 
 def test_a_metric_of_ones_own_needs_no_row():

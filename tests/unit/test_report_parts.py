@@ -62,7 +62,7 @@ def test_a_model_keeps_its_color_in_any_company():
 
 def test_plain_strings_are_escaped_and_markup_is_not():
     assert (
-        element("p", "<", Markup("<br>"), class_="x", aria_label='"') == '<p class="x" aria-label="&quot;">&lt;<br></p>'
+        element("p", "<", Markup("<br>"), class_="x", aria_label='"') == '<p class="x" aria-label="&#34;">&lt;<br></p>'
     )
     assert join(["&", Markup("&amp;")]) == "&amp;&amp;"
 

@@ -6,7 +6,22 @@ import xarray as xr
 
 from bowen.evaluation.scores import step_seconds
 from bowen.reporting import record_figures, theme
-from bowen.reporting.html import Markup, caption, coded, element, figure, fold, grid, join, key, prose, section, table
+from bowen.reporting.html import (
+    Markup,
+    Section,
+    caption,
+    element,
+    figure,
+    fold,
+    grid,
+    join,
+    legend,
+    mark_code,
+    prose,
+    section,
+    swatch,
+    table,
+)
 from bowen.reporting.wording import DASH, MINUS, SEASON_NAMES, format_number, format_significant, to_display_unit
 
 PARTS = {
@@ -22,7 +37,7 @@ STUCK_SHOWN = 8
 WORTH_TELLING = 0.01  # of the precipitation, falling while LE is missing
 
 
-def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Markup:
+def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Section:
     """Where the values of each variable come from, and where they do not move."""
     occurring = {origin for entry in found["variables"] for origin in entry["quality"]}
     names = [code.name.lower() for code in record_figures.ORIGINS if code.name.lower() in occurring]
@@ -77,7 +92,7 @@ def _stuck(found: dict[str, Any]) -> Markup:
     return join([table(title, head, rows[:STUCK_SHOWN]), more, said])
 
 
-def fingerprints(dataset: xr.Dataset) -> Markup:
+def fingerprints(dataset: xr.Dataset) -> Section:
     """Each variable by day and hour."""
     days = record_figures.Days(dataset.time.values, step_seconds(dataset)).together
     over = "" if days == 1 else f", means over {days} days"
@@ -90,7 +105,7 @@ def fingerprints(dataset: xr.Dataset) -> Markup:
     return section("fingerprints", "Days and hours", figure(drawing, said))
 
 
-def energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
+def energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
     """How the energy balance closes."""
     if not balance["parts"]:
         return section("energy", "Energy", prose(balance["verdict"]))
@@ -131,7 +146,7 @@ def _written_number(value: float | None, places: int) -> str:
     return DASH if value is None else format_number(value, places)
 
 
-def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
+def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
     """How precipitation and evapotranspiration add up."""
     if not balance["calendar"]:
         return section("water", "Water", prose(balance["verdict"]), *(prose(doubt) for doubt in balance["doubts"]))
@@ -150,8 +165,8 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
             "common steps would lack it."
         )
     totals = {name: sum(year[name] for year in balance["calendar"]) for name in record_figures.WATER_COLORS}
-    legend = key(
-        (f"{name.capitalize()} {format_number(totals[name], 0)} mm", color)
+    named = legend(
+        swatch(color, f"{name.capitalize()} {format_number(totals[name], 0)} mm")
         for name, color in record_figures.WATER_COLORS.items()
     )
     head = ["Year", "Days", "P, mm", "ET, mm", f"P {MINUS} ET, mm"]
@@ -169,11 +184,11 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
         f"{balance['snow_share']:.0%} of the precipitation fell below 1 °C. Allowed for is {balance['allowance']:.0f} "
         "mm from the soil: 250 mm within a year, 100 mm from a season to the same season of another year."
     )
-    text = [prose(coded(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
-    return section("water", "Water", *text, legend, figure(drawing, said), table("Calendar years", head, rows), soil)
+    text = [prose(mark_code(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
+    return section("water", "Water", *text, named, figure(drawing, said), table("Calendar years", head, rows), soil)
 
 
-def variables(entries: list[dict[str, Any]]) -> Markup:
+def variables(entries: list[dict[str, Any]]) -> Section:
     """Units, ranges and origins."""
     rows = []
     for entry in entries:

@@ -11,7 +11,7 @@ from bowen.data.quality_flags import measured
 from bowen.data.splits import SPLITS
 from bowen.evaluation.metrics import METRICS, Metric
 from bowen.evaluation.scores import TARGETS, step_seconds
-from bowen.reporting.html import Markup, element, fold, grid, join, table
+from bowen.reporting.html import Markup, element, fold, grid, join, swatch, table
 from bowen.reporting.land_figures import simulation_of
 from bowen.reporting.study import Study, parameter_names
 from bowen.reporting.wording import (
@@ -125,7 +125,7 @@ def _score_tables(study: Study, split: str) -> Iterator[Markup]:
                 _score_cells(metric, [study.score(model, target, metric.name, split, resolution) for model in models])
                 for metric in metrics
             ]
-            rows = [[swatch(study, model), *cells] for model, *cells in zip(models, *columns, strict=True)]
+            rows = [[model_swatch(study, model), *cells] for model, *cells in zip(models, *columns, strict=True)]
             yield table(f"{flux_name(target)} · {split} · {steps[resolution]}", ["Model", *headings], rows)
 
 
@@ -140,10 +140,9 @@ def _score_cells(metric: Metric, values: list[float]) -> list[str]:
     ]
 
 
-def swatch(study: Study, model: str) -> Markup:
-    """Write a model's name after a stroke in its color."""
-    name = study.colors[model]
-    return element("span", element("i", class_=f"stroke {name}", style=f"color:var(--{name})"), model, class_="swatch")
+def model_swatch(study: Study, model: str) -> Markup:
+    """Return the name of a model after a stroke in its color."""
+    return swatch(study.colors[model], model, has_dashes=True)
 
 
 def parameter_table(study: Study) -> Markup:
@@ -200,7 +199,7 @@ def budget_table(study: Study) -> Markup:
     }
     budgets = study.budgets
     body = [[label, *(write(budgets[model][key]) for model in budgets)] for label, (key, write) in rows.items()]
-    return table("Budgets of the whole record", ["", *(swatch(study, model) for model in budgets)], body)
+    return table("Budgets of the whole record", ["", *(model_swatch(study, model) for model in budgets)], body)
 
 
 def whole(value: float) -> str:

@@ -13,11 +13,10 @@ from matplotlib.figure import Figure
 from bowen.evaluation.budyko import DAY, budyko_curve
 from bowen.evaluation.metrics import METRICS
 from bowen.evaluation.unseen_variables import DEFAULT_SOIL_DEPTH, interpolate_soil_temperature
-from bowen.files import replace_atomically
 from bowen.physics.constants import MELTING_POINT
 from bowen.reporting import theme
-from bowen.reporting.html import Markup, element, figure, key, prose, section, table
-from bowen.reporting.model_page import page
+from bowen.reporting.html import Markup, Section, element, figure, legend, prose, section, swatch, table
+from bowen.reporting.page import write_page
 from bowen.reporting.wording import format_number
 
 Simulated = Mapping[str, Mapping[str, xr.Dataset]]  # by model and place
@@ -58,14 +57,11 @@ def write_transfer(
         RunError: The file cannot be written.
     """
     with matplotlib.rc_context(theme.STYLE):
-        body = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated)]
-        body += [_soil(observed, simulated), _balance(balances)]
-    top = element("p", "bowen · transfer", class_="eyebrow"), element("h1", "What the models were never shown")
+        sections = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated)]
+        sections += [_soil(observed, simulated), _balance(balances)]
     said = prose(f"{len(observed)} places. Models: {', '.join(simulated)}.")
-    text = page("Transfer", theme.style_sheet(), element("header", *top, said), [part for part in body if part])
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-    return Path(path)
+    header = [element("h1", "What the models were never shown"), said]
+    return write_page(path, "Transfer", "bowen · transfer", header, sections)
 
 
 def _shade(model: str) -> str:
@@ -77,10 +73,10 @@ def _color(model: str) -> str:
 
 
 def _legend(names: Iterable[str]) -> Markup:
-    return key((name, _shade(name)) for name in names)
+    return legend(swatch(_shade(name), name) for name in names)
 
 
-def _numbers(medians: pd.DataFrame) -> Markup:
+def _numbers(medians: pd.DataFrame) -> Section:
     rows = []
     for (variable, name), values in zip(medians.index, medians.to_numpy(), strict=True):
         metric = METRICS.get(str(name))
@@ -92,10 +88,10 @@ def _numbers(medians: pd.DataFrame) -> Markup:
     return section("numbers", "Numbers", table("", head, rows))
 
 
-def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
+def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Section | None:
     kge = numbers.loc[(numbers["metric"] == "kge") & numbers["variable"].isin(list(WAYS)) & numbers["value"].notna()]
     if kge.empty:
-        return Markup("")
+        return None
     models = {model: simulated[model] for model in kge["model"].unique()}
     last = kge.loc[(kge["model"] == list(models)[-1]) & (kge["variable"] == "runoff")].sort_values(by="value")
     basin = str(last["site"].iloc[len(last) // 2])
@@ -178,11 +174,11 @@ def _draw_year(panel: Axes, series: Mapping[str, list[xr.DataArray]]) -> None:
     panel.set_xlim(1, 12)
 
 
-def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
+def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Section | None:
     places = [place for place, days in observed.items() if "soil_temperature" in days and days.soil_temperature.count()]
     models = {model: sims for model, sims in simulated.items() if any("soil_temperature" in d for d in sims.values())}
     if not (places and models):
-        return Markup("")
+        return None
     drawing, panels = _grid(len(places), 1.7)
     for panel, place in zip(panels.flat, places, strict=False):
         seen = observed[place].soil_temperature.dropna("time")
@@ -199,22 +195,22 @@ def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
     return section("soil", "Soil temperature", _legend(["observed", *models]), figure(plot, said))
 
 
-def _snow(simulated: Simulated) -> Markup:
+def _snow(simulated: Simulated) -> Section | None:
     snow = {
         model: [days.snow_water for days in places.values() if "snow_water" in days and days.sizes["time"] >= 365]
         for model, places in simulated.items()
     }
     snow = {model: places for model, places in snow.items() if places}
     if not snow:
-        return Markup("")
+        return None
     said = "Mean of each month over all places with a whole year, by the models."
     drawing = theme.svg(_mean_year(snow, "Snow water", 1.0, "mm"), "snow", "Snow of each month.")
     return section("snow", "Snow", _legend(snow), figure(drawing, said))
 
 
-def _balance(balances: pd.DataFrame) -> Markup:
+def _balance(balances: pd.DataFrame) -> Section | None:
     if balances.empty:
-        return Markup("")
+        return None
     drawing, panels = theme.stack(1, 3.2)
     panel: Axes = panels.flat[0]
     widest = 1.1 * balances["aridity"].to_numpy().max()
