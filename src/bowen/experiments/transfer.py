@@ -20,7 +20,7 @@ from bowen.config.schema import Config
 from bowen.errors import ConfigError, DataError, RunError
 from bowen.evaluation.budyko import long_term_water_balance
 from bowen.evaluation.ensemble import ensemble_mean
-from bowen.evaluation.unseen_variables import TRAINED_NOTE, evaluate_unseen_variables, with_routing
+from bowen.evaluation.unseen_variables import TRAINED_NOTE, add_routed_runoff, evaluate_unseen_variables
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
@@ -152,7 +152,7 @@ def transfer(
             at: ensemble_mean([simulated[each][at] for each in names], name) for at in simulated[names[0]]
         }
     for name, days in simulated.items():
-        shown[name] = {place: with_routing(of).sel(time=slice(first, last)) for place, of in days.items()}
+        shown[name] = {place: add_routed_runoff(of).sel(time=slice(first, last)) for place, of in days.items()}
         reference = reference or shown[name]
         for place in places:
             tables.append(

@@ -15,7 +15,7 @@ from bowen.evaluation.scores import STORES
 from bowen.reporting import theme
 from bowen.reporting.flux_figures import mean_day
 from bowen.reporting.study import Study
-from bowen.reporting.wording import described, number
+from bowen.reporting.wording import describe_variable, format_number
 
 MEGAJOULE = 1e6
 ZERO_CELSIUS = 273.15
@@ -35,7 +35,7 @@ def parameter(study: Study, name: str) -> Figure:
             through_time.fill_between(start, low, high, color=strokes["color"], alpha=0.22, linewidth=0)
             through_time.plot(start, median, **strokes)
             by_hour.plot(*mean_day(values, study.hours, study.warm_season), **strokes)
-    theme.name_axes(through_time, *described(simulation_of(study, name)[name]))
+    theme.name_axes(through_time, *describe_variable(simulation_of(study, name)[name]))
     theme.name_axes(by_hour, "Mean summer day")
     theme.hour_axis(by_hour)
     theme.date_axis(through_time, study.time)
@@ -87,7 +87,7 @@ def state_panels(study: Study) -> dict[tuple[str, str], Callable[[Axes], None]]:
         found[f"Soil temperature by depth, {study.principal}", "°C"] = lambda panel: _soil(panel, study)
     for store in STORES:
         if any(store in simulation for simulation in study.physical.values()):
-            meaning, _ = described(simulation_of(study, store)[store])
+            meaning, _ = describe_variable(simulation_of(study, store)[store])
             found[meaning, "mm"] = lambda panel, store=store: _store(panel, study, store)
     return found
 
@@ -161,7 +161,7 @@ def _cumulative(study: Study, curves: dict[str, tuple[np.ndarray, str]], title: 
     low, high = panel.get_ylim()
     heights = _apart(np.array([values[-1] for values, _ in curves.values()]), 0.115 * (high - low))
     for (label, (values, name)), height in zip(curves.items(), heights, strict=True):
-        written = f"{label}\n{number(values[-1], 0)}"
+        written = f"{label}\n{format_number(values[-1], 0)}"
         place = {"xy": (1.02, height), "xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
         panel.annotate(written, **place, color=theme.color(name), fontsize=7.5, linespacing=1.15)
     return figure

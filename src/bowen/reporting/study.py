@@ -20,7 +20,7 @@ from bowen.evaluation.scores import (
     audit_budgets,
     check_axes,
     check_columns,
-    pairs,
+    select_pairs,
     step_seconds,
 )
 from bowen.evaluation.subsets import ALL
@@ -142,7 +142,7 @@ class Study:
     def values(self) -> dict[tuple[str, ...], float]:
         """The scores of all steps by model, split, variable, resolution and metric."""
         names = ["model", "split", "variable", "resolution", "metric"]
-        scores = self.scores.loc[self.scores["regime"] == ALL]
+        scores = self.scores.loc[self.scores["subset"] == ALL]
         return dict(zip(scores[names].itertuples(index=False, name=None), scores["value"], strict=True))
 
     def score(self, model: str, target: str, metric: str, split: str = "test", resolution: str = "native") -> float:
@@ -151,7 +151,7 @@ class Study:
 
     def compared(self, model: str, target: str, keep: np.ndarray) -> xr.Dataset:
         """Pair a model with the measured ones of the steps to keep."""
-        return pairs(
+        return select_pairs(
             self.simulations[model], self.observed, target, keep & measured(self.observed, target), model=model
         )
 
