@@ -16,7 +16,7 @@ from bowen.land.surface_exchange import canopy_melt_rate, measured_net_radiation
 from bowen.land.variables import Forcing, State
 from bowen.models.base import Process
 from bowen.physics import snow, thermodynamics
-from bowen.physics.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT, VAPORIZATION
+from bowen.physics.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT
 from tests import helpers
 
 DT = jnp.asarray(1800.0)
@@ -76,7 +76,9 @@ def test_thin_snow_vanishes_and_the_rest_warms_the_soil():
     assert after.snow_water == 0.0
     assert after.soil_temperature_excess[0] > 0.0
     gained = (parameters.heat_capacity * jnp.asarray(LAYER_THICKNESS) * after.soil_temperature_excess).sum()
-    spent = fluxes.sensible_heat + VAPORIZATION * (fluxes.root_evaporation + fluxes.snow_sublimation)
+    air = MELTING_POINT - GRAVITY / HEAT_CAPACITY_AIR * parameters.reference_height
+    vapor = fluxes.root_evaporation + fluxes.snow_sublimation
+    spent = fluxes.sensible_heat + thermodynamics.vaporization_heat(air) * vapor
     np.testing.assert_allclose(gained, DT * (fluxes.net_radiation - spent) - FUSION * 0.2, atol=1e-6)
 
 

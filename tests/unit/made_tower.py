@@ -46,8 +46,9 @@ def physics_of(record, error):
         "groundwater": zero + 20,
         "quickflow_water": zero,
         "canopy_water": zero,
-        "vaporization_heat": 2.5e6 * vapor,
-        "net_radiation": 2.5e6 * vapor + simulated["sensible_heat"].values + 10,
+        "net_radiation": simulated["latent_heat"].values + simulated["sensible_heat"].values + 10,
+        "ground_heat": zero + 10,
+        "fusion_heat": zero,
         "energy_residual": zero + 2.5e-11,
         "water_residual": zero,
     }

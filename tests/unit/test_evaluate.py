@@ -312,8 +312,10 @@ def budgeted(leak=0.0):
         "quickflow_water": np.zeros(10),
         "canopy_water": np.zeros(10),
     }
+    heat = {name: np.full(10, 25.0) for name in ("latent_heat", "sensible_heat", "ground_heat", "fusion_heat")}
+    heat["net_radiation"] = np.full(10, 100.0)
     residuals = {"energy_residual": np.zeros(10), "water_residual": np.zeros(10)}
-    series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | residuals
+    series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | heat | residuals
     return xr.Dataset({name: ("time", values) for name, values in series.items()}, {"time": time}, {"model": "bucket"})
 
 
@@ -328,6 +330,16 @@ def test_the_audit_finds_a_leak_that_the_model_does_not_report():
     found = audit_budgets(budgeted(leak=1e-6))
     assert found["water_residual_max"] == 0
     assert found["water_closure"] == pytest.approx(9 * 3600 * 1e-6)
+
+
+def test_the_audit_finds_heat_that_no_flux_carries():
+    """From the fluxes of the file, whatever the model says of its residual."""
+    simulated = budgeted()
+    assert audit_budgets(simulated)["energy_closure_max"] == 0.0
+    simulated["latent_heat"][3] += 2.0
+    found = audit_budgets(simulated)
+    assert found["energy_residual_max"] == 0.0
+    assert found["energy_closure_max"] == 2.0 and found["energy_closure_max_time"] == "2020-01-01T03:00:00"
 
 
 def test_the_audit_tells_the_worst_step():

@@ -195,7 +195,7 @@ _DAILY = (  # what comes once a day and in no other record
 _WATER = "kg m-2 s-1"
 _SUBLIMATION = "tendency_of_atmosphere_mass_content_of_water_vapor_due_to_sublimation_of_surface_snow_and_ice"
 _SIMULATED = (
-    Variable("vaporization_heat", "W m-2", "Heat spent on evaporation at constant latent heat, closing the budget"),
+    Variable("fusion_heat", "W m-2", "Heat of fusion of snow that melts or sublimates, less refreezing", alma="Qf"),
     Variable(
         "evapotranspiration", _WATER, "Evaporation and sublimation", "water_evapotranspiration_flux", "Evap", ("ET",)
     ),

@@ -24,6 +24,7 @@ from bowen.files import replace_atomically
 COLUMNS = ("tower", "model", "split", "regime", "variable", "resolution", "metric", "value")
 STORES = ("snow_water", "root_zone_water", "groundwater", "quickflow_water", "canopy_water")
 WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
+ENERGY_FLUXES = ("latent_heat", "sensible_heat", "ground_heat", "fusion_heat")  # into which net radiation goes
 RESIDUALS = ("energy_residual", "water_residual")
 MEASURED_SHARE = {"daily": 0.5, "monthly": 0.25}  # of a period that has a mean; nights and rain are often not measured
 
@@ -184,32 +185,38 @@ def score_table(
 def audit_budgets(simulation: xr.Dataset) -> dict[str, Any]:
     """Check that a simulation neither makes nor loses energy or water.
 
-    The residuals are those the model reports step by step; `water_closure` is summed again here, from the fluxes and
-    the stores of the whole record. Stores belong to the end of their step, so the sums start at the second step.
+    The residuals are those the model reports step by step. Two more are computed here from the variables of the
+    simulation: `energy_closure_max` from the energy fluxes of each step, and `water_closure` from the fluxes and the
+    stores of the whole record. Stores belong to the end of their step, so the sums start at the second step.
 
     Args:
         simulation: What a physical model gave.
 
     Returns:
         `energy_residual_max` [W m-2] and `water_residual_max` [kg m-2 s-1], largest absolute values, each with
-        `_time` and with the `_mean`; then sums over the record: `precipitation`, `external_supply`,
-        `evapotranspiration`, `runoff`, `storage_change`, and `water_closure`, what is left of the first two after
-        the other three. [kg m-2]
+        `_time` and with the `_mean`; `energy_closure_max` [W m-2], largest absolute value of net radiation less
+        latent, sensible, ground and fusion heat, with `_time`; then sums over the record: `precipitation`,
+        `external_supply`, `evapotranspiration`, `runoff`, `storage_change`, and `water_closure`, what is left of the
+        first two after the other three. [kg m-2]
 
     Raises:
         DataError: The simulation is not of a model with budgets.
     """
-    if missing := [name for name in (*RESIDUALS, *WATER_FLUXES, *STORES) if name not in simulation]:
+    if missing := [
+        name for name in (*RESIDUALS, "net_radiation", *ENERGY_FLUXES, *WATER_FLUXES, *STORES) if name not in simulation
+    ]:
         raise DataError(
             f"{simulation.attrs.get('model', 'The simulation')} has no {', '.join(missing)}: there is no budget to "
             "audit.\n  fix: audit the simulation of a physical model."
         )
     found: dict[str, Any] = {}
-    for name in RESIDUALS:
-        worst = int(np.argmax(np.abs(simulation[name].values)))  # the first NaN where there is one: it must not hide
-        found[f"{name}_max"] = float(np.abs(simulation[name].values[worst]))
+    spent = sum(simulation[name].values for name in ENERGY_FLUXES)
+    series = {name: simulation[name].values for name in RESIDUALS}
+    for name, values in (series | {"energy_closure": simulation["net_radiation"].values - spent}).items():
+        worst = int(np.argmax(np.abs(values)))  # the first NaN where there is one: it must not hide
+        found[f"{name}_max"] = float(np.abs(values[worst]))
         found[f"{name}_max_time"] = f"{simulation.time.values[worst]:.19}"
-        found[f"{name}_mean"] = float(np.mean(simulation[name].values))
+    found |= {f"{name}_mean": float(np.mean(values)) for name, values in series.items()}
     step = step_seconds(simulation)
     total = {name: step * float(simulation[name].values[1:].sum()) for name in WATER_FLUXES}
     total["precipitation"] = total.pop("rainfall") + total.pop("snowfall")

@@ -36,11 +36,11 @@ class Forcing(eqx.Module):
 class Fluxes(eqx.Module):
     """What a step exchanges, as means over the step; each positive in the sense of its name, H and LE upward."""
 
-    latent_heat: Scalar = quantity("W m-2", "Latent heat flux as a tower reports it, lambda(T_a) E")
+    latent_heat: Scalar = quantity("W m-2", "Latent heat flux, at the heat of vaporization of the air temperature")
     sensible_heat: Scalar = quantity("W m-2", "Sensible heat flux")
     net_radiation: Scalar = quantity("W m-2", "Net radiation, positive downward")
-    ground_heat: Scalar = quantity("W m-2", "Heat stored in soil and vegetation, positive downward")
-    vaporization_heat: Scalar = quantity("W m-2", "Latent heat at constant L_v, the term that closes the energy budget")
+    ground_heat: Scalar = quantity("W m-2", "Heat stored in soil, its ice included, and vegetation; positive downward")
+    fusion_heat: Scalar = quantity("W m-2", "Heat of fusion of snow that melts or sublimates, less what refreezes")
     evapotranspiration: Scalar = quantity("kg m-2 s-1", "Evapotranspiration and sublimation")
     root_evaporation: Scalar = quantity("kg m-2 s-1", "Evaporation from the root zone")
     snow_sublimation: Scalar = quantity("kg m-2 s-1", "Sublimation from snow")

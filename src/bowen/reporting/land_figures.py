@@ -136,15 +136,15 @@ def water_budget(study: Study, model: str) -> Figure:
 
 def energy_budget(study: Study, model: str) -> Figure:
     """Draw net radiation and where it went, summed from the start."""
-    radiation, vaporization, sensible = (
+    radiation, latent, sensible = (
         np.cumsum(study.simulations[model][name].values) * study.step / MEGAJOULE
-        for name in ("net_radiation", "vaporization_heat", "sensible_heat")
+        for name in ("net_radiation", "latent_heat", "sensible_heat")
     )
     curves = {
         "Net radiation": (radiation, "accent"),
-        "Heat of vaporization": (vaporization, "vapor"),
+        "Latent heat": (latent, "vapor"),
         "Sensible heat": (sensible, "heat"),
-        "Into soil and snow": (radiation - vaporization - sensible, "store"),
+        "Into soil and snow": (radiation - latent - sensible, "store"),
     }
     return _cumulative(study, curves, f"Energy, {model}", "MJ m⁻²")
 

@@ -147,7 +147,7 @@ def budgets(study: Study) -> Markup:
     drawings = [
         figure(water, f"{said} Largest residual of a step: {small(found['water_residual_max'])} kg m⁻² s⁻¹.", "half")
     ]
-    if {"net_radiation", "vaporization_heat"} <= set(study.simulations[model].data_vars):
+    if {"net_radiation", "latent_heat"} <= set(study.simulations[model].data_vars):
         energy = theme.svg(
             land_figures.energy_budget(study, model), "energy-budget", "Cumulative net radiation and where it went."
         )

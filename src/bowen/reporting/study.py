@@ -13,6 +13,7 @@ from bowen.data.quality_flags import measured
 from bowen.data.time_axis import spells
 from bowen.errors import DataError
 from bowen.evaluation.scores import (
+    ENERGY_FLUXES,
     RESIDUALS,
     STORES,
     TARGETS,
@@ -101,7 +102,7 @@ class Study:
     @property
     def budgets(self) -> dict[str, dict]:
         """The audit of each model that keeps whole budgets."""
-        needed = (*RESIDUALS, *WATER_FLUXES, *STORES)
+        needed = (*RESIDUALS, "net_radiation", *ENERGY_FLUXES, *WATER_FLUXES, *STORES)
         return {
             model: audit_budgets(data) for model, data in self.simulations.items() if _has(data, needed) == len(needed)
         }
