@@ -20,7 +20,8 @@ from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports
-from bowen.models.base import Process, initial_state
+from bowen.land.variables import initial_state
+from bowen.models.base import Process
 from bowen.models.rollout import spin_up, unroll
 from bowen.training.arrays import SiteArrays, to_dataset
 

@@ -7,8 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.land.quantities import names_with
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE, computed_net_radiation, measured_net_radiation
+from bowen.land.variables import State
 from bowen.models.base import Process
 from bowen.models.hybrid import Hybrid
 from bowen.physics import soil, thermodynamics
@@ -17,8 +19,13 @@ from tests import helpers
 
 pytestmark = pytest.mark.physics
 MOST_ENERGY, MOST_WATER = 1e-9, 1e-14  # W m-2, kg m-2 s-1
+STORES = names_with(State, "water", "store")
 TOWERS = pytest.mark.parametrize("site", ["BE-Vie", "US-Me2", "SE-Svb", "US-Wi7"])
 MODELS = pytest.mark.parametrize("kind", ["process", "hybrid"])
+
+
+def test_the_stores_of_water_are_declared():
+    assert {"snow_water", "root_zone_water", "groundwater", "quickflow_water", "canopy_water"} <= {*STORES}
 
 
 @functools.cache
@@ -61,7 +68,7 @@ def test_budgets_close_from_any_state(iterations, net_radiation, insulated, evap
     assert np.abs(fluxes.net_radiation - spent).max() < MOST_ENERGY
     supply = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply
     use = vapor + fluxes.surface_runoff + fluxes.subsurface_runoff
-    water = gain.snow_water + gain.root_zone_water + gain.groundwater + gain.quickflow_water + gain.canopy_water
+    water = sum(getattr(gain, name) for name in STORES)
     assert np.abs(water / dt - (supply - use)).max() < MOST_WATER
 
 
@@ -85,14 +92,8 @@ def test_no_store_is_ever_overdrawn(iterations, insulated, evaporation):
 
 
 def require_lawful(state, sheltered=False):
-    for store in (
-        state.snow_water,
-        state.root_zone_water,
-        state.groundwater,
-        state.quickflow_water,
-        state.canopy_water,
-    ):
-        assert store.min() >= -1e-12
+    for name in STORES:
+        assert getattr(state, name).min() >= -1e-12
     too_warm = (state.snow_water > 0.0) & (state.soil_temperature_excess[..., 0] > 0.0) & ~np.asarray(sheltered)
     assert not too_warm.any(), "snow on a surface too warm for it"
 

@@ -36,7 +36,7 @@ COLUMN = """
         bowen.fuse_loops()
     import jax, jax.numpy as jnp
     jax.config.update("jax_enable_x64", True)
-    from bowen.models.base import initial_state
+    from bowen.land.variables import initial_state
     from bowen.models.rollout import Inputs, unroll
     from bowen.experiments.twin_experiment import make_weather
     record = make_weather(5, 0)

@@ -10,7 +10,8 @@ import pytest
 from bowen.config.schema import TrainingConfig
 from bowen.errors import DataError, RunError
 from bowen.land.parameters import Parameters
-from bowen.models.base import Process, SiteParameters, initial_state
+from bowen.land.variables import initial_state
+from bowen.models.base import Process, SiteParameters
 from bowen.training.arrays import SiteArrays
 from bowen.training.trainer import at_target_interval, predict, spun_up_train_state
 from bowen.training.windows import MIN_MEASURED, SiteData, WindowLoader, loss_weights

@@ -10,7 +10,7 @@ from bowen.config.schema import Config
 from bowen.data.features import Scaler, site_attributes
 from bowen.errors import ConfigError
 from bowen.experiments.build import site_parameters
-from bowen.models.base import initial_state
+from bowen.land.variables import initial_state
 from bowen.training.arrays import SiteArrays, radiation_name
 from bowen.training.windows import SiteData
 

@@ -16,8 +16,8 @@ from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets
 from bowen.land.step import ImplicitStep
 from bowen.land.tower_observation import closure_fractions
-from bowen.land.variables import Forcing
-from bowen.models.base import AbstractLandModel, StepOutput, fill_root_zone, initial_state
+from bowen.land.variables import Forcing, fill_root_zone, initial_state
+from bowen.models.base import AbstractLandModel, StepOutput
 from bowen.models.rollout import Inputs, spin_up, unroll
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 

@@ -1,14 +1,20 @@
 """Budgets of water and energy: storage changes of a step and the residuals that the fluxes leave."""
 
+import functools
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import Scalar
-from bowen.land.variables import Fluxes, State
+from bowen.land.quantities import Scalar, declared_quantities, names_with
+from bowen.land.variables import Fluxes, State, is_layered
 from bowen.physics import soil
 from bowen.physics.constants import FUSION
+
+STORES = names_with(State, "water", "store")
+SOURCES, SINKS = names_with(Fluxes, "water", "source"), names_with(Fluxes, "water", "sink")
+ICE = {name: declared["ice"] for name, declared in declared_quantities(State).items() if declared["ice"]}
 
 
 def heat_capacities(parameters: Parameters) -> soil.Layers:
@@ -17,24 +23,34 @@ def heat_capacities(parameters: Parameters) -> soil.Layers:
 
 
 def stored_ground_heat(parameters: Parameters, before: State, after: State) -> Scalar:
-    """Compute the heat gained by soil and vegetation between two states; ice in the soil is heat owed. [J m-2].
+    """Compute the heat gained by soil and vegetation between two states; ice in layers is heat owed. [J m-2].
 
     The differences are taken layer by layer before they are summed, which keeps single precision sharp.
     """
     gains = jax.tree.map(jnp.subtract, after, before)
-    sensible = heat_capacities(parameters) * gains.soil_temperature_excess
-    return (sensible - FUSION * gains.soil_ice).sum(axis=-1)
+    stored = heat_capacities(parameters) * gains.soil_temperature_excess
+    for name, share in ICE.items():
+        if is_layered(name):
+            stored = stored - FUSION * share * getattr(gains, name)
+    return stored.sum(axis=-1)
 
 
 def stored_snow_heat(before: State, after: State) -> Scalar:
     """Compute the heat gained by snow between two states: its ice is heat of fusion owed. [J m-2]."""
-    return -FUSION * ((after.snow_water - before.snow_water) - (after.snow_liquid - before.snow_liquid))
+    gains = jax.tree.map(jnp.subtract, after, before)
+    frozen = [share * getattr(gains, name) for name, share in ICE.items() if not is_layered(name)]
+    return -FUSION * functools.reduce(jnp.add, frozen)
 
 
 def stored_water(before: State, after: State) -> Scalar:
     """Compute the water gained by all stores between two states. [kg m-2]."""
     gains = jax.tree.map(jnp.subtract, after, before)
-    return gains.snow_water + gains.root_zone_water + gains.groundwater + gains.quickflow_water + gains.canopy_water
+    return sum_of(gains, STORES)
+
+
+def sum_of(module: State | Fluxes, names: list[str]) -> Scalar:
+    """Sum the named fields. [unit of the fields]."""
+    return functools.reduce(jnp.add, [getattr(module, name) for name in names])
 
 
 def energy_residual(before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Scalar:
@@ -47,9 +63,8 @@ def energy_residual(before: State, after: State, fluxes: Fluxes, dt: Scalar) -> 
 
 
 def water_residual(before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Scalar:
-    """Compute the residual of the water budget dW/dt = P + supply - E - Y. [kg m-2 s-1]."""
-    supplied = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply - fluxes.evapotranspiration - fluxes.runoff
-    return stored_water(before, after) / dt - supplied
+    """Compute the residual of the water budget, storage change less sources plus sinks. [kg m-2 s-1]."""
+    return stored_water(before, after) / dt - (sum_of(fluxes, SOURCES) - sum_of(fluxes, SINKS))
 
 
 def with_budgets(parameters: Parameters, before: State, after: State, fluxes: Fluxes, dt: Scalar) -> Fluxes:

@@ -1,7 +1,6 @@
 """The land models: the protocol they follow, what tells their sites apart, and the physics with static parameters."""
 
 import abc
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -13,9 +12,8 @@ from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets, check_learnable, move_off_bounds
 from bowen.land.step import AbstractStep, ImplicitStep
 from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports, noise_scale
-from bowen.land.variables import Forcing, State
+from bowen.land.variables import Forcing, State, fill_root_zone
 from bowen.models.lstm import LSTM
-from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
 TURBULENT_FLUXES = ("latent_heat", "sensible_heat")
 
@@ -149,23 +147,3 @@ class Process(AbstractLandModel):
 
     def fixed(self):
         return self.base
-
-
-def fill_root_zone(parameters: Parameters, state: State) -> State:
-    """A state with as much water in the root zone as a record begins with."""
-    return dataclasses.replace(state, root_zone_water=parameters.initial_saturation * parameters.root_zone_capacity)
-
-
-def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
-    """A first guess to spin up from: soil as warm as the air on average, no snow, no ice.
-
-    Args:
-        parameters: Of the site; only what the root zone holds, and how full it is, is used. [1]
-        air_temperature: Mean air temperature. [K]
-    """
-    zero = jnp.zeros_like(parameters.root_zone_capacity)
-    warmth = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
-    stores = dict.fromkeys(
-        ("snow_water", "snow_liquid", "root_zone_water", "groundwater", "quickflow_water", "canopy_water"), zero
-    )
-    return fill_root_zone(parameters, State(soil_temperature_excess=warmth, soil_ice=jnp.zeros_like(warmth), **stores))

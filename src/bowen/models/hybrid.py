@@ -14,8 +14,8 @@ from bowen.land.quantities import Scalar, apply_logit_offsets, check_learnable, 
 from bowen.land.step import AbstractStep, ImplicitStep
 from bowen.land.surface_exchange import guided_evaporation
 from bowen.land.tower_observation import closure_fractions, noise_scale
-from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLandModel, StepOutput, fill_root_zone, specialize_to_site
+from bowen.land.variables import Forcing, State, fill_root_zone
+from bowen.models.base import AbstractLandModel, StepOutput, specialize_to_site
 from bowen.models.lstm import LSTM
 from bowen.physics.constants import MELTING_POINT
 from bowen.physics.radiation import snow_masking
