@@ -76,7 +76,8 @@ def make(case: Case, forcing: Any = None) -> Made:
 
     from bowen.land.land_classes import parameters_for
     from bowen.land.step import ImplicitStep
-    from bowen.models.base import Process, initial_state
+    from bowen.land.variables import initial_state
+    from bowen.models.base import Process
     from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, FluxScale, Hybrid, feed_back
     from bowen.models.lstm import LSTM
     from bowen.models.rollout import Inputs

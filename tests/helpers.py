@@ -14,8 +14,8 @@ import xarray as xr
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import declared_quantities
-from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLandModel, SiteParameters, initial_state, with_offsets
+from bowen.land.variables import Forcing, State, initial_state
+from bowen.models.base import AbstractLandModel, SiteParameters, with_offsets
 from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, FluxScale, Hybrid, feed_back
 from bowen.models.lstm import LSTM
 from bowen.models.rollout import Inputs, unroll
@@ -115,7 +115,8 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
 def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Parameters, State, Forcing]:
     """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath.
 
-    What came later, as what insulates soil and snow, is drawn only if asked for, how water is let go last.
+    What came later, as what insulates soil and snow, is drawn only if asked for, how water is let go last. A state that
+    is named nowhere here is drawn from the range that its declaration gives.
     """
     draws = itertools.chain(jax.random.split(key, 64), jax.random.split(jax.random.fold_in(key, 1), 16))
 
@@ -148,27 +149,29 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         radiation=uniform(80.0, 500.0),
     )
     surface = (air - MELTING_POINT)[:, None] + uniform(-25.0, 25.0, 1)
-    state = State(
+    states = declared_quantities(State)
+    special = dict(
         soil_temperature_excess=often(0.0, jnp.ones(count))[:, None]
         * (surface + uniform(-8.0, 8.0, len(LAYER_THICKNESS))),
-        snow_water=often(0.0, jnp.exp(uniform(np.log(1e-12), np.log(1000.0)))),
+        snow_water=often(0.0, jnp.exp(uniform(*np.log(states["snow_water"]["draw"])))),
         root_zone_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_zone_capacity,
-        groundwater=often(0.0, uniform(0.0, 1000.0)),
-        quickflow_water=jnp.zeros(count),
-        canopy_water=jnp.zeros(count),
-        snow_liquid=jnp.zeros(count),
-        soil_ice=jnp.zeros((count, len(LAYER_THICKNESS))),
+        groundwater=often(0.0, uniform(*states["groundwater"]["draw"])),
     )
+    state = dataclasses.replace(jax.vmap(initial_state)(parameters, air), **special)
     if insulated:
         drawn = {name: within(name) for name in INSULATING}
         parameters = dataclasses.replace(parameters, litter_cover=jnp.ones(count), **drawn)
     draws = iter(jax.random.split(jax.random.fold_in(key, 2), 32))
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
-    quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.interception_capacity
+    quick = often(0.0, uniform(*states["quickflow_water"]["draw"]))
+    leaves = uniform(0.0, 1.0) * parameters.interception_capacity
     ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezable_water)
     liquid = uniform(0.0, 1.0) * parameters.snow_water_holding_fraction * state.snow_water
     stores = dict(quickflow_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
     stores["snow_water"] = state.snow_water + liquid
+    others = [name for name in states if name not in (*special, *stores)]
+    draws = iter(jax.random.split(jax.random.fold_in(key, 3), 2 * len(others) + 1))
+    stores |= {name: often(0.0, uniform(*states[name]["draw"])) for name in others}
     return parameters, dataclasses.replace(state, **stores), forcing
 
 

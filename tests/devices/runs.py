@@ -18,7 +18,8 @@ from bowen.experiments.run_directory import load_arrays, save_arrays
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import net_radiation_measured_if_available
-from bowen.models.base import AbstractLandModel, Process, initial_state
+from bowen.land.variables import initial_state
+from bowen.models.base import AbstractLandModel, Process
 from bowen.models.hybrid import FluxScale
 from bowen.models.regionalization import Regionalization
 from bowen.training import devices

@@ -20,7 +20,8 @@ from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports
-from bowen.models.base import Process, SiteParameters, initial_state, reset_root_zone
+from bowen.land.variables import initial_state
+from bowen.models.base import Process, SiteParameters, reset_root_zone
 from bowen.models.rollout import spin_up, unroll
 from bowen.training.arrays import SiteArrays, to_dataset
 from bowen.training.site_data import SiteData, fit_scaler

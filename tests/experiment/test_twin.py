@@ -11,7 +11,7 @@ from bowen.evaluation.scores import score
 from bowen.experiments.run import Run, simulate_run
 from bowen.experiments.twin_experiment import SITE, SOIL, make_twin, parameter_correlation
 from bowen.land.land_classes import parameters_for
-from bowen.models.base import initial_state
+from bowen.land.variables import initial_state
 from bowen.training.arrays import SiteArrays
 from bowen.training.site_data import SiteData
 from bowen.training.trainer import train

@@ -12,7 +12,7 @@ from bowen.land.surface_exchange import surface_conditions, surface_fluxes
 from bowen.models.base import Process
 from bowen.models.rollout import Inputs
 from bowen.physics import soil
-from bowen.physics.constants import LAYER_THICKNESS, VAPORIZATION
+from bowen.physics.constants import LAYER_THICKNESS
 from bowen.physics.surface_balance import GroundHeatCoupling
 from tests import helpers
 
@@ -47,7 +47,7 @@ def test_one_iteration_is_the_linearized_step(noon):
     def surface(warming):
         at = surface_conditions(step, parameters, state, forcing, DT)
         flux = surface_fluxes(step, at, NOTHING_BELOW, warming)
-        return flux.net_radiation - flux.sensible_heat - VAPORIZATION * flux.root_evaporation
+        return flux.net_radiation - flux.sensible_heat - at.vaporization_heat * flux.root_evaporation
 
     heating, slope = jax.jvp(surface, (jnp.asarray(0.0),), (jnp.asarray(1.0),))
     conduction = np.zeros((5, 5))

@@ -13,8 +13,8 @@ import jax.numpy as jnp
 from bowen.data.features import FORCING
 from bowen.experiments.twin_experiment import make_weather
 from bowen.land.land_classes import parameters_for
-from bowen.land.variables import Forcing
-from bowen.models.base import Process, initial_state
+from bowen.land.variables import Forcing, initial_state
+from bowen.models.base import Process
 from bowen.models.rollout import Inputs, run_from_state
 from tests import helpers
 

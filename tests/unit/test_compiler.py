@@ -37,8 +37,8 @@ COLUMN = """
     jax.config.update("jax_enable_x64", True)
     from bowen.land.parameters import Parameters
     from bowen.land.step import ImplicitStep
-    from bowen.land.variables import Forcing
-    from bowen.models.base import Process, initial_state
+    from bowen.land.variables import Forcing, initial_state
+    from bowen.models.base import Process
     from bowen.models.rollout import Inputs, unroll
     from bowen.experiments.twin_experiment import make_weather
     record = make_weather(5, 0)

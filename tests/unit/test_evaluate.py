@@ -19,6 +19,7 @@ from bowen.evaluation.scores import (
     select_pairs,
     write_scores,
 )
+from tests.unit.made_tower import in_budgets
 
 OBSERVED = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
 SIMULATED = np.array([2.0, 2.0, 4.0, 4.0, 6.0, 6.0, 8.0, 8.0, 10.0, 10.0])
@@ -319,9 +320,12 @@ def budgeted(leak=0.0):
         "quickflow_water": np.zeros(10),
         "canopy_water": np.zeros(10),
     }
+    heat = {name: np.full(10, 25.0) for name in ("latent_heat", "sensible_heat", "ground_heat", "fusion_heat")}
+    heat["net_radiation"] = np.full(10, 100.0)
     residuals = {"energy_residual": np.zeros(10), "water_residual": np.zeros(10)}
-    series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | residuals
-    return xr.Dataset({name: ("time", values) for name, values in series.items()}, {"time": time}, {"model": "bucket"})
+    series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | heat | residuals
+    variables = {name: ("time", values) for name, values in series.items()}
+    return in_budgets(xr.Dataset(variables, {"time": time}, {"model": "bucket"}))
 
 
 def test_the_audit_sums_the_water_again():
@@ -335,6 +339,16 @@ def test_the_audit_finds_a_leak_that_the_model_does_not_report():
     found = audit_budgets(budgeted(leak=1e-6))
     assert found["water_residual_max"] == 0
     assert found["water_closure"] == pytest.approx(9 * 3600 * 1e-6)
+
+
+def test_the_audit_finds_heat_that_no_flux_carries():
+    """From the fluxes of the file, whatever the model says of its residual."""
+    simulated = budgeted()
+    assert audit_budgets(simulated)["energy_closure_max"] == 0.0
+    simulated["latent_heat"][3] += 2.0
+    found = audit_budgets(simulated)
+    assert found["energy_residual_max"] == 0.0
+    assert found["energy_closure_max"] == 2.0 and found["energy_closure_max_time"] == "2020-01-01T03:00:00"
 
 
 def test_the_audit_tells_the_worst_step():
@@ -354,8 +368,21 @@ def test_a_residual_that_is_no_number_is_not_hidden():
     assert math.isnan(found["energy_residual_max"]) and found["energy_residual_max_time"] == "2020-01-01T06:00:00"
 
 
+def test_the_audit_finds_a_store_by_its_attribute():
+    """A process of one's own that stores water is in the budget without a change here."""
+    simulated = budgeted(leak=1e-6)
+    simulated["surface_water"] = ("time", 3600e-6 * np.arange(10), {"water_budget": "store"})
+    assert audit_budgets(simulated)["water_closure"] == pytest.approx(0, abs=1e-12)
+
+
 def test_a_model_without_budgets_cannot_be_audited():
     with pytest.raises(
         DataError, match=r"(?s)LSTM: there is no budget .* without energy_residual, water_residual.*physical model"
     ):
         audit_budgets(record(np.arange(3.0)).assign_attrs(model="LSTM"))
+
+
+def test_a_file_whose_variables_name_no_budget_is_refused():
+    simulated = budgeted().drop_attrs().assign_attrs(model="bucket")
+    with pytest.raises(DataError, match=r"(?s)bucket: no variables name themselves as stores.*simulate again"):
+        audit_budgets(simulated)

@@ -10,7 +10,8 @@ import pytest
 from bowen.config.schema import TrainingConfig
 from bowen.errors import DataError, RunError
 from bowen.land.parameters import Parameters
-from bowen.models.base import Process, initial_state
+from bowen.land.variables import initial_state
+from bowen.models.base import Process
 from bowen.training.arrays import SiteArrays
 from bowen.training.loss import at_target_interval, predict
 from bowen.training.site_data import SiteData

@@ -100,8 +100,12 @@ def show_scores(scores: "pd.DataFrame") -> None:
 def show_audit(found: dict[str, Any]) -> None:
     """Print the residuals and totals of the budgets."""
     rows = [
-        [name, f"{found[f'{name}_residual_max']:.2e}", found[f"{name}_residual_max_time"].replace("T", " "), unit]
-        for name, unit in (("energy", "W m-2"), ("water", "kg m-2 s-1"))
+        [label, f"{found[f'{name}_max']:.2e}", found[f"{name}_max_time"].replace("T", " "), unit]
+        for label, name, unit in (
+            ("energy", "energy_residual", "W m-2"),
+            ("energy, Rnet - Qle - Qh - Qg - Qf", "energy_closure", "W m-2"),
+            ("water", "water_residual", "kg m-2 s-1"),
+        )
     ]
     show_table(["budget", "largest residual", "at", "units"], rows)
     supplied = found["precipitation"] + found["external_supply"]

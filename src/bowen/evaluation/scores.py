@@ -13,7 +13,7 @@ import xarray as xr
 
 from bowen.data.forcing.disaggregation import by_day
 from bowen.data.quality_flags import measured
-from bowen.data.schema import OBSERVED
+from bowen.data.schema import ENERGY_BUDGET, OBSERVED, WATER_BUDGET
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
 from bowen.errors import DataError, RunError
@@ -22,8 +22,6 @@ from bowen.evaluation.subsets import ALL
 from bowen.files import replace_atomically
 
 SCORE_COLUMNS = ("tower", "model", "split", "subset", "variable", "resolution", "metric", "value")
-STORES = ("snow_water", "root_zone_water", "groundwater", "quickflow_water", "canopy_water")
-WATER_FLUXES = ("rainfall", "snowfall", "external_supply", "evapotranspiration", "runoff")
 RESIDUALS = ("energy_residual", "water_residual")
 # Share of a period that has to be measured for a mean; nights and rain are often not measured.
 MIN_MEASURED_SHARE = {"daily": 0.5, "monthly": 0.25}
@@ -192,43 +190,77 @@ def score_table(
     return wide.reindex(index=rows, columns=columns)
 
 
+def variables_in_budget(simulation: xr.Dataset, budget: str, part: str) -> list[str]:
+    """Return the variables whose attribute says that they have a part in a budget.
+
+    Args:
+        simulation: What a model gave, as `to_dataset` describes it.
+        budget: `WATER_BUDGET` or `ENERGY_BUDGET`.
+        part: "store", "source" or "sink".
+    """
+    return [str(name) for name, variable in simulation.data_vars.items() if variable.attrs.get(budget) == part]
+
+
+def has_budgets(simulation: xr.Dataset) -> bool:
+    """Return whether a simulation has residuals, and stores, sources and sinks that name themselves so."""
+    parts = ((WATER_BUDGET, "store"), (WATER_BUDGET, "source"), (WATER_BUDGET, "sink"), (ENERGY_BUDGET, "source"))
+    return set(RESIDUALS) <= set(simulation.data_vars) and all(variables_in_budget(simulation, *part) for part in parts)
+
+
 def audit_budgets(simulation: xr.Dataset) -> dict[str, Any]:
     """Audit the conservation of energy and water in a simulation.
 
-    The residuals are those that the model reports for each step; `water_closure` is computed here from the fluxes and
-    the stores of the whole record. Stores are at the end of their step, so the sums start at the second step.
+    The residuals are those that the model reports for each step. Two more are computed here from the variables of the
+    simulation that name their part in the budgets: `energy_closure_max` from the energy fluxes of each step, and
+    `water_closure` from the fluxes and the stores of the whole record. Stores are at the end of their step, so the
+    sums start at the second step.
 
     Args:
         simulation: Output of a physical model.
 
     Returns:
         `energy_residual_max` [W m-2] and `water_residual_max` [kg m-2 s-1], largest absolute values, each with
-        `_time` and with the `_mean`; then sums over the record: `precipitation`, `external_supply`,
-        `evapotranspiration`, `runoff`, `storage_change`, and `water_closure`, the first two less the other
-        three. [kg m-2]
+        `_time` and with the `_mean`; `energy_closure_max` [W m-2], largest absolute value of net radiation less
+        latent, sensible, ground and fusion heat, with `_time`; then sums over the record: each source and sink of
+        water by its name, but `precipitation` for rainfall and snowfall, `storage_change`, and `water_closure`, the
+        sources less the sinks and the change of storage. [kg m-2]
 
     Raises:
         DataError: The simulation is not of a model with budgets.
     """
-    if missing := [name for name in (*RESIDUALS, *WATER_FLUXES, *STORES) if name not in simulation]:
+    model = simulation.attrs.get("model", "The simulation")
+    if missing := [name for name in RESIDUALS if name not in simulation]:
         raise DataError(
-            str(simulation.attrs.get("model", "simulation")),
+            model,
             f"there is no budget to audit without {', '.join(missing)}",
             fix="audit the simulation of a physical model",
         )
+    if not has_budgets(simulation):
+        raise DataError(
+            model,
+            "no variables name themselves as stores, sources and sinks of the budgets",
+            fix="simulate again with this version of bowen",
+        )
+
+    def total(budget: str, part: str) -> np.ndarray:
+        return np.sum([simulation[name].values for name in variables_in_budget(simulation, budget, part)], axis=0)
+
     found: dict[str, Any] = {}
-    for name in RESIDUALS:
-        worst = int(np.argmax(np.abs(simulation[name].values)))  # the first NaN where there is one: it must not hide
-        found[f"{name}_max"] = float(np.abs(simulation[name].values[worst]))
+    series = {name: simulation[name].values for name in RESIDUALS}
+    closure = total(ENERGY_BUDGET, "source") - total(ENERGY_BUDGET, "sink")
+    for name, values in (series | {"energy_closure": closure}).items():
+        worst = int(np.argmax(np.abs(values)))  # the first NaN where there is one: it must not hide
+        found[f"{name}_max"] = float(np.abs(values[worst]))
         found[f"{name}_max_time"] = f"{simulation.time.values[worst]:.19}"
-        found[f"{name}_mean"] = float(np.mean(simulation[name].values))
+    found |= {f"{name}_mean": float(np.mean(values)) for name, values in series.items()}
     step = step_seconds(simulation)
-    total = {name: step * float(simulation[name].values[1:].sum()) for name in WATER_FLUXES}
-    total["precipitation"] = total.pop("rainfall") + total.pop("snowfall")
-    total["storage_change"] = sum(float(simulation[store].values[-1] - simulation[store].values[0]) for store in STORES)
-    closure = total["precipitation"] + total["external_supply"]
-    closure -= total["evapotranspiration"] + total["runoff"] + total["storage_change"]
-    return found | total | {"water_closure": closure}
+    parts = {part: variables_in_budget(simulation, WATER_BUDGET, part) for part in ("source", "sink")}
+    sums = {name: step * float(simulation[name].values[1:].sum()) for names in parts.values() for name in names}
+    supplied, used = (sum(sums[name] for name in names) for names in parts.values())
+    sums["precipitation"] = sums.pop("rainfall", 0.0) + sums.pop("snowfall", 0.0)
+    stored = total(WATER_BUDGET, "store")
+    sums["storage_change"] = float(stored[-1] - stored[0])
+    return found | sums | {"water_closure": supplied - used - sums["storage_change"]}
 
 
 def step_seconds(dataset: xr.Dataset) -> float:

@@ -16,8 +16,8 @@ from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets
 from bowen.land.step import ImplicitStep
 from bowen.land.tower_observation import TowerParameters, closure_fractions
-from bowen.land.variables import Forcing
-from bowen.models.base import AbstractLandModel, StepOutput, initial_state, reset_root_zone
+from bowen.land.variables import Forcing, initial_state
+from bowen.models.base import AbstractLandModel, StepOutput, reset_root_zone
 from bowen.models.rollout import Inputs, spin_up, unroll
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import equinox as eqx
@@ -28,9 +28,17 @@ def quantity(
     log: bool = False,
     role: Role = "fixed",
     start: float | None = None,
+    alma: str = "",
+    standard_name: str = "",
+    cell_method: str = "",
+    water: Literal["", "store", "source", "sink"] = "",
+    energy: Literal["", "source", "sink"] = "",
+    ice: float = 0.0,
+    initial: float | Callable[..., Any] = 0.0,
+    draw: tuple[float, float] = (0.0, 100.0),
     **field: Any,
 ) -> Any:
-    """A field of a pytree that knows its unit, its meaning and, for a parameter, how it may be learned.
+    """Declare a field of a pytree: its unit and meaning, how it may be learned, and its part in files and budgets.
 
     Args:
         unit: UDUNITS string. [1]
@@ -39,9 +47,20 @@ def quantity(
         log: Whether learning moves the logarithm of the value. [1]
         role: "dynamic" may change at every step, "static" is one number a site, "fixed" is not learned. [1]
         start: Where learning begins when the default sits on a bound (a correction that is off). [unit]
+        alma: Name in files, if the ALMA convention has one. [1]
+        standard_name: Name in the CF table of standard names, if it has one. [1]
+        cell_method: CF's cell method over time where it is not that of its class: "mean" of fluxes, "point" of
+            states, which belong to the end of the step. [1]
+        water: Part in the water budget: a store that is no part of another, or a flux into or out of the column. [1]
+        energy: Part in the energy budget of the surface. [1]
+        ice: Share of it that is ice, whose heat of fusion is owed; -1 for liquid that another state counts as ice. [1]
+        initial: Value to spin up from, or a function of parameters and mean air temperature that gives it. [unit]
+        draw: Range of a state that random tests draw from. [unit]
         field: Passed on to `equinox.field`, such as `default`. [1]
     """
     metadata = dict(unit=unit, meaning=meaning, bounds=bounds, log=log, role=role, start=start)
+    metadata |= dict(alma=alma, standard_name=standard_name, cell_method=cell_method)
+    metadata |= dict(water=water, energy=energy, ice=ice, initial=initial, draw=draw)
     return eqx.field(converter=as_float, metadata=metadata, **field)
 
 
@@ -64,6 +83,11 @@ def quantity_value(module: Any, name: str) -> Scalar:
     """Return the value of a quantity of a module, or of the one in a tuple of modules that declares it."""
     owner = next(each for each in module if hasattr(each, name)) if isinstance(module, tuple) else module
     return getattr(owner, name)
+
+
+def names_with(module: Any, role: str, part: str) -> list[str]:
+    """Return the names of the declared quantities with a part in a budget, such as ("water", "store")."""
+    return [name for name, declared in declared_quantities(module).items() if declared[role] == part]
 
 
 def check_learnable(module: Any, names: Sequence[str], role: Role) -> None:

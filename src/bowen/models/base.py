@@ -14,9 +14,8 @@ from bowen.land.parameters import Parameters
 from bowen.land.quantities import apply_logit_offsets, check_learnable, declared_quantities, move_off_bounds
 from bowen.land.step import AbstractStep, ImplicitStep
 from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports, noise_scale
-from bowen.land.variables import Forcing, State
+from bowen.land.variables import Forcing, State, initial_state
 from bowen.numerics.array_types import Scalar
-from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
 TURBULENT_FLUXES = ("latent_heat", "sensible_heat")
 
@@ -186,24 +185,6 @@ class Process(AbstractLandModel):
 
     def frozen(self):
         return self.land, self.tower
-
-
-def initial_state(parameters: Parameters, air_temperature: Scalar | float = MELTING_POINT) -> State:
-    """Return a state to spin up from: soil at air temperature, no snow or ice, the root zone at `initial_saturation`.
-
-    Args:
-        parameters: Land parameters. [1]
-        air_temperature: Mean air temperature. [K]
-    """
-    zero = jnp.zeros_like(parameters.root_zone_capacity)
-    excess = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
-    stores = dict.fromkeys(("snow_water", "snow_liquid", "groundwater", "quickflow_water", "canopy_water"), zero)
-    return State(
-        soil_temperature_excess=excess,
-        soil_ice=jnp.zeros_like(excess),
-        root_zone_water=parameters.initial_saturation * parameters.root_zone_capacity,
-        **stores,
-    )
 
 
 def reset_root_zone(model: AbstractLandModel, carry: Any) -> Any:

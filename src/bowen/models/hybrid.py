@@ -14,7 +14,7 @@ from bowen.land.quantities import check_learnable, quantity
 from bowen.land.step import AbstractStep, ImplicitStep
 from bowen.land.surface_exchange import guided_evaporation
 from bowen.land.tower_observation import TowerParameters, closure_fractions, noise_scale
-from bowen.land.variables import Forcing, State
+from bowen.land.variables import Forcing, State, initial_state
 from bowen.models.base import (
     LEARNABLE,
     AbstractLandModel,
@@ -22,7 +22,6 @@ from bowen.models.base import (
     Network,
     SiteParameters,
     StepOutput,
-    initial_state,
     specialize_to_site,
     split_parameters,
     with_offsets,

@@ -151,7 +151,7 @@ def budgets(study: Study) -> Section | None:
             "half",
         )
     ]
-    if {"net_radiation", "vaporization_heat"} <= set(study.simulations[model].data_vars):
+    if {"net_radiation", "latent_heat"} <= set(study.simulations[model].data_vars):
         energy = theme.svg(
             land_figures.energy_budget(study, model), "energy-budget", "Cumulative net radiation and where it went."
         )

@@ -13,9 +13,10 @@ from jaxtyping import Array, Bool, Float
 from bowen.data import OBSERVED, RADIATION, WATER, measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.data.features import FORCING, Scaler, features
+from bowen.data.schema import ALMA_NAME, ENERGY_BUDGET, WATER_BUDGET
 from bowen.errors import DataError, ModelError
 from bowen.land.quantities import apply_logit_offsets, declared_quantities, quantity_value
-from bowen.land.variables import Forcing
+from bowen.land.variables import Forcing, State
 from bowen.models.base import AbstractLandModel, StepOutput
 from bowen.models.rollout import Inputs
 from bowen.physics.constants import LAYER_DEPTH, MELTING_POINT
@@ -136,9 +137,9 @@ def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, n
     variables = described_variables(record.fluxes)
     if record.state is not None:
         variables |= described_variables(record.state)
-        warmth = variables.pop("soil_temperature_excess")[1]
-        attributes = {"units": "K", "long_name": "Temperature of the soil layers, top down"}
-        variables["soil_temperature"] = (("time", "layer"), MELTING_POINT + warmth, attributes)
+        dimensions, excess, attributes = variables.pop("soil_temperature_excess")
+        attributes |= {"long_name": "Temperature of the soil layers, top down"}
+        variables["soil_temperature"] = (dimensions, MELTING_POINT + excess, attributes)
     if record.offsets:
         variables |= learned_parameters(model, record)
     for target, seen in zip(TARGETS, np.asarray(record.observed(), float), strict=True):
@@ -156,11 +157,24 @@ def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, n
 
 
 def described_variables(module: Any) -> dict[str, tuple]:
-    """Describe the quantities of a module as variables of a dataset, time leading."""
+    """Describe the quantities of a module as variables of a dataset, time leading.
+
+    Their attributes are those of the declarations: unit, meaning, names in CF and ALMA, and the part in the budgets.
+    """
     table = {}
     for name, meta in declared_quantities(module).items():
         values = np.asarray(getattr(module, name), float)
-        attributes = {"units": meta["unit"], "long_name": meta["meaning"]}
+        method = meta["cell_method"] or ("point" if isinstance(module, State) else "mean")
+        attributes = {
+            "units": meta["unit"],
+            "long_name": meta["meaning"],
+            "cell_methods": f"time: {method}",
+            "standard_name": meta["standard_name"],
+            ALMA_NAME: meta["alma"],
+            WATER_BUDGET: meta["water"],
+            ENERGY_BUDGET: meta["energy"],
+        }
+        attributes = {key: value for key, value in attributes.items() if value}
         table[name] = (("time", "layer")[: values.ndim], values, attributes)
     return table
 

@@ -15,8 +15,8 @@ from bowen.data.features import TARGETS, Scaler, site_attributes
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import TowerParameters
-from bowen.land.variables import State
-from bowen.models.base import SiteParameters, initial_state
+from bowen.land.variables import State, initial_state
+from bowen.models.base import SiteParameters
 from bowen.models.hybrid import NUM_STATE_FEATURES, FluxScale
 from bowen.training.arrays import SiteArrays, radiation_name
 
