@@ -27,13 +27,13 @@ days = 2
 [model]
 dynamic = ["minimum_stomatal_resistance"]
 static = ["root_zone_capacity"]
-hidden = 4
+hidden_size = 4
 substeps = 1
-newton = 3
+newton_iterations = 3
 precision = "float32"
 
 [training]
-steps = 16
+updates = 16
 learning_rate = 0.02
 window_days = 4
 validate_every = 4

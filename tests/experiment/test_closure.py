@@ -15,7 +15,9 @@ from bowen.data.features import TARGETS, Scaler
 from bowen.evaluation.scores import as_tower_reports, score
 from bowen.experiments.build import build_model, static_parameters
 from bowen.experiments.comparison import uncalibrated_run
-from bowen.experiments.run import Run, fitted, simulate_run, split_record, tower_of, train_run
+from bowen.experiments.run import Run, simulate_run, train_run
+from bowen.experiments.step_labels import split_record
+from bowen.experiments.training_sites import fit_scaler, make_site_data
 from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
@@ -125,15 +127,15 @@ def test_what_is_missing_at_all_times_counts_less_where_there_is_more_energy(rec
 def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
     records = [with_net_radiation(record, share) for share in (0.6, 0.9)] + [record]
     examples = [(each, np.full(each.sizes["time"], "train")) for each in records]
-    tables = {**SETTINGS, "data": {**SETTINGS["data"], "closure": "measured"}}
+    tables = {**SETTINGS, "data": {**SETTINGS["data"], "closure": "measured_fraction"}}
     asked = parse({**tables, "model": {**SETTINGS["model"], "train_as_unseen": True}}, where="test")
-    scaler = fitted(asked, examples)
-    towers = [tower_of(asked, scaler, *each, number) for number, each in enumerate(examples)]
+    scaler = fit_scaler(asked, examples)
+    towers = [make_site_data(asked, scaler, *each, number) for number, each in enumerate(examples)]
     shares = [float(tower.site.base.closure_fraction) for tower in towers]
     assert shares == pytest.approx([0.6, 0.9, 0.75], abs=0.02)
     assert {float(tower.unseen_site.base.closure_fraction) for tower in towers} == {shares[2]}
-    assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.closure_fraction) == shares[2]
-    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].site.base), {}), record)
+    assert float(make_site_data(asked, scaler, records[0], np.empty(0), -1).site.base.closure_fraction) == shares[2]
+    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].site.base)), record)
     np.testing.assert_allclose(simulation.latent_heat_observed, shares[2] * simulation.latent_heat)
     as_it_comes = simulate_run(uncalibrated_run(asked, scaler, record.attrs), record)
     assert "latent_heat_observed" not in as_it_comes
@@ -150,7 +152,7 @@ def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
     )
     np.testing.assert_array_equal(slopes, [0.0, 0.0])  # where nothing is missed there is nothing to learn
     skewed = Process(Parameters(closure_fraction=0.7, closure_partitioning=0.5))
-    scaler = fitted(config("raw"), [(record, np.full(record.sizes["time"], "train"))])
+    scaler = fit_scaler(config("raw"), [(record, np.full(record.sizes["time"], "train"))])
     inputs = SiteArrays.of(record, scaler).inputs.window(0, 48)
     _, told = unroll(skewed, initial_state(skewed.base, inputs.forcing.air_temperature.mean()), inputs)
     simulation = to_dataset(skewed, told, record.isel(time=slice(0, 48)), "skewed")

@@ -160,7 +160,7 @@ def test_any_tower_can_be_given(bowen, hybrid, tmp_path):
 
 
 def test_untrained_the_hybrid_is_the_process(bowen, configuration, tmp_path):
-    settings = configuration.read_text().replace("steps = 16", "steps = 0")
+    settings = configuration.read_text().replace("updates = 16", "updates = 0")
     met = configuration.parent / "twin.nc"
     for kind in ("process", "hybrid"):
         path = tmp_path / f"{kind}.toml"

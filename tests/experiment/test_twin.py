@@ -34,7 +34,7 @@ def learned(record, *, steps, by_day=False):
     with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
         progress, history = train(model, streams, training)
     config = parse({"data": {"met": "", "soil": SOIL}, "model": {"precision": "float64"}}, where="twin")
-    return simulate_run(Run(config, scaler, progress.best, {}), record), history
+    return simulate_run(Run(config, scaler, progress.best), record), history
 
 
 @pytest.mark.slow

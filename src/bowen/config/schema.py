@@ -3,6 +3,7 @@
 import difflib
 import json
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -203,8 +204,14 @@ class Config(SettingsTable):
         return _written(Config(data=DataConfig(met=Path("Met.nc"))), explained=True)
 
 
-def load(path: str | Path) -> Config:
+def load(
+    path: str | Path, *, migrate: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda document: dict(document)
+) -> Config:
     """Read a configuration; paths in it are relative to its folder.
+
+    Args:
+        path: TOML file.
+        migrate: Translates the tables of a file with old names; by default they are refused.
 
     Raises:
         ConfigError: The file cannot be read, or a setting in it is unknown, missing or out of bounds.
@@ -220,7 +227,7 @@ def load(path: str | Path) -> Config:
         raise ConfigError(
             f"{path}: cannot be read ({error.strerror}).\n  fix: `bowen train --defaults` prints a file to start from."
         ) from error
-    return parse(table, where=path.name, folder=path.absolute().parent)
+    return parse(migrate(table), where=path.name, folder=path.absolute().parent)
 
 
 def parse(table: dict[str, Any], *, where: str, folder: Path = Path()) -> Config:

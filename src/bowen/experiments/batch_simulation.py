@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from bowen import data
 from bowen.evaluation.scores import RESIDUALS
-from bowen.experiments.run import Run, as_site, configure_jax
+from bowen.experiments.run import Run, as_site, configure_jax, site_number
 from bowen.land.quantities import Scalar
 from bowen.land.variables import Forcing
 from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters, StepOutput
@@ -41,7 +41,11 @@ class _Column(NamedTuple):
 
 
 def simulate_days(
-    run: Run, records: Iterable[xr.Dataset], *, say: Callable[[str], None] = lambda _: None
+    run: Run,
+    records: Iterable[xr.Dataset],
+    *,
+    as_unseen: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[xr.Dataset]:
     """Run a model over many records side by side, and keep their days.
 
@@ -53,7 +57,8 @@ def simulate_days(
     Args:
         run: A trained model, or LaD as it comes.
         records: Canonical datasets, filled; asked for one after the other, so they may be made on the way.
-        say: Takes lines on how far it has got.
+        as_unseen: Whether to take sites that were trained on as unseen ones.
+        say: Takes lines on progress.
 
     Returns:
         Of each record a dataset of its whole days, from the first midnight on, with mean air temperature, air
@@ -65,7 +70,7 @@ def simulate_days(
         ModelError: The model gave a value that is not finite.
     """
     configure_jax(run.config)
-    columns = [_column(run, record) for record in records]
+    columns = [_column(run, record, as_unseen) for record in records]
     found: dict[int, xr.Dataset] = {}
     for kind in dict.fromkeys((column.steps, column.spin_up) for column in columns):
         chosen = [place for place, column in enumerate(columns) if (column.steps, column.spin_up) == kind]
@@ -73,13 +78,14 @@ def simulate_days(
     return [found[place] for place in range(len(columns))]
 
 
-def _column(run: Run, dataset: xr.Dataset) -> _Column:
+def _column(run: Run, dataset: xr.Dataset, as_unseen: bool) -> _Column:
     whole = data.whole_days(dataset)
     steps = round(DAY / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
-    tower = as_site(run, whole, data.fingerprint(dataset))
-    days.attrs["trained_here"] = int(tower.site.number >= 0)
-    days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
+    trained = [run.manifest.records[number] for number in run.manifest.numbers_at(dataset)]
+    tower = as_site(run, whole, site_number(run, dataset, as_unseen=as_unseen))
+    days.attrs["trained_here"] = int(any(record.covers(dataset.time.values).any() for record in trained))
+    days.attrs["water_trained"] = run.manifest.water.get(dataset.attrs["site"], "")
     tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))
     return _Column(tower, days, min(YEAR, days.sizes["time"]), steps)
 

@@ -3,9 +3,7 @@
 import functools
 import itertools
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +14,7 @@ import xarray as xr
 from bowen import data
 from bowen.config import schema as configs
 from bowen.config.schema import Config
-from bowen.errors import ConfigError, RunError
+from bowen.errors import ConfigError
 from bowen.evaluation import empirical
 from bowen.evaluation.ensemble import ensemble_mean
 from bowen.evaluation.metrics import plumber2_metrics
@@ -25,10 +23,15 @@ from bowen.evaluation.scores import COLUMNS, read_scores, score, write_scores
 from bowen.experiments.archive_records import LabeledRecords, read_archive, site_in
 from bowen.experiments.comparison import uncalibrated_lad, with_overrides
 from bowen.experiments.run import Run, Watch, configure_jax, guide_hybrid, simulate_run, train_on
-from bowen.files import replace_atomically
+from bowen.experiments.run_directory import Manifest, RunDirectory
+from bowen.experiments.step_labels import (
+    BY_STANDARD_PERIODS,
+    BY_VALIDATION_BLOCKS,
+    label_after_warmup,
+    label_to_train,
+    standard_splits,
+)
 
-WARMUP = 15 * 86400  # s, at the beginning of a record that is not scored
-VALIDATION_EVERY = 10  # every so many blocks of four days of a training tower, one chooses the weights
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, PRIESTLEY_TAYLOR_HYBRID, NETWORK = "LaD", "hybrid", "hybrid by energy", "LSTM"
 GUIDED = "guided hybrid"  # by the LSTM
@@ -44,28 +47,13 @@ LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
 }
 
 
-def label_after_warmup(dataset: xr.Dataset) -> np.ndarray:
-    """All steps of a record to be judged at, but for 15 days to settle."""
-    return np.where(np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= WARMUP, "test", "")
-
-
-def label_validation_blocks(dataset: xr.Dataset) -> np.ndarray:
-    """A tenth of the days of a record to train on chooses the weights: every tenth block of four."""
-    pattern = (
-        ["train"] * (VALIDATION_EVERY // 2)
-        + ["validation"]
-        + ["train"] * (VALIDATION_EVERY - VALIDATION_EVERY // 2 - 1)
-    )
-    return data.block_split(dataset.time.values, 4, pattern)
-
-
 class Fold(NamedTuple):
     """Records to train on and records to be judged at, by key, and what says of a record what its steps are for."""
 
     name: str
     train: Sequence[str]
     test: Sequence[str]
-    deal: Callable[[xr.Dataset], np.ndarray] = label_validation_blocks
+    labeling: str = BY_VALIDATION_BLOCKS  # rule for the steps to train on
     judge: Callable[[xr.Dataset], np.ndarray] = label_after_warmup
 
 
@@ -94,10 +82,7 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
     Raises:
         ConfigError: A fold is unknown, or none has a tower in the archive, or fewer are to train in the split of years.
     """
-    standard = tomllib.loads(
-        resources.files("bowen.experiments").joinpath("standard_splits.toml").read_text(encoding="utf-8")
-    )
-    chosen = standard[config.benchmark.split]
+    chosen = standard_splits()[config.benchmark.split]
     known = ["years"] if config.benchmark.split == "time" else list(chosen)
     if unknown := [name for name in config.benchmark.folds if name not in known]:
         raise ConfigError(f"[benchmark]: `folds` names {unknown[0]}; there are {', '.join(known)}.")
@@ -110,11 +95,8 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
             for key, dataset in records.items()
             if site_in(key) in chosen and covers_periods(dataset, chosen[site_in(key)])
         ]
-
-        def deal(dataset: xr.Dataset) -> np.ndarray:
-            return data.period_split(dataset.time.values, chosen[dataset.attrs["site"]])
-
-        found = [Fold("years", keys, keys, deal, deal)] if keys else []
+        label = functools.partial(label_to_train, BY_STANDARD_PERIODS, config)
+        found = [Fold("years", keys, keys, BY_STANDARD_PERIODS, label)] if keys else []
     else:
         by_day = config.benchmark.split == "daily"
         judges = [key for key, dataset in records.items() if data.by_day(dataset) == by_day]
@@ -138,7 +120,10 @@ def covers_periods(dataset: xr.Dataset, periods: Mapping[str, list[str]]) -> boo
 def train_all(config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
     """Train one model on all records of an archive, or go on; see `train_run`."""
     records = read_archive(config)
-    return train_on(LabeledRecords(records, list(records), label_validation_blocks), config, folder, watch=watch)
+    label = functools.partial(label_to_train, BY_VALIDATION_BLOCKS, config)
+    return train_on(
+        LabeledRecords(records, list(records), label), config, folder, labeling=BY_VALIDATION_BLOCKS, watch=watch
+    )
 
 
 def benchmark(
@@ -207,15 +192,7 @@ def claim_benchmark(folder: Path, config: Config) -> Config:
     """
     stays = config.benchmark.model_dump(include={"split", "train_records"})
     claimed = config.model_copy(update={"benchmark": configs.BenchmarkConfig(**stays)})
-    asked, path = configs.dumps(claimed), folder / "config.toml"
-    if path.exists() and path.read_text(encoding="utf-8") != asked:
-        raise RunError(
-            f"{folder}: holds the scores of another configuration.\n"
-            "  fix: choose another directory with --out, or remove this one."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(asked, encoding="utf-8")
+    RunDirectory(folder).claim(claimed, Manifest(purpose="benchmark"))
     return claimed
 
 
@@ -223,7 +200,7 @@ def run_model(
     name: str, seed: int, config: Config, home: Path, fold: Fold, records: Mapping[str, xr.Dataset], watch: Watch
 ) -> dict[str, xr.Dataset]:
     """What a contestant makes of the records of a fold that it is judged at, by key."""
-    train = LabeledRecords(records, fold.train, fold.deal)
+    train = LabeledRecords(records, fold.train, functools.partial(label_to_train, fold.labeling, config))
     if name in empirical.MODELS:
         of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
         model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
@@ -231,7 +208,7 @@ def run_model(
 
     def learned(name: str) -> Run:
         chosen = with_overrides(config, LEARNED[name](config), {"seed": seed})
-        return train_on(train, chosen, home / slug(name) / str(seed), watch=watch)
+        return train_on(train, chosen, home / slug(name) / str(seed), labeling=fold.labeling, watch=watch)
 
     if name == UNTRAINED:
         run = uncalibrated_lad(config, train)

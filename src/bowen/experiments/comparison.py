@@ -16,7 +16,6 @@ from bowen.config.schema import ComparisonConfig, Config
 from bowen.data.features import Scaler
 from bowen.errors import DataError, RunError
 from bowen.evaluation.scores import write_scores
-from bowen.experiments import run_directory
 from bowen.experiments.build import base_parameters, build_model
 from bowen.experiments.run import (
     Run,
@@ -28,9 +27,10 @@ from bowen.experiments.run import (
     read_configured_record,
     score_run,
     simulate_run,
-    split_record,
     train_run,
 )
+from bowen.experiments.run_directory import read_history
+from bowen.experiments.step_labels import split_record
 from bowen.experiments.training_sites import LabeledRecord, fit_scaler
 from bowen.reporting import write_report
 
@@ -100,7 +100,8 @@ def run_comparison(
         for name, chosen in comparison_models(config).items()
     }
     lad = dataclasses.replace(
-        uncalibrated_lad(config, [(dataset, split_record(config, dataset))]), meta=trained[PRINCIPAL_MODEL].meta
+        uncalibrated_lad(config, [(dataset, split_record(config, dataset))]),
+        manifest=trained[PRINCIPAL_MODEL].manifest,
     )
     comparison = compare_models([lad, *trained.values()], dataset)
     write_scores(comparison.scores, folder / "scores.csv")
@@ -123,7 +124,7 @@ def uncalibrated_run(config: Config, scaler: Scaler, site: Mapping[str, Any]) ->
         {"kind": "process", "static": (), "regionalized": (), "site_specific": (), "water_corrections": ()} | lad,
     )
     scaler = dataclasses.replace(scaler, closures=())
-    return Run(config, scaler, build_model(config, scaler, base_parameters(config, site)), {})
+    return Run(config, scaler, build_model(config, scaler, base_parameters(config, site)))
 
 
 def title_models(models: Iterable[Run]) -> dict[str, Run]:
@@ -193,11 +194,7 @@ def compare_models(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
         )
     simulations = {name: simulate_run(model, dataset) for name, model in together.items()}
     scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
-    history = {
-        name: run_directory.read_history(model.folder / "history.csv")
-        for name, model in together.items()
-        if model.folder
-    }
+    history = {name: read_history(model.folder / "history.csv") for name, model in together.items() if model.folder}
     return Comparison(dataset, split, simulations, pd.concat(scores, ignore_index=True), history)
 
 

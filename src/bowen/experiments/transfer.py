@@ -2,7 +2,6 @@
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,6 @@ import pandas as pd
 import xarray as xr
 
 from bowen import data
-from bowen.config import schema as configs
 from bowen.config.schema import Config
 from bowen.errors import ConfigError, DataError, RunError
 from bowen.evaluation.budyko import long_term_water_balance
@@ -25,6 +23,7 @@ from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
 from bowen.experiments.run import Run, prepare_record
+from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.files import replace_atomically
 from bowen.land.quantities import check_learnable
 
@@ -116,6 +115,7 @@ def transfer(
     *,
     first: str | None = None,
     last: str | None = None,
+    as_unseen: bool = False,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
     """Judge trained models, and LaD as it comes, at places; what was simulated in an earlier call is not again.
@@ -129,6 +129,7 @@ def transfer(
             water balance of each place by each model, and `transfer.html` pictures.
         first: First year, month or day to judge.
         last: The last.
+        as_unseen: Whether to take sites that were trained on as unseen ones, without their own parameters.
         say: Takes lines for people.
 
     Returns:
@@ -143,7 +144,8 @@ def transfer(
 
     models, tables, balances, shown, reference = transfer_models(runs), [], [], {}, {}
     simulated = {
-        name: simulate_or_read_days(name, run, places, folder / slug(name), say) for name, run in models.items()
+        name: simulate_or_read_days(name, run, places, folder / slug(name), say, as_unseen=as_unseen)
+        for name, run in models.items()
     }
     for title, names in models_by_title(models).items():
         name = f"{title}, mean of {len(names)}"
@@ -198,7 +200,7 @@ def enable_options(run: Run, names: Sequence[str]) -> Run:
 
 def transfer_models(runs: Sequence[Run]) -> dict[str, Run]:
     """LaD as it comes, and trained models, by the names they have in tables."""
-    lad = uncalibrated_run(runs[0].config, runs[0].scaler, runs[0].meta["site"])
+    lad = uncalibrated_run(runs[0].config, runs[0].scaler, runs[0].manifest.site)
     return title_models([lad, *(run for run in runs if run.title != lad.title)])
 
 
@@ -210,7 +212,13 @@ def models_by_title(models: Mapping[str, Run]) -> dict[str, list[str]]:
 
 
 def simulate_or_read_days(
-    name: str, run: Run, places: Sequence[Place], folder: Path, say: Callable[[str], None] = print
+    name: str,
+    run: Run,
+    places: Sequence[Place],
+    folder: Path,
+    say: Callable[[str], None] = print,
+    *,
+    as_unseen: bool = False,
 ) -> dict[str, xr.Dataset]:
     """The days of a model at places, by name; those in the folder are read, the others are simulated and written.
 
@@ -219,12 +227,13 @@ def simulate_or_read_days(
         ModelError: The model gave a value that is not finite.
         RunError: The folder holds days of another model.
     """
-    claim_simulations(folder, run)
+    claim_simulations(folder, run, as_unseen=as_unseen)
     lacking = [place for place in places if not (folder / place.file).exists()]
     for begin in range(0, len(lacking), BATCH):
         batch = lacking[begin : begin + BATCH]
         say(f"{name}: {', '.join(place.name for place in batch)}")
-        for place, days in zip(batch, simulate_days(run, records_at(run, batch), say=say), strict=True):
+        simulated = simulate_days(run, records_at(run, batch), say=say, as_unseen=as_unseen)
+        for place, days in zip(batch, simulated, strict=True):
             data.write_netcdf(data.to_alma(days), folder / place.file)
     return {place.name: data.read_simulation(folder / place.file) for place in places}
 
@@ -234,23 +243,23 @@ def records_at(run: Run, places: Sequence[Place]) -> Iterator[xr.Dataset]:
     return (place.record(run.config) for place in places)
 
 
-def claim_simulations(folder: Path, run: Run) -> None:
+def claim_simulations(folder: Path, run: Run, *, as_unseen: bool = False) -> None:
     """Write down whose days a folder holds.
 
     Raises:
         RunError: They are another model's.
     """
-    digest = hashlib.sha256(configs.dumps(run.config).encode())
+    digest = hashlib.sha256()
     for leaf in jax.tree.leaves(eqx.filter(run.model, eqx.is_array)):
         digest.update(np.asarray(leaf).tobytes())
-    path, mark = folder / "model.json", {"model": run.title, "sha256": digest.hexdigest()}
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != mark:
+    manifest = Manifest(purpose="simulations", weights=digest.hexdigest(), as_unseen=as_unseen)
+    if (folder / "model.json").exists() and not RunDirectory(folder).is_claimed:
         raise RunError(
-            f"{folder}: holds the days of another model.\n"
-            "  fix: choose another directory with --out, or remove this one."
+            str(folder),
+            "holds days that were simulated by an earlier version, which cannot be compared",
+            fix="choose another directory with --out, or remove this one.",
         )
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(json.dumps(mark), encoding="utf-8")
+    RunDirectory(folder).claim(run.config, manifest)
 
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:
