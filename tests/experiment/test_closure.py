@@ -18,7 +18,7 @@ from bowen.experiments.comparison import uncalibrated_run
 from bowen.experiments.run import Run, simulate_run, train_run
 from bowen.experiments.step_labels import split_record
 from bowen.experiments.training_sites import fit_scaler, make_site_data
-from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
+from bowen.experiments.twin_experiment import TWIN_SITE, TWIN_SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports
@@ -28,7 +28,7 @@ from bowen.training.arrays import SiteArrays, to_dataset
 
 SHARE = 0.78
 SETTINGS = {
-    "data": {"met": "", "soil": SOIL},
+    "data": {"met": "", "soil": TWIN_SOIL},
     "split": {"kind": "blocks", "days": 5},
     "model": {
         "kind": "process",
@@ -49,7 +49,9 @@ def config(closure):
 def record():
     """What a tower reports that sees 78 % of the fluxes of a land with the parameters of its class."""
     dataset = make_weather(60, seed=3)
-    base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
+    base = parameters_for(
+        "MF", TWIN_SOIL, reference_height=TWIN_SITE["reference_height"], canopy_height=TWIN_SITE["canopy_height"]
+    )
     for name in (*dataset.data_vars, *TARGETS):
         dataset[f"{name}_qc"] = "time", np.zeros(dataset.sizes["time"], np.int8)
     for name in TARGETS:

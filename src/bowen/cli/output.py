@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bowen.config.schema import Config
-    from bowen.experiments.run import Watch
+    from bowen.experiments.run import TrainingWatch
     from bowen.training.trainer import ValidationRow
 
 SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
@@ -194,7 +194,7 @@ def show_downloads() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 @contextlib.contextmanager
-def show_training() -> "Iterator[Watch]":
+def show_training() -> "Iterator[TrainingWatch]":
     """A function that shows how training goes: bars in a terminal, else now and then a line."""
     console = rich.console.Console(stderr=True, highlight=False)
     if not console.is_terminal:
@@ -219,7 +219,7 @@ def show_training() -> "Iterator[Watch]":
         yield watch
 
 
-def training_lines() -> "Watch":
+def training_lines() -> "TrainingWatch":
     """A function that prints the first news of a training, and then not more than a line in some seconds."""
     said: dict[str, float] = {}
 

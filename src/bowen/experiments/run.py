@@ -1,4 +1,4 @@
-"""From a configuration to a trained model on disk, and from there to simulations, scores and a report."""
+"""Runs: train the model of a configuration, load it, simulate and score it."""
 
 import contextlib
 import dataclasses
@@ -39,7 +39,7 @@ from bowen.training.arrays import radiation_name, to_dataset
 from bowen.training.trainer import TrainState, ValidationRow, train, train_state_shapes
 from bowen.training.windows import SiteData, WindowLoader
 
-TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
+MODEL_TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE_ATTRIBUTES = (
     "site",
     "latitude",
@@ -51,14 +51,14 @@ SITE_ATTRIBUTES = (
     "utc_offset_hours",
 )
 
-MIN_NET_RADIATION_COVERAGE = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
+MIN_NET_RADIATION_COVERAGE = 0.85  # fraction of steps with net radiation, for a tower to be driven by it
 
-Watch = Callable[[Config, tuple[ValidationRow, ...]], None]
+TrainingWatch = Callable[[Config, tuple[ValidationRow, ...]], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained model with all it needs to be run at a tower."""
+    """Trained model with the settings and the scaler to run it at a tower."""
 
     config: Config
     scaler: Scaler
@@ -68,14 +68,14 @@ class Run:
 
     @property
     def title(self) -> str:
-        """What tables and figures call the model."""
+        """Name of the model in tables and figures."""
         return title_of(self.config)
 
 
 def title_of(config: Config) -> str:
-    """What tables and figures call the model of a configuration."""
+    """Name the model of a configuration, for tables and figures."""
     learns = config.model.kind != "process" or config.model.static
-    return TITLES[config.model.kind] if learns else "LaD"
+    return MODEL_TITLES[config.model.kind] if learns else "LaD"
 
 
 def load_config(path: Path) -> Config:
@@ -108,25 +108,32 @@ def check_learned_parameters(config: Config, where: str) -> None:
 
 
 def configure_jax(config: Config) -> None:
-    """Tell JAX the precision, and to keep what it compiles for the next start; called by commands, never on import."""
+    """Set the precision of JAX and its cache of compiled programs; called by commands, never on import."""
     jax.config.update("jax_enable_x64", config.model.precision == "float64")
     if not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(data.cache_folder() / "compiled"))
 
 
 def read_configured_record(config: Config) -> xr.Dataset:
-    """The record a configuration names, with its forcing filled.
+    """Read the record a configuration names, and fill its forcing.
 
     Raises:
+        ConfigError: It names an archive of many.
         DataError: A file cannot be read, or the record cannot drive a model.
     """
     tower = config.data
+    if data.is_archive(tower.met):
+        raise ConfigError(
+            str(tower.met),
+            "is an archive of many records, and one is needed here",
+            fix=f"name one with --met, such as --met {tower.met / data.towers_in(tower.met)[0]}",
+        )
     site = {name: value for name in SITE_ATTRIBUTES if (value := getattr(tower, name)) is not None}
     return prepare_record(data.read(tower.met, tower.flux, site=site, kind=tower.format), config)
 
 
 def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
-    """The record with the gaps in what drives the model filled and flagged, and its fluxes as they are to be met."""
+    """Fill and flag gaps in the forcing of a record, and correct its fluxes if the configuration says so."""
     either = config.data.net_radiation == "measured_if_available"
     radiation = data.RADIATION if either else (radiation_name(config.data.net_radiation == "measured"),)
     if (
@@ -144,18 +151,18 @@ def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
 
 
 def train_run(
-    config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: Watch = lambda *_: None
+    config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: TrainingWatch = lambda *_: None
 ) -> Run:
-    """Train what a configuration describes on its record, or go on where an earlier call was interrupted.
+    """Train the model of a configuration on its record, or resume where an earlier call was interrupted.
 
     Args:
-        config: What to train, on what.
+        config: Settings of model, training and record.
         folder: Run directory; made if need be.
-        dataset: The record; None reads the files the configuration names.
+        dataset: Record; None reads the files the configuration names.
         watch: Called with the validations so far: before the first update, and after every one that is saved.
 
     Raises:
-        RunError: The directory holds another configuration or was trained on another record.
+        RunError: The directory was made with other settings or records, or another process is writing there.
         DataError: The record cannot be used.
     """
     dataset = read_configured_record(config) if dataset is None else dataset
@@ -168,7 +175,7 @@ def train_on(
     folder: Path,
     *,
     labeling: str = BY_SPLIT,
-    watch: Watch = lambda *_: None,
+    watch: TrainingWatch = lambda *_: None,
 ) -> Run:
     """Train one model on records of many towers, or continue; see `train_run`.
 
@@ -190,7 +197,7 @@ def train_on(
 
 
 def _train_in(
-    directory: RunDirectory, records: Sequence[LabeledRecord], config: Config, labeling: str, watch: Watch
+    directory: RunDirectory, records: Sequence[LabeledRecord], config: Config, labeling: str, watch: TrainingWatch
 ) -> Run:
     places, targets = select_training_records(config, records)
     settings, scaler = config.training, fit_scaler(config, (records[place] for place in places))
@@ -336,5 +343,5 @@ def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:
 
 
 def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
-    """Score a simulation of a run, by what each step is to it."""
+    """Score a simulation of a run by the labels of its steps in training."""
     return score(simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))
