@@ -37,7 +37,7 @@ def settings(tmp_path_factory):
     write_netcdf(to_alma(make_twin(DAYS)[0]), folder / "twin.nc")
     path = folder / "tiny.toml"
     text = SETTINGS.replace("[model]", '[model]\nkind = "network"').replace("float32", "float64")
-    path.write_text(text.replace("spin_up_years = 4", "spin_up_years = 1") + "columns = 3\n")
+    path.write_text(text.replace("spin_up_years = 4", "spin_up_years = 1") + "windows_per_site = 3\n")
     return path
 
 

@@ -1,4 +1,4 @@
-"""A small record, and one contest on it that the tests share: compiling is what takes the time."""
+"""A small record, and one comparison on it that the tests share: compiling is what takes the time."""
 
 import os
 import subprocess
@@ -27,13 +27,13 @@ days = 2
 [model]
 dynamic = ["minimum_stomatal_resistance"]
 static = ["root_zone_capacity"]
-hidden = 4
+hidden_size = 4
 substeps = 1
-newton = 3
+newton_iterations = 3
 precision = "float32"
 
 [training]
-steps = 16
+updates = 16
 learning_rate = 0.02
 window_days = 4
 validate_every = 4
@@ -79,14 +79,14 @@ def configuration(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def contest(bowen: Callable[..., Any], configuration: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a contest."""
-    folder = tmp_path_factory.mktemp("contest")
-    bowen("train", configuration, "--out", folder, "--contest")
+def comparison(bowen: Callable[..., Any], configuration: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a comparison."""
+    folder = tmp_path_factory.mktemp("comparison")
+    bowen("train", configuration, "--out", folder, "--baselines")
     return folder
 
 
 @pytest.fixture(scope="session")
-def hybrid(contest: Path) -> Path:
+def hybrid(comparison: Path) -> Path:
     """A trained run."""
-    return contest / "hybrid"
+    return comparison / "hybrid"

@@ -50,7 +50,7 @@ def basin():
     scaler = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
     model = build_model(config(), scaler, base_parameters(config(), record.attrs))
     model = eqx.tree_at(lambda m: m.offsets, model, {"quickflow_fraction": jnp.asarray(1.0)})
-    simulation = simulate_run(Run(config(), scaler, model, {"fingerprints": []}), record)
+    simulation = simulate_run(Run(config(), scaler, model), record)
     daily = flagged(simulation[["runoff"]].resample(time="1D").mean())
     truth = float(simulation.parameter_quickflow_fraction[0])
     return data.with_daily_fluxes(record, daily).assign_attrs(site="XX-Bas"), truth
@@ -75,7 +75,7 @@ def test_days_of_runoff_alone_tell_the_share_of_the_quick_way(basin, trained):
     run = trained([record])
     found = float(simulate_run(run, record).parameter_quickflow_fraction[0])
     assert 0.6 < truth < 0.8 and found == pytest.approx(truth, abs=0.02)
-    assert run.meta["water"] == {"XX-Bas": "2001-03-01 to 2001-04-29"}
+    assert run.manifest.water == {"XX-Bas": "2001-03-01 to 2001-04-29"}
     table = (run.folder / "history.csv").read_text().splitlines()
     row = dict(zip(table[0].split(","), map(float, table[-1].split(",")), strict=True))
     assert row["validation_runoff"] == row["validation"] > 0.95 and np.isnan(row["validation_latent_heat"])
@@ -89,7 +89,7 @@ def test_a_tower_and_a_basin_train_one_hybrid(basin, trained):
     with pytest.raises(DataError, match=r"XX-Bas: has neither latent nor sensible heat.*\n.*bowen transfer"):
         score_models([run], basin[0])
     assert float(run.model.offsets["quickflow_fraction"]) > 0.0 and float(jnp.abs(run.model.head.weight).max()) > 0.0
-    assert list(run.meta["water"]) == ["XX-Bas"]
+    assert list(run.manifest.water) == ["XX-Bas"]
 
 
 @pytest.mark.slow
@@ -98,7 +98,7 @@ def test_a_network_learns_nothing_of_a_basin(basin, trained):
     with pytest.raises(ConfigError, match=r'"network" tells latent and sensible heat alone.*\n.*kind = "hybrid"'):
         trained([basin[0]], **network)
     tower = prepare_record(make_twin(DAYS)[0], config())
-    assert trained([basin[0], tower], **network).meta["fingerprints"] == [data.fingerprint(tower)]
+    assert trained([basin[0], tower], **network).manifest.fingerprints == [data.fingerprint(tower)]
 
 
 def test_a_record_in_which_nothing_was_measured_teaches_nothing(trained):
@@ -107,7 +107,7 @@ def test_a_record_in_which_nothing_was_measured_teaches_nothing(trained):
     bare = tower.drop_vars(fluxes).assign_attrs(site="XX-Wet")
     model = {"dynamic": ["minimum_stomatal_resistance"], "hidden_size": 4}
     run = trained([bare, tower], model=model, training={"updates": 2, "validate_every": 2})
-    assert run.meta["fingerprints"] == [data.fingerprint(tower)]
+    assert run.manifest.fingerprints == [data.fingerprint(tower)]
 
 
 def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path):

@@ -15,8 +15,9 @@ from bowen.data.features import TARGETS, Scaler
 from bowen.evaluation.scores import as_tower_reports, score
 from bowen.experiments.build import build_model, static_parameters
 from bowen.experiments.comparison import uncalibrated_run
-from bowen.experiments.run import Run, simulate_run, split_record, train_run
-from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
+from bowen.experiments.run import Run, simulate_run, train_run
+from bowen.experiments.step_labels import split_record
+from bowen.experiments.twin_experiment import TWIN_SITE, TWIN_SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports
@@ -28,7 +29,7 @@ from bowen.training.site_data import SiteData, fit_scaler
 
 SHARE = 0.78
 SETTINGS = {
-    "data": {"met": "", "soil": SOIL},
+    "data": {"met": "", "soil": TWIN_SOIL},
     "split": {"kind": "blocks", "days": 5},
     "model": {
         "kind": "process",
@@ -49,7 +50,9 @@ def config(closure):
 def record():
     """What a tower reports that sees 78 % of the fluxes of a land with the parameters of its class."""
     dataset = make_weather(60, seed=3)
-    base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
+    base = parameters_for(
+        "MF", TWIN_SOIL, reference_height=TWIN_SITE["reference_height"], canopy_height=TWIN_SITE["canopy_height"]
+    )
     for name in (*dataset.data_vars, *TARGETS):
         dataset[f"{name}_qc"] = "time", np.zeros(dataset.sizes["time"], np.int8)
     for name in TARGETS:
@@ -137,7 +140,7 @@ def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record
     assert shares == pytest.approx([0.6, 0.9, 0.75], abs=0.02)
     assert {float(tower.as_unseen.tower.closure_fraction) for tower in towers} == {shares[2]}
     assert float(SiteData(records[0], scaler=scaler, config=asked).parameters.tower.closure_fraction) == shares[2]
-    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].parameters), {}), record)
+    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].parameters)), record)
     np.testing.assert_allclose(simulation.latent_heat_observed, shares[2] * simulation.latent_heat)
     as_it_comes = simulate_run(uncalibrated_run(asked, scaler, record.attrs), record)
     assert "latent_heat_observed" not in as_it_comes

@@ -25,30 +25,30 @@ def simulation(bowen, hybrid, tmp_path_factory):
     return path
 
 
-def test_the_loss_falls(contest):
+def test_the_loss_falls(comparison):
     for name in ("calibrated-lad", "hybrid", "lstm"):
-        history = read_history(contest / name / "history.csv")
+        history = read_history(comparison / name / "history.csv")
         assert history["loss"].iloc[-1] < 0.95 * history["loss"].iloc[0], name
         assert list(history["step"]) == [3, 7, 11, 15]
 
 
-def test_a_contest_scores_all_models_and_writes_what_it_found(contest):
-    scores = pd.read_csv(contest / "scores.csv")
+def test_a_comparison_scores_all_models_and_writes_what_it_found(comparison):
+    scores = pd.read_csv(comparison / "scores.csv")
     assert list(scores) == ["tower", "model", "split", "subset", "variable", "resolution", "metric", "value"]
     assert list(scores["model"].unique()) == ["LaD", "calibrated LaD", "hybrid", "LSTM"]
     assert set(scores["split"]) == {"train", "validation", "test"}
-    page = (contest / "report.html").read_text()
+    page = (comparison / "report.html").read_text()
     assert all(model in page for model in ("calibrated LaD", "hybrid", "LSTM"))
-    with xr.open_dataset(contest / "simulation.nc") as simulation:
+    with xr.open_dataset(comparison / "simulation.nc") as simulation:
         assert simulation.attrs["model"] == "hybrid"
 
 
-def test_a_finished_contest_trains_no_further(bowen, contest, configuration):
-    before = {path: path.read_bytes() for path in contest.glob("*/*.npz")}
-    scores = (contest / "scores.csv").read_bytes()
-    bowen("train", configuration, "--out", contest, "--contest")
-    assert {path: path.read_bytes() for path in contest.glob("*/*.npz")} == before
-    assert (contest / "scores.csv").read_bytes() == scores
+def test_a_finished_comparison_trains_no_further(bowen, comparison, configuration):
+    before = {path: path.read_bytes() for path in comparison.glob("*/*.npz")}
+    scores = (comparison / "scores.csv").read_bytes()
+    bowen("train", configuration, "--out", comparison, "--baselines")
+    assert {path: path.read_bytes() for path in comparison.glob("*/*.npz")} == before
+    assert (comparison / "scores.csv").read_bytes() == scores
 
 
 def test_a_simulation_is_a_cf_file_in_alma_names(simulation):
@@ -84,15 +84,15 @@ def test_a_run_loads_in_a_new_process(elsewhere, hybrid, simulation, tmp_path):
         xr.testing.assert_identical(again, before)
 
 
-def test_the_scores_of_a_run_are_those_of_the_contest(bowen, contest, hybrid, tmp_path):
+def test_the_scores_of_a_run_are_those_of_the_comparison(bowen, comparison, hybrid, tmp_path):
     found = json.loads(bowen("evaluate", hybrid, "--json", "--out", tmp_path / "scores.csv").stdout)
-    scores = pd.read_csv(contest / "scores.csv").query("model == 'hybrid'").reset_index(drop=True)
+    scores = pd.read_csv(comparison / "scores.csv").query("model == 'hybrid'").reset_index(drop=True)
     pd.testing.assert_frame_equal(pd.DataFrame(found).astype({"value": float}), scores)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "scores.csv"), scores)
 
 
-def test_scores_are_shown_in_a_table(bowen, contest):
-    lines = bowen("evaluate", contest / "hybrid", contest / "lstm").stdout.splitlines()
+def test_scores_are_shown_in_a_table(bowen, comparison):
+    lines = bowen("evaluate", comparison / "hybrid", comparison / "lstm").stdout.splitlines()
     assert lines[0].split() == [
         "tower",
         "model",
@@ -130,14 +130,14 @@ def test_an_audit_that_finds_a_residual_says_so(bowen, simulation, tmp_path):
     assert "a budget does not close" in result.stderr
 
 
-def test_a_network_has_no_budget_to_audit(bowen, contest):
-    result = bowen("audit", contest / "lstm", code=1)
+def test_a_network_has_no_budget_to_audit(bowen, comparison):
+    result = bowen("audit", comparison / "lstm", code=1)
     assert "LSTM has no energy_residual" in result.stderr and not result.stdout
 
 
-def test_a_report_is_one_page_without_network(bowen, contest, tmp_path):
+def test_a_report_is_one_page_without_network(bowen, comparison, tmp_path):
     path = tmp_path / "report.html"
-    bowen("report", contest / "hybrid", contest / "lstm", "--out", path)
+    bowen("report", comparison / "hybrid", comparison / "lstm", "--out", path)
     page = path.read_text()
     assert "hybrid" in page and "LSTM" in page
     assert 'src="http' not in page and 'href="http' not in page
@@ -160,7 +160,7 @@ def test_any_tower_can_be_given(bowen, hybrid, tmp_path):
 
 
 def test_untrained_the_hybrid_is_the_process(bowen, configuration, tmp_path):
-    settings = configuration.read_text().replace("steps = 16", "steps = 0")
+    settings = configuration.read_text().replace("updates = 16", "updates = 0")
     met = configuration.parent / "twin.nc"
     for kind in ("process", "hybrid"):
         path = tmp_path / f"{kind}.toml"
@@ -200,3 +200,39 @@ def test_a_run_whose_weights_are_damaged_says_so(bowen, hybrid, tmp_path):
     path.write_bytes(content)
     result = bowen("evaluate", spoiled, code=1)
     assert "weights.npz: is damaged" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.fixture(scope="module")
+def for_use(bowen, configuration, tmp_path_factory):
+    """A network for use: no step is for testing."""
+    folder = tmp_path_factory.mktemp("use")
+    text = configuration.read_text().replace('"twin.nc"', f'"{configuration.parent / "twin.nc"}"')
+    text = text.replace("days = 2\n", 'days = 2\npattern = ["train", "validation"]\n')
+    path = folder / "use.toml"
+    path.write_text(text.replace("updates = 16", "updates = 2").replace("spin_up_years = 4", "spin_up_years = 1"))
+    bowen("train", path, "--out", folder / "run")
+    return folder / "run"
+
+
+def test_a_model_for_use_needs_no_test_steps(bowen, for_use, tmp_path):
+    told = bowen("evaluate", for_use, "--out", tmp_path / "scores.csv")
+    assert "XX-Twi, hybrid: no test steps" in told.stderr and "with --met" in told.stderr
+    assert set(pd.read_csv(tmp_path / "scores.csv")["split"]) == {"train", "validation"}
+    bowen("simulate", for_use, "--out", tmp_path / "simulation.nc")
+    bowen("audit", for_use)
+    bowen("report", for_use, "--out", tmp_path / "report.html")
+    assert "No step of this record is for testing" in (tmp_path / "report.html").read_text()
+
+
+def test_more_updates_continue_a_finished_training(bowen, for_use, tmp_path):
+    folder = shutil.copytree(for_use, tmp_path / "run")
+    path = tmp_path / "more.toml"
+    path.write_text((folder / "config.toml").read_text().replace("updates = 2\n", "updates = 6\n"))
+    before = read_history(folder / "history.csv")
+    bowen("train", path, "--out", folder)
+    after = read_history(folder / "history.csv")
+    assert list(before["step"]) == [1] and list(after["step"]) == [1, 3, 5]
+    assert after.iloc[:1].equals(before) and "updates = 6" in (folder / "config.toml").read_text()
+    path.write_text(path.read_text().replace("seed = 0", "seed = 1"))
+    told = bowen("train", path, "--out", folder, code=1).stderr
+    assert "`seed` in [training] is 0 there and 1 here" in told

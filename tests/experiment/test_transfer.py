@@ -15,6 +15,7 @@ from bowen.evaluation.unseen_variables import TRAINED_NOTE
 from bowen.experiments import transfer
 from bowen.experiments.comparison import distinguishing_parts, uncalibrated_run
 from bowen.experiments.run import configure_jax, prepare_record
+from bowen.experiments.run_directory import checksum
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40
@@ -26,10 +27,10 @@ def basins(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def judged(bowen, hybrid, contest, basins, tmp_path_factory):
+def judged(bowen, hybrid, comparison, basins, tmp_path_factory):
     """The folder of a transfer, and what was said on the way."""
     folder = tmp_path_factory.mktemp("transfer")
-    result = bowen("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--out", folder)
+    result = bowen("transfer", hybrid, comparison / "lstm", "--basins", basins, "--step", 3600, "--out", folder)
     return folder, result
 
 
@@ -50,9 +51,9 @@ def test_the_runoff_of_a_basin_is_judged(judged):
 
 
 @pytest.mark.slow
-def test_what_was_simulated_is_not_again(bowen, judged, hybrid, contest, basins):
+def test_what_was_simulated_is_not_again(bowen, judged, hybrid, comparison, basins):
     folder, _ = judged
-    again = ("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--out", folder)
+    again = ("transfer", hybrid, comparison / "lstm", "--basins", basins, "--step", 3600, "--out", folder)
     scores = (folder / "transfer.csv").read_bytes()
     kept, lost = folder / "lad" / f"{BASIN}_3600s.nc", folder / "hybrid" / f"{BASIN}_3600s.nc"
     before, made = kept.stat().st_mtime_ns, data.read_simulation(lost)
@@ -64,9 +65,9 @@ def test_what_was_simulated_is_not_again(bowen, judged, hybrid, contest, basins)
 
 
 @pytest.mark.slow
-def test_options_are_switched_on_after_training(bowen, judged, hybrid, contest, basins, tmp_path):
+def test_options_are_switched_on_after_training(bowen, judged, hybrid, comparison, basins, tmp_path):
     """Only the option named, and only in models with physics; runoff is then the model's own."""
-    asked = ("transfer", hybrid, contest / "lstm", "--basins", basins, "--step", 3600, "--with")
+    asked = ("transfer", hybrid, comparison / "lstm", "--basins", basins, "--step", 3600, "--enable")
     bowen(*asked, "quickflow_fraction", "--out", tmp_path)
     there, here = (data.read_simulation(folder / "hybrid" / f"{BASIN}_3600s.nc") for folder in (judged[0], tmp_path))
     np.testing.assert_array_equal(there.latent_heat, here.latent_heat)
@@ -91,13 +92,15 @@ def test_the_mean_of_models_of_a_kind_is_judged_besides(bowen, hybrid, basins, t
 @pytest.mark.slow
 def test_what_cannot_be_transferred(bowen, judged, hybrid, basins, tmp_path):
     folder, _ = judged
-    mark = folder / "hybrid" / "model.json"
-    spoiled = shutil.copytree(folder, tmp_path / "other") / "hybrid" / "model.json"
-    spoiled.write_text(json.dumps(json.loads(mark.read_text()) | {"sha256": "0"}))
+    mark = folder / "hybrid" / "run.json"
+    spoiled = shutil.copytree(folder, tmp_path / "other") / "hybrid" / "run.json"
+    content = json.loads(mark.read_text()) | {"weights": "0"}
+    del content["checksum"]
+    spoiled.write_text(json.dumps(content | {"checksum": checksum(content)}))
     result = bowen("transfer", hybrid, "--basins", basins, "--step", 3600, "--out", spoiled.parents[1], code=1)
     assert "holds the days of another model" in result.stderr
     result = bowen("transfer", hybrid, "--out", folder, code=2)
-    assert "transfer to where?" in result.stderr
+    assert "needs sites" in result.stderr
     result = bowen("transfer", hybrid, "--basins", tmp_path / "no", "--out", folder, code=1)
     assert "no such folder or file" in result.stderr
     result = bowen("transfer", hybrid, "--basins", basins, "--step", 3600, "--from", "1999", "--out", folder, code=1)
@@ -105,7 +108,7 @@ def test_what_cannot_be_transferred(bowen, judged, hybrid, basins, tmp_path):
 
 
 def test_water_and_energy_close_at_real_basins(shared_data):
-    found = transfer.basin_places(shared_data / "catchments" / "reduced_camels.tar.xz", step=3600, say=lambda _: None)
+    found = transfer.basin_sites(shared_data / "catchments" / "reduced_camels.tar.xz", step=3600, say=lambda _: None)
     assert len(found) == 27, "of 28, one has no gauge"
     config = Config(
         data=DataConfig(met=shared_data),

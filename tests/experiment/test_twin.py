@@ -9,7 +9,7 @@ from bowen.data import aggregate, block_split, with_daily_fluxes
 from bowen.data.features import Scaler
 from bowen.evaluation.scores import score
 from bowen.experiments.run import Run, simulate_run
-from bowen.experiments.twin_experiment import SITE, SOIL, make_twin, parameter_correlation
+from bowen.experiments.twin_experiment import TWIN_SITE, TWIN_SOIL, make_twin, parameter_correlation
 from bowen.land.land_classes import parameters_for
 from bowen.land.variables import initial_state
 from bowen.training.arrays import SiteArrays
@@ -23,7 +23,9 @@ def learned(record, *, steps, by_day=False):
     split = block_split(record.time.values)
     scaler = Scaler.fit([(record, split == "train")], ["longwave_down"])
     series = SiteArrays.of(record, scaler)
-    base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
+    base = parameters_for(
+        "MF", TWIN_SOIL, reference_height=TWIN_SITE["reference_height"], canopy_height=TWIN_SITE["canopy_height"]
+    )
     names = ("minimum_stomatal_resistance",)
     model = helpers.lstm_hybrid(base, names, features=len(scaler.features), hidden_size=16, key=jax.random.key(0))
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
@@ -31,8 +33,8 @@ def learned(record, *, steps, by_day=False):
     site = SiteData.from_parts("twin", series, helpers.site(base, index=0), state, split, has_daily_fluxes=by_day)
     with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
         best, history = train(model, [site], config=training)
-    config = parse({"data": {"met": "", "soil": SOIL}, "model": {"precision": "float64"}}, where="twin")
-    return simulate_run(Run(config, scaler, best, {}), record), history
+    config = parse({"data": {"met": "", "soil": TWIN_SOIL}, "model": {"precision": "float64"}}, where="twin")
+    return simulate_run(Run(config, scaler, best), record), history
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from typer.testing import CliRunner
@@ -14,10 +15,12 @@ from typer.testing import CliRunner
 import bowen
 from bowen import data
 from bowen.cli import app, output
+from bowen.cli.models import show_test_scores
 from bowen.config.schema import Config, DataConfig, ModelConfig, TrainingConfig
-from bowen.errors import DataError, ModelError
-from bowen.experiments import comparison as contest
-from bowen.experiments import run as experiment
+from bowen.errors import ConfigError, DataError, ModelError
+from bowen.evaluation.scores import COLUMNS
+from bowen.experiments import comparison
+from bowen.experiments.run import load_config, read_configured_record, title_of
 from bowen.training.trainer import ValidationRow
 from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
 
@@ -111,6 +114,54 @@ def test_train_asks_for_what_it_needs(tmp_path):
     assert "x.toml: cannot be read (No such file or directory)" in result.stderr
 
 
+@pytest.fixture
+def archive(tmp_path):
+    pytest.importorskip("zarr", reason="an archive takes zarr: pip install bowen[archive]")
+    met, flux = plumber2_files()
+    folder = tmp_path / "towers"
+    folder.mkdir()
+    write_nc(folder / "XX-Syn_2012_Met.nc", met)
+    write_nc(folder / "XX-Syn_2012_Flux.nc", flux)
+    run("archive", tmp_path / "towers.zarr", folder)
+    return tmp_path / "towers.zarr"
+
+
+def test_baselines_are_for_one_tower_and_an_archive_has_a_command(archive, tmp_path):
+    path = configuration(tmp_path, "", tower=f'met = "{archive}"')
+    told = run("train", path, "--baselines", "--out", tmp_path / "run", code=2).stderr
+    assert "--baselines: compares models at one tower, and towers.zarr is an archive of many." in told
+    assert f"fix: bowen benchmark {path} --out {tmp_path / 'run'}" in told.replace("\n", "")
+    assert "leave out --baselines" in run("train", path, "--baselines", "--distributed", "--out", "x", code=2).stderr
+    with pytest.raises(ConfigError, match=r"towers.zarr: is an archive of many(.|\n)*--met .*towers.zarr/XX-Syn"):
+        read_configured_record(load_config(path))
+
+
+@pytest.mark.parametrize(("command", "option"), [("train", "--contest"), ("transfer", "--with")])
+def test_old_options_are_gone(command, option):
+    assert f"No such option: {option}" in run(command, "x", option, "y", "--out", "z", code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["simulate", "evaluate", "report", "transfer"])
+def test_a_site_may_be_taken_as_unseen(command):
+    assert "--as-unseen" in run(command, "--help").stdout
+
+
+SCORE = ("XX-Syn", "hybrid", "validation", "all", "latent_heat", "native", "nse", 0.5)
+
+
+def test_scores_without_test_steps_are_said_to_be_none(capsys):
+    none = pd.DataFrame([SCORE], columns=list(COLUMNS))
+    show_test_scores(none)
+    told = capsys.readouterr()
+    assert told.out == "" and "XX-Syn, hybrid: no test steps;" in told.err
+    assert "give another tower or other years with --met" in told.err
+    names = [(variable, metric) for variable in ("latent_heat", "sensible_heat") for metric in ("nse", "kge", "rmse")]
+    rows = [("XX-Syn", "LSTM", "test", "all", variable, "native", metric, 0.25) for variable, metric in names]
+    show_test_scores(pd.concat([none, pd.DataFrame(rows, columns=list(COLUMNS))]))
+    told = capsys.readouterr()
+    assert "0.25" in told.out and "XX-Syn, hybrid: no test" in told.err and "LSTM: no test" not in told.err
+
+
 def test_a_fault_of_the_data_is_not_usage(tmp_path):
     result = run("train", configuration(tmp_path, ""), "--out", tmp_path / "run", code=1)
     assert "Met.nc: cannot be opened (No such file or directory)" in result.stderr
@@ -126,7 +177,7 @@ def test_a_fault_of_the_model_is_not_usage(tmp_path, monkeypatch):
     def diverge(*arguments, **options):
         raise ModelError("the loss is nan at update 3.")
 
-    monkeypatch.setattr(experiment, "train_run", diverge)
+    monkeypatch.setattr("bowen.experiments.run.train_run", diverge)
     assert run("train", configuration(tmp_path, ""), "--out", tmp_path, code=1).stderr.startswith("bowen: the loss")
 
 
@@ -134,9 +185,9 @@ def test_stopped_by_the_user_it_says_how_to_go_on(tmp_path, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiment, "train_run", stop)
+    monkeypatch.setattr("bowen.experiments.run.train_run", stop)
     result = run("train", configuration(tmp_path, ""), "--out", tmp_path, code=130)
-    assert "the same command goes on from the last checkpoint" in result.stderr
+    assert "the same command resumes from the last checkpoint" in result.stderr
 
 
 def test_inspect_shows_what_a_record_holds(csv):
@@ -279,15 +330,15 @@ def test_the_demo_is_of_one_kind():
 
 
 def test_the_configuration_of_the_demo_is_sound():
-    config = contest.demo_config()
+    config = comparison.demo_config()
     assert config.data.met.name == "FLX_BE-Vie_2014.csv" and config.model.kind == "hybrid"
-    names = list(contest.comparison_models(config).values())
-    assert [experiment.title_of(chosen) for chosen in names] == ["calibrated LaD", "hybrid", "LSTM"]
+    names = list(comparison.comparison_models(config).values())
+    assert [title_of(chosen) for chosen in names] == ["calibrated LaD", "hybrid", "LSTM"]
 
 
 @pytest.mark.parametrize("path", sorted((Path(__file__).parents[2] / "examples").glob("*.toml")), ids=lambda p: p.stem)
 def test_the_examples_are_configurations(path):
-    assert experiment.load_config(path).data.met.name
+    assert load_config(path).data.met.name
 
 
 @pytest.mark.parametrize(
@@ -301,19 +352,19 @@ def test_the_examples_are_configurations(path):
     ],
 )
 def test_runs_of_a_kind_are_named_by_what_tells_their_folders_apart(folders, names):
-    assert contest.distinguishing_parts([Path(folder) for folder in folders]) == names
+    assert comparison.distinguishing_parts([Path(folder) for folder in folders]) == names
 
 
-def test_a_contest_differs_only_in_what_it_compares():
+def test_a_comparison_differs_only_in_what_it_compares():
     config = Config(
         data=DataConfig(met=Path("Met.nc")),
         model=ModelConfig(hidden_size=8),
         training=TrainingConfig(learning_rate=0.01),
     )
-    process, hybrid, network = contest.comparison_models(config).values()
+    process, hybrid, network = comparison.comparison_models(config).values()
     assert process.model.static == config.comparison.calibrated
     assert hybrid == config
-    assert network == contest.with_overrides(config, {"kind": "network"})
+    assert network == comparison.with_overrides(config, {"kind": "network"})
 
 
 HISTORY = (ValidationRow(0, 0.9, 0.1, 0.1, 0.1, 20.0), ValidationRow(10, 0.5, 0.6, 0.625, 0.575, 25.0))

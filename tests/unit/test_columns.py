@@ -63,12 +63,12 @@ def run_of(kind, record):
         trained = eqx.tree_at(lambda m: m.head.weight, trained, head)
     if kind == "hybrid":
         trained = eqx.tree_at(lambda m: m.offsets["closure_fraction"], trained, jnp.asarray(-1.0))
-    return Run(config, scaler, trained, {})
+    return Run(config, scaler, trained)
 
 
 def alone(run, record):
     """One record by itself, step by step, its water new after spin-up."""
-    tower = as_site(run, record, "")
+    tower = as_site(run, record)
     model, inputs = run.model.for_site(tower.parameters), tower.arrays.inputs
     advance = eqx.filter_jit(lambda carry, now: model.step(carry, *now, inputs.dt))
     series = [jax.tree.map(lambda x, k=k: x[k], (inputs.forcing, inputs.features)) for k in range(record.sizes["time"])]

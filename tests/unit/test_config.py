@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bowen.config import renamed
 from bowen.config.schema import (
+    BenchmarkConfig,
     BlockSplit,
+    ComparisonConfig,
     Config,
     DataConfig,
     ModelConfig,
@@ -125,7 +128,7 @@ def test_a_configuration_is_frozen():
         ("[model]\nstatic = ['a', 'a']", '`static` = ["a", "a"]: names a more than once.'),
         ("[training]\nupdates = 2.5", "us-me2.toml [training]: `updates` = 2.5: should be a valid integer."),
         ("[training]\nupdates = true", "us-me2.toml [training]: `updates` = true: should be a valid integer."),
-        ("[training]\nlearning_rate = nan", "`learning_rate` = NaN: should be a finite number."),
+        ("[training]\nlearning_rate = nan", "`learning_rate` = nan: should be a finite number."),
         ("training = 3", "us-me2.toml [training]: should be a table."),
     ],
 )
@@ -182,3 +185,113 @@ def test_a_file_that_is_no_configuration(content, message, tmp_path):
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         load(path)
+
+
+HOMES = {
+    "data": DataConfig, "model": ModelConfig, "training": TrainingConfig, "comparison": ComparisonConfig,
+    "benchmark": BenchmarkConfig,
+}  # fmt: skip
+LISTS = [("model", "static"), ("model", "dynamic"), ("model", "regionalized"), ("comparison", "calibrated")]
+
+
+def refused(table, name, value, message):
+    document = {"data": {"met": "Met.nc"}}
+    document.setdefault(table, {})[name] = value
+    with pytest.raises(ConfigError) as caught:
+        parse(document, where="us-me2.toml")
+    assert str(caught.value) == message
+    return renamed.migrate_settings(document)
+
+
+@pytest.mark.parametrize(("old", "new"), renamed.TABLES.items())
+def test_every_old_table_is_refused_with_its_name_of_today(old, new):
+    with pytest.raises(ConfigError, match=rf"us-me2.toml: \[{old}\] is now \[{new}\].\n  fix: rename the table."):
+        parse({old: {}}, where="us-me2.toml")
+    assert renamed.migrate_settings({old: {"met": "Met.nc"}}) == {new: {"met": "Met.nc"}}
+    assert new in Config.model_fields and old not in Config.model_fields
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new"), [(table, *names) for table, rows in renamed.SETTINGS.items() for names in rows.items()]
+)
+def test_every_old_setting_is_refused_with_its_name_of_today(table, old, new):
+    default = HOMES[table].model_fields[new].default
+    value = list(default) if isinstance(default, tuple) else default
+    message = f"us-me2.toml [{table}]: `{old}` is now `{new}`.\n  fix: rename the setting."
+    migrated = refused(table, old, value, message)
+    assert migrated[table][new] == value and old not in migrated[table]
+    assert getattr(getattr(parse(migrated, where="test"), table), new) == default
+
+
+@pytest.mark.parametrize(
+    ("table", "setting", "old", "new"), [(*at, *names) for at, rows in renamed.VALUES.items() for names in rows.items()]
+)
+def test_every_old_value_is_refused_with_its_name_of_today(table, setting, old, new):
+    message = f'us-me2.toml [{table}]: "{old}" in `{setting}` is now "{new}".\n  fix: rename the value.'
+    migrated = refused(table, setting, old, message)
+    assert getattr(getattr(parse(migrated, where="test"), table), setting) == new
+
+
+@pytest.mark.parametrize(("old", "new"), renamed.PARAMETERS.items())
+@pytest.mark.parametrize(("table", "setting"), LISTS)
+def test_every_old_parameter_is_refused_with_its_name_of_today(table, setting, old, new):
+    message = f'us-me2.toml [{table}]: "{old}" in `{setting}` is now "{new}".\n  fix: rename the value.'
+    assert refused(table, setting, [old, "emissivity"], message)[table][setting] == [new, "emissivity"]
+
+
+def test_names_of_today_are_not_old_ones():
+    for rows in (renamed.TABLES, renamed.PARAMETERS, *renamed.SETTINGS.values(), *renamed.VALUES.values()):
+        assert not set(rows) & set(rows.values())
+    today = tomllib.loads(dumps(Config(data=DataConfig(met=Path("Met.nc")))))
+    assert renamed.migrate_settings(today) == today and not list(renamed.find_renamed(today, "today"))
+
+
+def test_all_old_names_of_a_file_are_named_at_once():
+    text = '[tower]\nmet = "Met.nc"\nradiation = "either"\n[model]\nhidden = 8\nstatic = ["root_capacity"]'
+    with pytest.raises(ConfigError) as caught:
+        parsed(text)
+    old = ("[tower] is", "`radiation` is", '"either" in `net_radiation` is', "`hidden` is", '"root_capacity" in')
+    assert all(name in str(caught.value) for name in old) and len(str(caught.value).splitlines()) == 2 * len(old)
+    config = parse(renamed.migrate_settings(tomllib.loads(text)), where="test")
+    assert config.data.net_radiation == "measured_if_available" and config.model.hidden_size == 8
+
+
+@pytest.mark.parametrize(
+    ("table", "setting", "value", "expected"),
+    [
+        ("data", "met", "towers/Met.nc", "towers/Met.nc"),
+        ("data", "met", "../Met.nc", "../Met.nc"),
+        ("data", "flux", "Flux.nc", "Flux.nc"),
+        ("data", "format", "mine.toml", "mine.toml"),
+    ],
+)
+def test_relative_paths_of_a_table_begin_at_the_folder_of_the_file(tmp_path, table, setting, value, expected):
+    path = tmp_path / "us-me2.toml"
+    given = {"met": "Met.nc", setting: value}
+    path.write_text("\n".join(["[data]", *(f'{name} = "{text}"' for name, text in given.items())]))
+    assert str(getattr(getattr(load(path), table), setting)) == str(tmp_path / expected)
+
+
+def test_a_name_of_a_format_is_no_path(tmp_path):
+    path = tmp_path / "us-me2.toml"
+    path.write_text('[data]\nmet = "Met.nc"\nformat = "fluxnet"')
+    assert load(path).data.format == "fluxnet"
+
+
+@pytest.mark.parametrize("table", ["split", "model", "training", "comparison", "benchmark"])
+def test_no_other_table_has_a_path(tmp_path, table):
+    for folder in (tmp_path, Path("elsewhere")):
+        config = parse({"data": {"met": "/Met.nc"}}, where="test", folder=folder)
+        assert getattr(config, table) == getattr(Config(data=DataConfig(met=Path("Met.nc"))), table)
+
+
+def test_a_value_in_an_error_is_written_as_in_toml():
+    with pytest.raises(ConfigError) as caught:
+        with_tower('[model]\nhidden_size = {a = 1, b = ["x"]}')
+    assert '`hidden_size` = {a = 1, b = ["x"]}: should be a valid integer.' in str(caught.value)
+
+
+def test_a_file_with_comments_is_aligned():
+    lines = Config.defaults().splitlines()
+    short = [line for line in lines if "#" in line[2:] and len(line.split("  ")[0]) < 44]
+    assert {line.index("#", 2) for line in short} == {46} and lines[0] == "[data]"

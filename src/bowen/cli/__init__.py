@@ -1,7 +1,7 @@
-"""The command line: each command calls public functions and shows what came of it.
+"""Command line: each command calls public functions and shows their results.
 
-Results go to stdout, all else to stderr. Exit codes: 0 done; 1 the data, a run or the model are at fault; 2 the command
-or a configuration is; 130 stopped by the user.
+Results go to stdout, all else to stderr. Exit codes: 0 done; 1 data, a run or a model at fault; 2 the command or a
+configuration at fault; 130 stopped by the user.
 """
 
 import gc
@@ -16,7 +16,7 @@ from bowen.cli.xla_flags import fuse_loops, fuse_more, use_cores
 
 def main() -> None:
     """Run the command line."""
-    gc.set_threshold(100_000)  # objects, for tracing makes so many that looking for cycles takes a fifth of its time
+    gc.set_threshold(100_000)  # objects: tracing makes so many that looking for cycles takes a fifth of its time
     fuse_more()
     fuse_loops()
     use_cores()

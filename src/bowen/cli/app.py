@@ -1,4 +1,4 @@
-"""What the commands share: the application, the options they have in common, and how their problems are told."""
+"""Application of the command line: options that commands share, and how their errors end."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import typer
 from bowen.cli import output
 from bowen.errors import BowenError, ConfigError
 
-# Whatever else a command needs it imports itself: `bowen --help` shall not wait for JAX.
+# Each command imports whatever else it needs: `bowen --help` shall not wait for JAX.
 if TYPE_CHECKING:
     import xarray as xr
 
@@ -26,24 +26,30 @@ app = typer.Typer(
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run directory, made by `bowen train`.")]
 RunFolders = Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories, made by `bowen train`.")]
-MetFile = Annotated[Path | None, typer.Option(help="Another tower: its file, .zip or folder.")]
-FluxFile = Annotated[Path | None, typer.Option(help="The file with its fluxes, if they have one of an unusual name.")]
+MetFile = Annotated[Path | None, typer.Option(help="Another record: its file, .zip or folder.")]
+FluxFile = Annotated[Path | None, typer.Option(help="File of the fluxes, if they have one of an unusual name.")]
 TableFormat = Annotated[
-    str | None, typer.Option("--format", help="Kind of text table: a name or a TOML file; see `formats`.")
+    str | None, typer.Option("--format", help="Format of a text table: a name or a TOML file; see `formats`.")
 ]
-SiteFile = Annotated[Path | None, typer.Option(help="TOML file with what the record does not say of its site.")]
+SiteFile = Annotated[Path | None, typer.Option(help="TOML file with site metadata that the record lacks.")]
 DailyFolder = Annotated[Path | None, typer.Option(help="Folder of daily fluxes for towers without their own.")]
 PrecisionOption = Annotated[
-    Literal["float32", "float64"] | None, typer.Option("--precision", help="Other than trained in.")
+    Literal["float32", "float64"] | None, typer.Option("--precision", help="Precision, if not that of training.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+AsUnseen = Annotated[
+    bool, typer.Option("--as-unseen", help="Simulate sites trained on as unseen ones, without their own parameters.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Register a command; what the user can mend ends in a message and an exit code in place of a traceback."""
+    """Register a function named NAME_command as the command NAME.
+
+    An error that the user can correct ends in a message and an exit code instead of a traceback.
+    """
 
     @functools.wraps(function)
-    def answered(*arguments: Any, **options: Any) -> None:
+    def run_command(*arguments: Any, **options: Any) -> None:
         try:
             function(*arguments, **options)
         except BowenError as problem:
@@ -51,16 +57,18 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(2 if isinstance(problem, ConfigError) else 1) from problem
         except KeyboardInterrupt as problem:
             output.print_message(
-                "\nStopped. What was saved is whole, and the same command goes on from the last checkpoint."
+                "\nStopped. All files are whole, and the same command resumes from the last checkpoint."
             )
             raise typer.Exit(130) from problem
 
-    return app.command()(answered)
+    return app.command(function.__name__.removesuffix("_command"))(run_command)
 
 
 @app.callback(invoke_without_command=True)
-def options(version: Annotated[bool, typer.Option("--version", help="Print the version, and stop.")] = False) -> None:
-    """Answer what is not about a command."""
+def show_version(
+    version: Annotated[bool, typer.Option("--version", help="Print the version, and stop.")] = False,
+) -> None:
+    """Print the version if asked to."""
     if version:
         from bowen import __version__
 
@@ -68,8 +76,8 @@ def options(version: Annotated[bool, typer.Option("--version", help="Print the v
         raise typer.Exit
 
 
-def read_site(path: Path | None) -> dict[str, Any] | None:
-    """What `--site` says."""
+def read_site_option(path: Path | None) -> dict[str, Any] | None:
+    """Read the file given by `--site`, if any."""
     from bowen import data
 
     return None if path is None else data.read_site(path)
@@ -78,17 +86,17 @@ def read_site(path: Path | None) -> dict[str, Any] | None:
 def read_record(
     run: "Run", met: Path | None, flux: Path | None, site: Path | None, kind: str | None = None
 ) -> "xr.Dataset":
-    """The record given on the command line, or else the run's own."""
+    """Read the record given on the command line, or else the run's own."""
     from bowen import data
-    from bowen.experiments import run as experiment
+    from bowen.experiments.run import prepare_record, read_configured_record
 
     if met is not None:
-        return experiment.prepare_record(data.read(met, flux, site=read_site(site), kind=kind), run.config)
+        return prepare_record(data.read(met, flux, site=read_site_option(site), kind=kind), run.config)
     if flux or site or kind:
         raise ConfigError("--flux, --site and --format describe the record of --met: give it too.")
-    return experiment.read_configured_record(run.config)
+    return read_configured_record(run.config)
 
 
 def output_path(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
-    """A file in a run directory, with the site in its name if it is about another record."""
+    """Name a file in a run directory, with the site in its name if it is about another record."""
     return run / (f"{dataset.attrs['site']}_{name}" if met else name)

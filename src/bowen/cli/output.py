@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bowen.config.schema import Config
-    from bowen.experiments.run import Watch
     from bowen.training.trainer import ValidationRow
 
 VERDICT_COLORS = {"good": "green", "doubt": "yellow", "bad": "red", "unknown": "dim"}
@@ -216,7 +215,7 @@ def show_downloads() -> Iterator[Callable[[str, int, int | None], None]]:
 
 
 @contextlib.contextmanager
-def show_training() -> "Iterator[Watch]":
+def show_training() -> "Iterator[TrainingWatch]":
     """Provide a callback that shows the progress of training: bars in a terminal, else occasional lines."""
     console = rich.console.Console(stderr=True, highlight=False)
     if not console.is_terminal:
@@ -241,7 +240,7 @@ def show_training() -> "Iterator[Watch]":
         yield watch
 
 
-def print_training_lines() -> "Watch":
+def print_training_lines() -> "TrainingWatch":
     """Return a callback that prints the progress of training, at most one line in ten seconds."""
     last_printed: dict[str, float] = {}
 

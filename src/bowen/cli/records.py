@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import AsJson, FluxFile, SiteFile, TableFormat, command, read_site
+from bowen.cli.app import AsJson, FluxFile, SiteFile, TableFormat, command, read_site_option
 from bowen.errors import DataError
 
 
@@ -24,7 +24,7 @@ def inspect(
     from bowen.reporting.record_page import write_inspection, write_refusal
 
     try:
-        dataset = data.read(met, flux, site=read_site(site), kind=kind)
+        dataset = data.read(met, flux, site=read_site_option(site), kind=kind)
     except DataError as unreadable:
         if page:
             write_refusal(page, met.name, str(unreadable))

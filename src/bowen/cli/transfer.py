@@ -1,4 +1,4 @@
-"""The command that judges trained models at what they were never shown."""
+"""Command that evaluates trained models on sites and variables that were not used in training."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,40 +6,41 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import DailyFolder, PrecisionOption, RunFolders, command
+from bowen.cli.app import AsUnseen, DailyFolder, PrecisionOption, RunFolders, command
 from bowen.errors import ConfigError
 
 
 @command
-def transfer(
+def transfer_command(
     runs: RunFolders,
-    out: Annotated[Path, typer.Option(help="Folder for days and numbers; one that was interrupted goes on.")],
+    out: Annotated[Path, typer.Option(help="Folder for days and scores; an interrupted transfer is resumed.")],
     basins: Annotated[Path | None, typer.Option(help="River basins: the folder of CAMELS, or a .tar of it.")] = None,
     met: Annotated[
-        list[Path] | None, typer.Option(help="Towers: a Met file or a folder of them; may be given again.")
+        list[Path] | None, typer.Option(help="Towers: a Met file or a folder of them; may be repeated.")
     ] = None,
     daily: DailyFolder = None,
-    step: Annotated[int, typer.Option(help="Seconds in the steps that are made of days.")] = 1800,
-    first: Annotated[str | None, typer.Option("--from", help="First year, month or day to judge.")] = None,
-    last: Annotated[str | None, typer.Option("--to", help="Last year, month or day to judge.")] = None,
-    options: Annotated[
+    step: Annotated[int, typer.Option(help="Length of the steps that days are disaggregated to [s].")] = 1800,
+    first: Annotated[str | None, typer.Option("--from", help="First year, month or day to evaluate.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last year, month or day to evaluate.")] = None,
+    enable: Annotated[
         list[str] | None,
-        typer.Option("--with", help="Option of the physics, off in training, to switch on; may be given again."),
+        typer.Option("--enable", help="Optional process, off in training, to enable; may be repeated."),
     ] = None,
+    as_unseen: AsUnseen = False,
     precision: PrecisionOption = None,
 ) -> None:
-    """Judge trained models, and LaD as it comes, by what they were never shown.
+    """Evaluate trained models and uncalibrated LaD on sites and variables not used in training.
 
-    That is the streamflow of river basins; and at towers, soil temperature and moisture, ground heat, and the days of
+    These are the streamflow of river basins; and at towers, soil temperature and moisture, ground heat, and daily
     latent and sensible heat where a model was not trained.
     """
     if basins is None and not met:
-        raise ConfigError("transfer to where? Name basins or towers, as in `bowen transfer RUN --basins CAMELS`.")
-    from bowen.experiments import run as experiment
-    from bowen.experiments import transfer as test
+        raise ConfigError("bowen transfer", "needs sites", fix="name basins or towers with --basins or --met.")
+    from bowen.experiments.run import load_run
+    from bowen.experiments.transfer import basin_sites, enable_options, medians, run_transfer, tower_sites
 
-    models = [test.enable_options(experiment.load_run(run, precision), options or ()) for run in runs]
-    places = test.basin_places(basins, step=step, say=output.print_message) if basins else []
-    places += test.tower_places(met, daily, say=output.print_message) if met else []
-    table = test.transfer(models, places, out, first=first, last=last, say=output.print_message)
-    output.show_medians(test.medians(table), out / "transfer.csv")
+    models = [enable_options(load_run(run, precision), enable or ()) for run in runs]
+    sites = basin_sites(basins, step=step, say=output.print_message) if basins else []
+    sites += tower_sites(met, daily, say=output.print_message) if met else []
+    table = run_transfer(models, sites, out, first=first, last=last, as_unseen=as_unseen, say=output.print_message)
+    output.show_medians(medians(table), out / "transfer.csv")

@@ -6,6 +6,8 @@ A configuration with an old name is refused with the new one; a run directory wi
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from bowen.errors import ConfigError
+
 TABLES = {"tower": "data", "contest": "comparison"}
 
 SETTINGS: Mapping[str, Mapping[str, str]] = {
@@ -72,27 +74,27 @@ PARAMETERS = {
 
 
 def find_renamed(document: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Yield a sentence for each old name in a configuration, with the name of today and where it stands."""
+    """Yield a message for each old name in a configuration, with its place and its name of today."""
     for old_table, table in document.items():
         name = TABLES.get(old_table, old_table)
         if old_table in TABLES:
-            yield f"{where}: [{old_table}] is now [{name}].\n  fix: rename the table."
+            yield str(ConfigError(where, f"[{old_table}] is now [{name}]", fix="rename the table."))
         if not isinstance(table, Mapping):
             continue
         here = f"{where} [{name}]"
         for old_setting, value in table.items():
             setting = SETTINGS.get(name, {}).get(old_setting, old_setting)
             if setting != old_setting:
-                yield f"{here}: `{old_setting}` is now `{setting}`.\n  fix: rename the setting."
+                yield str(ConfigError(here, f"`{old_setting}` is now `{setting}`", fix="rename the setting."))
             for old in value if isinstance(value, list) else [value]:
                 new = VALUES.get((name, setting), {}).get(old) if isinstance(old, str) else None
                 new = new or (PARAMETERS.get(old) if isinstance(value, list) and isinstance(old, str) else None)
                 if new:
-                    yield f'{here}: "{old}" in `{setting}` is now "{new}".\n  fix: rename the value.'
+                    yield str(ConfigError(here, f'"{old}" in `{setting}` is now "{new}"', fix="rename the value."))
 
 
 def migrate_settings(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Translate the tables of a configuration with old names into one with the names of today."""
+    """Translate the tables of a configuration with old names into tables with the names of today."""
 
     def value_today(table: str, setting: str, value: Any) -> Any:
         if isinstance(value, list):

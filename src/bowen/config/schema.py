@@ -1,16 +1,18 @@
-"""What can be set: typed models for a TOML file, in which a setting we do not know is an error."""
+"""Settings: typed tables for a TOML file, in which an unknown setting is an error."""
 
 import difflib
 import json
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import pydantic
+import tomlkit
 
 from bowen.config.renamed import find_renamed
 from bowen.config.split import BlockSplit, Period, PeriodSplit, Split
-from bowen.config.tables import SettingsTable, setting, toml_lines, toml_value
+from bowen.config.tables import SettingsTable, setting, toml_table, toml_value
 from bowen.errors import ConfigError
 
 DYNAMIC = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
@@ -47,7 +49,7 @@ Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 
 
 class DataConfig(SettingsTable):
-    """The record to train on, and what its files do not say about the site."""
+    """Record to train on, and site metadata that its files lack."""
 
     met: File = setting(
         ...,
@@ -79,7 +81,7 @@ class DataConfig(SettingsTable):
 
 
 class ModelConfig(SettingsTable):
-    """The model that computes the fluxes, and its time step."""
+    """Model that computes the fluxes, and its solver."""
 
     kind: Literal["process", "hybrid", "network"] = setting(
         "hybrid", "Physics alone, physics with a network, or a network alone"
@@ -133,9 +135,9 @@ class ModelConfig(SettingsTable):
 
 
 class TrainingConfig(SettingsTable):
-    """The optimization of the weights."""
+    """Optimization of the weights."""
 
-    updates: int = setting(200, "Maximum number of updates of the weights", ge=0)
+    updates: int = setting(200, "Maximum number of updates of the weights; raised, a finished training continues", ge=0)
     learning_rate: float = setting(5e-3, "Learning rate", gt=0, le=1)
     head_lr_factor: float = setting(3.0, "Learning rate of the output layer, relative to `learning_rate`", gt=0, le=100)
     static_lr_factor: float = setting(
@@ -192,7 +194,7 @@ class BenchmarkConfig(SettingsTable):
 
 
 class Config(SettingsTable):
-    """A run's settings: everything it depends on, except the data."""
+    """Settings of a run: all that it depends on, except the data."""
 
     data: DataConfig
     split: Split = BlockSplit()
@@ -203,12 +205,18 @@ class Config(SettingsTable):
 
     @staticmethod
     def defaults() -> str:
-        """Write a file with every setting, its meaning and its default, ready to edit."""
+        """Write a file with every setting, its meaning and its default, to edit."""
         return _written(Config(data=DataConfig(met=Path("Met.nc"))), explained=True)
 
 
-def load(path: str | Path) -> Config:
+def load(
+    path: str | Path, *, migrate: Callable[[Mapping[str, Any]], dict[str, Any]] = lambda document: dict(document)
+) -> Config:
     """Read a configuration; paths in it are relative to its folder.
+
+    Args:
+        path: TOML file.
+        migrate: Translates the tables of a file with old names; by default they are refused.
 
     Raises:
         ConfigError: The file cannot be read, or a setting in it is unknown, missing or out of bounds.
@@ -222,16 +230,16 @@ def load(path: str | Path) -> Config:
         raise ConfigError(f"{path.name}: not a text file in UTF-8, so not a configuration.") from error
     except OSError as error:
         raise ConfigError(
-            f"{path}: cannot be read ({error.strerror}).\n  fix: `bowen train --defaults` prints a file to start from."
+            str(path), f"cannot be read ({error.strerror})", fix="`bowen train --defaults` prints a file to start from."
         ) from error
-    return parse(table, where=path.name, folder=path.absolute().parent)
+    return parse(migrate(table), where=path.name, folder=path.absolute().parent)
 
 
 def parse(table: dict[str, Any], *, where: str, folder: Path = Path()) -> Config:
     """Check a table of settings; `where` names its origin in messages, `folder` is where its relative paths begin.
 
     Raises:
-        ConfigError: A setting is unknown, missing or out of bounds; all that is wrong is said at once.
+        ConfigError: A setting is unknown, missing or out of bounds; the message names all of them.
     """
     if renamed := list(find_renamed(table, where)):
         raise ConfigError("\n".join(renamed))
@@ -249,11 +257,12 @@ def dumps(config: Config) -> str:
 
 
 def _written(config: Config, *, explained: bool) -> str:
-    written = toml_lines(config, explained)
+    document = tomlkit.document()
     for name, table in config:
-        if isinstance(table, SettingsTable):
-            written += ["", f"[{name}]", *toml_lines(table, explained)]
-    return "\n".join(written) + "\n"
+        if name != "data":
+            document.add(tomlkit.nl())
+        document.add(name, toml_table(table, explained=explained))
+    return tomlkit.dumps(document)
 
 
 _TABLES: dict[Any, type[SettingsTable]] = {
@@ -268,7 +277,7 @@ _WORDING = {"Value error, ": "", "Input should": "should", "an object": "a table
 
 
 def _sentence(fault: Any, where: str) -> str:
-    """Say of one fault what is wrong, where, and what would be right."""
+    """Make a sentence of a fault: where, what is wrong, and what is allowed."""
     first, *path = fault["loc"]
     table = _SPLITS[path.pop(0)] if first == "split" and path else _TABLES.get(first, Config)
     if table is Config and first != "split":
@@ -291,7 +300,7 @@ def _sentence(fault: Any, where: str) -> str:
 
 
 def _hint(name: str, table: type[SettingsTable]) -> str:
-    """Where an unknown setting may have been meant to go."""
+    """Suggest the place or the name of an unknown setting."""
     tables = {**_TABLES, "split": PeriodSplit if name in PeriodSplit.model_fields else BlockSplit}
     if homes := [home for home, other in tables.items() if name in other.model_fields]:
         return f"It belongs in [{homes[0]}]."

@@ -1,4 +1,4 @@
-"""How the steps of a record are dealt to training, validation and test."""
+"""Split of the steps of a record into training, validation and test."""
 
 import datetime
 import itertools
@@ -12,12 +12,13 @@ Label = Literal["train", "validation", "test"]
 
 
 class BlockSplit(SettingsTable):
-    """Whole blocks of days, dealt to training, validation and test by a repeated pattern."""
+    """Split into blocks of whole days, by a repeated pattern."""
 
     kind: Literal["blocks"] = setting("blocks", "How the record is split: blocks | periods")
     days: int = setting(20, "Length of a block [d]", ge=1)
     pattern: tuple[Label, ...] = setting(
-        ("train", "train", "train", "validation", "test"), "What the blocks are for, in turn"
+        ("train", "train", "train", "validation", "test"),
+        "Labels of the blocks, in turn; a model for use needs no test",
     )
 
     @pydantic.model_validator(mode="after")
@@ -31,12 +32,12 @@ Period = tuple[datetime.date, datetime.date]
 
 
 class PeriodSplit(SettingsTable):
-    """One period each for training, validation and test; first and last day are part of it."""
+    """Split into one period each for training, validation and test, first and last day included."""
 
     kind: Literal["periods"] = setting("periods", "How the record is split: blocks | periods")
     train: Period = setting(..., "First and last day of training")
     validation: Period = setting(..., "First and last day of validation")
-    test: Period | None = setting(None, "First and last day of the test; none for a model that is meant for use")
+    test: Period | None = setting(None, "First and last day of the test; a model for use needs none")
 
     @pydantic.model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -1,29 +1,39 @@
-"""What tables of settings have in common: frozen, closed to what they do not declare, they know their meaning."""
+"""Base of all tables of settings, and how they are written as TOML."""
 
-import json
 from typing import Any, Literal, get_args, get_origin
 
 import pydantic
+import tomlkit
+import tomlkit.items
+
+COMMENT_COLUMN = 46  # where comments begin, so that they are below each other
 
 
 def setting(default: Any, meaning: str, **bounds: Any) -> Any:
-    """A field of a table that knows its meaning, said in `defaults` and in every error about it."""
+    """Declare a setting of a table; its meaning is printed by `defaults` and in every error about it."""
     return pydantic.Field(default, description=meaning, **bounds)
 
 
 class SettingsTable(pydantic.BaseModel):
-    """One table of the file: frozen, and closed to settings it does not declare."""
+    """Table of a configuration: frozen, and closed to settings it does not declare."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def toml_lines(table: SettingsTable, explained: bool) -> list[str]:
-    """The settings of a table as lines of TOML, where wanted with what they mean."""
-    values = {name: value for name, value in table.model_dump(mode="json").items() if not isinstance(value, dict)}
-    given = {name: f"{name} = {toml_value(value)}" for name, value in values.items() if value is not None}
-    if not explained:
-        return list(given.values())
-    return [f"{given.get(name, f'# {name} = ...'):<44}  # {_meaning(type(table), name)}" for name in values]
+def toml_table(table: SettingsTable, *, explained: bool) -> tomlkit.items.Table:
+    """Write a table of settings as TOML, with their meanings as comments if they are to be explained."""
+    written = tomlkit.table()
+    for name, value in table.model_dump(mode="json").items():
+        meaning = _meaning(type(table), name)
+        if value is not None:
+            item = tomlkit.item(value)
+            if explained:
+                item.comment(meaning)
+                item.trivia.comment_ws = " " * max(2, COMMENT_COLUMN - len(f"{name} = {item.as_string()}"))
+            written.add(name, item)
+        elif explained:
+            written.add(tomlkit.comment(f"{f'{name} = ...':<{COMMENT_COLUMN - 2}}# {meaning}"))
+    return written
 
 
 def _meaning(table: type[SettingsTable], name: str) -> str:
@@ -33,5 +43,9 @@ def _meaning(table: type[SettingsTable], name: str) -> str:
 
 
 def toml_value(value: Any) -> str:
-    """A TOML value: strings, numbers, booleans and arrays are written as in JSON, but for the delete character."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    """Write a value as TOML, in one line."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name} = {toml_value(inner)}" for name, inner in value.items()) + "}"
+    return tomlkit.item(value).as_string()

@@ -1,4 +1,4 @@
-"""The records of an archive, read one at a time: what many towers take of memory does not grow with their number."""
+"""Records of an archive, read one at a time, so that memory does not grow with their number."""
 
 import functools
 import operator
@@ -14,16 +14,15 @@ from bowen.errors import ConfigError
 from bowen.experiments.run import prepare_record
 from bowen.experiments.training_sites import LabeledRecord, period_covered
 
-DAY = 86400  # s
 MAX_IN_MEMORY = 32  # records in memory at a time
 
 
 class ArchiveRecords(Mapping[str, xr.Dataset]):
-    """The records of an archive with their forcing filled, by key: read when asked for, and the last of them kept.
+    """Records of an archive with their forcing filled, by key: read when needed, and the last of them kept.
 
     Raises:
-        ConfigError: On asking, the configuration uses none of the days of the record.
-        DataError: On asking, the record cannot drive a model.
+        ConfigError: On access, the configuration uses none of the days of the record.
+        DataError: On access, the record cannot drive a model.
     """
 
     def __init__(self, keys: Sequence[str], config: Config):
@@ -45,26 +44,26 @@ class ArchiveRecords(Mapping[str, xr.Dataset]):
 
 
 class LabeledRecords(Sequence[LabeledRecord]):
-    """Records to train on and what their steps are for, each read when it is asked for."""
+    """Records to train on with the labels of their steps, each read when it is needed."""
 
     def __init__(
-        self, records: Mapping[str, xr.Dataset], keys: Sequence[str], deal: Callable[[xr.Dataset], np.ndarray]
+        self, records: Mapping[str, xr.Dataset], keys: Sequence[str], label: Callable[[xr.Dataset], np.ndarray]
     ):
-        self._records, self._keys, self._deal = records, keys, deal
+        self._records, self._keys, self._label = records, keys, label
 
     def __len__(self) -> int:
         return len(self._keys)
 
     def __getitem__(self, place: Any):
         record = self._records[self._keys[operator.index(place)]]
-        return record, self._deal(record)
+        return record, self._label(record)
 
 
 def read_archive(config: Config) -> ArchiveRecords:
-    """The records of an archive that a configuration uses.
+    """Open the records of an archive that a configuration uses.
 
     Raises:
-        ConfigError: The configuration names no archive, or leaves out a record that is not there.
+        ConfigError: The configuration names no archive, or excludes a record that is not in it.
     """
     archive, left_out = config.data.met, config.data.exclude
     keys = data.towers_in(archive)
@@ -75,23 +74,24 @@ def read_archive(config: Config) -> ArchiveRecords:
 
 
 def days_used(record: xr.Dataset, config: Config) -> xr.Dataset:
-    """A record of an archive; of one that is kept by day, the days that the configuration uses.
+    """Select the days of a daily record that the configuration uses; other records are used whole.
 
     Raises:
         ConfigError: It has none of them.
     """
-    if not config.data.basin_days or record.attrs["timestep_s"] != DAY:
+    if not config.data.basin_days or record.attrs["timestep_s"] != 86400:
         return record
     first, last = map(str, config.data.basin_days)
     used = record.sel(time=slice(first, last))
     if not used.sizes["time"]:
         raise ConfigError(
-            f"[data]: `basin_days` is {first} to {last}, and {record.attrs['site']} has {period_covered(record)}.\n"
-            "  fix: choose days that all basins have, or name this one in `exclude`."
+            "[data]",
+            f"`basin_days` is {first} to {last}, and {record.attrs['site']} has {period_covered(record)}",
+            fix="choose days that all basins have, or name this one in `exclude`.",
         )
     return used
 
 
 def site_in(key: str) -> str:
-    """The site of a record's key: "US-Hn1" of "US-Hn1_2016-2017"."""
+    """Return the site of a record's key: "US-Hn1" of "US-Hn1_2016-2017"."""
     return key.split("_", maxsplit=1)[0]

@@ -1,4 +1,4 @@
-"""Many records in one batch, of which only days are kept: what a model tells of basins and towers over decades."""
+"""Batch simulation: many records side by side over decades, of which only daily values are kept."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from bowen import data
 from bowen.evaluation.scores import RESIDUALS
-from bowen.experiments.run import Run, as_site, configure_jax
+from bowen.experiments.run import Run, as_site, configure_jax, site_number
 from bowen.land.quantities import Scalar
 from bowen.land.variables import Forcing
 from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters, StepOutput
@@ -21,12 +21,12 @@ from bowen.training.arrays import to_dataset
 from bowen.training.site_data import SiteData
 from bowen.training.windows import stack_trees
 
-DAY, YEAR = 86400, 365  # s, d
-KEPT_WEATHER = ("air_temperature", "air_pressure", "precipitation")  # of the weather, for the climate of a place
+DAY_SECONDS, YEAR_DAYS = 86400, 365
+DAILY_WEATHER = ("air_temperature", "air_pressure", "precipitation")  # kept for the climate of a site
 
 
 class DailyOutput(NamedTuple):
-    """What is kept of the days of a column."""
+    """Daily values of a column."""
 
     record: (
         StepOutput  # fluxes as means, stores at the end, soil temperature as mean, residuals as the largest of the day
@@ -42,31 +42,36 @@ class _Column(NamedTuple):
 
 
 def simulate_days(
-    run: Run, records: Iterable[xr.Dataset], *, say: Callable[[str], None] = lambda _: None
+    run: Run,
+    records: Iterable[xr.Dataset],
+    *,
+    as_unseen: bool = False,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[xr.Dataset]:
-    """Run a model over many records side by side, and keep their days.
+    """Run a model over many records side by side, and keep daily values.
 
-    Each gives what `simulate_run` would, but for the order of sums: fluxes are means over the day, snow, root zone and
+    The result is that of `simulate_run`, but for the order of sums: fluxes are means over the day, snow, root zone and
     groundwater are those at its end, soil temperature is the mean, and the residuals of the budgets are the largest of
-    the day. No step is ever kept. Records with the same step and the same length of spin-up share a batch, in which
-    the shorter ones dwell in the weather of their last step until the longest has ended.
+    the day. Records with the same step and the same length of spin-up share a batch, in which the shorter ones repeat
+    the weather of their last step until the longest has ended.
 
     Args:
-        run: A trained model, or LaD as it comes.
-        records: Canonical datasets, filled; asked for one after the other, so they may be made on the way.
-        say: Takes lines on how far it has got.
+        run: Trained model, or uncalibrated LaD.
+        records: Canonical datasets, filled; read one after the other.
+        as_unseen: Whether to take sites that were trained on as unseen ones.
+        say: Takes lines on progress.
 
     Returns:
-        Of each record a dataset of its whole days, from the first midnight on, with mean air temperature, air
-        pressure and precipitation besides what the model tells; the attribute `trained_here` says whether it was, and
-        `water_trained` from when to when on runoff or snow of the same place, in whatever record.
+        A dataset of the whole days of each record, from the first midnight on: variables of the model, and mean air
+        temperature, air pressure and precipitation. The attribute `trained_here` is 1 where the model was trained on
+        steps of the same site and time, and `water_trained` is the period of runoff or snow of the site in training.
 
     Raises:
-        DataError: A record holds no whole day, or lacks what drives the model.
+        DataError: A record holds no whole day, or lacks a variable that drives the model.
         ModelError: The model gave a value that is not finite.
     """
     configure_jax(run.config)
-    columns = [_column(run, record) for record in records]
+    columns = [_column(run, record, as_unseen) for record in records]
     found: dict[int, xr.Dataset] = {}
     for kind in dict.fromkeys((column.steps, column.spin_up) for column in columns):
         chosen = [place for place, column in enumerate(columns) if (column.steps, column.spin_up) == kind]
@@ -74,19 +79,20 @@ def simulate_days(
     return [found[place] for place in range(len(columns))]
 
 
-def _column(run: Run, dataset: xr.Dataset) -> _Column:
+def _column(run: Run, dataset: xr.Dataset, as_unseen: bool) -> _Column:
     whole = data.whole_days(dataset)
-    steps = round(DAY / dataset.attrs["timestep_s"])
-    days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
-    tower = as_site(run, whole, data.fingerprint(dataset))
-    days.attrs["trained_here"] = int(tower.parameters.index >= 0)
-    days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
+    steps = round(DAY_SECONDS / dataset.attrs["timestep_s"])
+    days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY_SECONDS})
+    trained = [run.manifest.records[number] for number in run.manifest.numbers_at(dataset)]
+    tower = as_site(run, whole, site_number(run, dataset, as_unseen=as_unseen))
+    days.attrs["trained_here"] = int(any(record.covers(dataset.time.values).any() for record in trained))
+    days.attrs["water_trained"] = run.manifest.water.get(dataset.attrs["site"], "")
     tower = tower.replace(arrays=jax.tree.map(np.asarray, tower.arrays))
-    return _Column(tower, days, min(YEAR, days.sizes["time"]), steps)
+    return _Column(tower, days, min(YEAR_DAYS, days.sizes["time"]), steps)
 
 
 def _batch(run: Run, columns: Sequence[_Column], say: Callable[[str], None]) -> list[xr.Dataset]:
-    """Run columns of one step and one length of spin-up, which is how long a piece is."""
+    """Run columns of one step and one length of spin-up, which is the length of a piece."""
     length, steps = columns[0].spin_up, columns[0].steps
     longest = max(column.days.sizes["time"] for column in columns)
     sites = stack_trees([column.tower.parameters for column in columns])
@@ -104,11 +110,11 @@ def _batch(run: Run, columns: Sequence[_Column], say: Callable[[str], None]) -> 
         say(f"{run.title}: {number} of {len(starts)} pieces of {length} days, {len(columns)} columns")
     run_through = pieces[len(starts) - -(-longest // length) :]
     whole = jax.tree.map(lambda *parts: np.concatenate(parts, axis=1), *run_through)
-    return [_told(run, whole, place, column.days) for place, column in enumerate(columns)]
+    return [_daily_dataset(run, whole, place, column.days) for place, column in enumerate(columns)]
 
 
 def _piece(columns: Sequence[_Column], start: int, length: int) -> Inputs:
-    """What drives each column for some steps, columns leading; after the end of a record its last step."""
+    """Cut the inputs of each column for some steps, columns leading; after the end of a record its last step."""
 
     def cut(*series: Any) -> Array:
         places = [np.minimum(np.arange(start, start + length), len(values) - 1) for values in series]
@@ -127,13 +133,13 @@ def advance_days(
 
     Args:
         model: Any land model. [1]
-        sites: Of each column. [1]
-        carry: What each carries. [1]
+        sites: Site of each column. [1]
+        carry: Carry of each column. [1]
         inputs: Series, columns leading, time second. [1]
-        steps: In a day. [1]
+        steps: Number of steps in a day. [1]
 
     Returns:
-        What each column carries in the end, and its days: columns leading, days second.
+        The final carry of each column, and its days: columns leading, days second.
     """
 
     def column(site: SiteParameters, carry: Any, forcing: Forcing, features: Array) -> tuple[Any, DailyOutput]:
@@ -150,7 +156,7 @@ def advance_days(
 
 
 def daily_output(record: StepOutput) -> StepOutput:
-    """What is kept of a day of records, time leading; see `simulate_days`."""
+    """Reduce a day of outputs, time leading, to daily values; see `simulate_days`."""
     fluxes = jax.tree.map(lambda x: x.mean(axis=0), record.fluxes)
     fraction = daily_closure_fractions(record)
     if record.state is None:
@@ -163,21 +169,21 @@ def daily_output(record: StepOutput) -> StepOutput:
 
 
 def daily_closure_fractions(record: StepOutput) -> Float[Array, " target"]:
-    """The share that is measured of a day's mean turbulent fluxes, where it may change from step to step. [1]."""
+    """Compute the closure fraction of a day's mean turbulent fluxes, where it may change between steps. [1]."""
     whole = jnp.stack([getattr(record.fluxes, name).mean(axis=0) for name in TURBULENT_FLUXES])
     seen = record.observed().mean(axis=-1)
     return jnp.where(whole == 0.0, record.closure_fraction.mean(axis=0), seen / jnp.where(whole == 0.0, 1.0, whole))
 
 
 def largest_residual(values: Float[Array, " time"]) -> Scalar:
-    """The value that is farthest from zero, with its sign; NaN where there is one."""
+    """Return the value farthest from zero, with its sign; NaN where there is one."""
     return values[jnp.argmax(jnp.abs(values))]
 
 
-def _told(run: Run, whole: DailyOutput, place: int, like: xr.Dataset) -> xr.Dataset:
-    """The days of one column as a dataset."""
+def _daily_dataset(run: Run, whole: DailyOutput, place: int, like: xr.Dataset) -> xr.Dataset:
+    """Convert the days of one column to a dataset."""
     days = jax.tree.map(lambda x: x[place, : like.sizes["time"]], whole)
     simulation = to_dataset(run.model, days.record, like, run.title)
-    weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in KEPT_WEATHER}
+    weather = {name: ("time", np.asarray(getattr(days.weather, name), float)) for name in DAILY_WEATHER}
     trained = {name: like.attrs[name] for name in ("trained_here", "water_trained")}
     return simulation.assign(weather).assign_attrs(trained)

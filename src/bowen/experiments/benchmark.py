@@ -1,11 +1,9 @@
-"""The arena: contestants on the standard splits of many towers, on the same records, masks and metrics."""
+"""Benchmark: models on the standard splits of many towers, with the same records, masks and metrics."""
 
 import functools
 import itertools
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,23 +14,28 @@ import xarray as xr
 from bowen import data
 from bowen.config import schema as configs
 from bowen.config.schema import Config
-from bowen.errors import ConfigError, RunError
+from bowen.errors import ConfigError
 from bowen.evaluation import empirical
 from bowen.evaluation.ensemble import ensemble_mean
 from bowen.evaluation.ranking import BENCHMARKS, summarize_normalized, summarize_over_sites
 from bowen.evaluation.scores import SCORE_COLUMNS, read_scores, score, write_scores
 from bowen.experiments.archive_records import LabeledRecords, read_archive, site_in
 from bowen.experiments.comparison import uncalibrated_lad, with_overrides
-from bowen.experiments.run import Run, Watch, configure_jax, guide_hybrid, simulate_run, train_on
-from bowen.files import replace_atomically
+from bowen.experiments.run import Run, TrainingWatch, configure_jax, guide_hybrid, simulate_run, train_on
+from bowen.experiments.run_directory import Manifest, RunDirectory
+from bowen.experiments.step_labels import (
+    BY_STANDARD_PERIODS,
+    BY_VALIDATION_BLOCKS,
+    label_after_warmup,
+    label_to_train,
+    standard_splits,
+)
 
-WARMUP = 15 * 86400  # s, at the beginning of a record that is not scored
-VALIDATION_EVERY = 10  # every so many blocks of four days of a training tower, one chooses the weights
-SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
+TARGET_SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, PRIESTLEY_TAYLOR_HYBRID, NETWORK = "LaD", "hybrid", "hybrid by energy", "LSTM"
 GUIDED = "guided hybrid"  # by the LSTM
-AND = " + "  # between contestants whose mean flux is one more
-# What a contestant does otherwise than the configuration's hybrid.
+AND = " + "  # between models whose mean flux is evaluated
+# Settings of a model that differ from the configuration's hybrid.
 LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
     "calibrated LaD": lambda config: {"kind": "process", "static": calibrated_parameters(config)},
     HYBRID: lambda config: {},
@@ -43,38 +46,23 @@ LEARNED: Mapping[str, Callable[[Config], Mapping[str, object]]] = {
 }
 
 
-def label_after_warmup(dataset: xr.Dataset) -> np.ndarray:
-    """All steps of a record to be judged at, but for 15 days to settle."""
-    return np.where(np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= WARMUP, "test", "")
-
-
-def label_validation_blocks(dataset: xr.Dataset) -> np.ndarray:
-    """A tenth of the days of a record to train on chooses the weights: every tenth block of four."""
-    pattern = (
-        ["train"] * (VALIDATION_EVERY // 2)
-        + ["validation"]
-        + ["train"] * (VALIDATION_EVERY - VALIDATION_EVERY // 2 - 1)
-    )
-    return data.block_split(dataset.time.values, 4, pattern)
-
-
 class Fold(NamedTuple):
-    """Records to train on and records to be judged at, by key, and what says of a record what its steps are for."""
+    """Records to train on and records to test on, by key, and rules to label their steps."""
 
     name: str
     train: Sequence[str]
     test: Sequence[str]
-    deal: Callable[[xr.Dataset], np.ndarray] = label_validation_blocks
-    judge: Callable[[xr.Dataset], np.ndarray] = label_after_warmup
+    labeling: str = BY_VALIDATION_BLOCKS  # rule for the steps to train on
+    label_test: Callable[[xr.Dataset], np.ndarray] = label_after_warmup
 
 
 def calibrated_parameters(config: Config) -> tuple[str, ...]:
-    """The static parameters of calibrated LaD: those of the contest, and those the hybrid has for its sites."""
+    """Return the static parameters of calibrated LaD: those of [comparison], and those of the hybrid."""
     return tuple(dict.fromkeys((*config.comparison.calibrated, *config.model.static)))
 
 
 def priestley_taylor_settings(config: Config) -> Mapping[str, object]:
-    """What a hybrid does otherwise where energy limits evaporation, in the place of resistances."""
+    """Return the settings of a hybrid with Priestley-Taylor evaporation instead of resistances."""
 
     def instead(names: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(
@@ -86,17 +74,15 @@ def priestley_taylor_settings(config: Config) -> Mapping[str, object]:
 
 
 def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[Fold]:
-    """The folds of a standard split that the records allow and the configuration asks for.
+    """Assign records to the folds of a standard split that the configuration names.
 
-    Where fewer records train than there are, they are drawn in one order for all folds, so that few are among many.
+    A smaller number of training records is drawn in one order for all folds, so that few are a subset of more.
 
     Raises:
-        ConfigError: A fold is unknown, or none has a tower in the archive, or fewer are to train in the split of years.
+        ConfigError: A fold is unknown, or none has a tower in the archive, or `train_records` is set for the split
+            of years.
     """
-    standard = tomllib.loads(
-        resources.files("bowen.experiments").joinpath("standard_splits.toml").read_text(encoding="utf-8")
-    )
-    chosen = standard[config.benchmark.split]
+    chosen = standard_splits()[config.benchmark.split]
     known = ["years"] if config.benchmark.split == "time" else list(chosen)
     if unknown := [name for name in config.benchmark.folds if name not in known]:
         raise ConfigError(f"[benchmark]: `folds` names {unknown[0]}; there are {', '.join(known)}.")
@@ -109,11 +95,8 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
             for key, dataset in records.items()
             if site_in(key) in chosen and covers_periods(dataset, chosen[site_in(key)])
         ]
-
-        def deal(dataset: xr.Dataset) -> np.ndarray:
-            return data.period_split(dataset.time.values, chosen[dataset.attrs["site"]])
-
-        found = [Fold("years", keys, keys, deal, deal)] if keys else []
+        label = functools.partial(label_to_train, BY_STANDARD_PERIODS, config)
+        found = [Fold("years", keys, keys, BY_STANDARD_PERIODS, label)] if keys else []
     else:
         by_day = config.benchmark.split == "daily"
         judges = [key for key, dataset in records.items() if data.by_day(dataset) == by_day]
@@ -129,34 +112,37 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
 
 
 def covers_periods(dataset: xr.Dataset, periods: Mapping[str, list[str]]) -> bool:
-    """Whether a record has steps in all periods."""
+    """Check that a record has steps in all periods."""
     first, last = str(dataset.time.values[0]), str(dataset.time.values[-1])
     return all(first <= end + "~" and last >= begin for begin, end in periods.values())
 
 
-def train_all(config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
-    """Train one model on all records of an archive, or go on; see `train_run`."""
+def train_all(config: Config, folder: Path, *, watch: TrainingWatch = lambda *_: None) -> Run:
+    """Train one model on all records of an archive, or resume; see `train_run`."""
     records = read_archive(config)
-    return train_on(LabeledRecords(records, list(records), label_validation_blocks), config, folder, watch=watch)
+    label = functools.partial(label_to_train, BY_VALIDATION_BLOCKS, config)
+    return train_on(
+        LabeledRecords(records, list(records), label), config, folder, labeling=BY_VALIDATION_BLOCKS, watch=watch
+    )
 
 
-def benchmark(
-    config: Config, folder: Path, *, watch: Watch = lambda *_: None, say: Callable[[str], None] = print
+def run_benchmark(
+    config: Config, folder: Path, *, watch: TrainingWatch = lambda *_: None, say: Callable[[str], None] = print
 ) -> pd.DataFrame:
-    """Let all contestants meet in all folds; what was finished in an earlier call is not done again.
+    """Train and score all models in all folds; what an earlier call finished is read.
 
     Args:
-        config: The hybrid, the archive and the arena.
-        folder: Where to: `FOLD/CONTESTANT/SEED` has a run directory and its `scores.csv`, and `scores.csv` all of them.
-            With several seeds, the mean of their fluxes is judged besides; so is that of contestants joined by " + ".
+        config: Settings of the hybrid, the archive and the benchmark.
+        folder: Output: `FOLD/MODEL/SEED` has a run directory and its `scores.csv`, and `scores.csv` all scores. With
+            several seeds, the mean of their fluxes is scored in addition; so is that of models joined by " + ".
         watch: See `train_run`.
-        say: Takes lines for people.
+        say: Takes lines on progress.
 
     Returns:
-        The scores of the steps to be judged, in the long format.
+        The scores of the test steps, in the long format.
 
     Raises:
-        ConfigError: A contestant or a fold is unknown, or there is no archive.
+        ConfigError: A model or a fold is unknown, or there is no archive.
         DataError: A record cannot be used.
         RunError: The folder holds other runs, or cannot be written.
     """
@@ -174,7 +160,7 @@ def benchmark(
             for title, seeds in scored_members(name, config.benchmark.seeds).items():
                 place = home / slug(name) / "-".join(map(str, seeds))
                 if not (place / "scores.csv").exists():
-                    say(f"{place.relative_to(folder)}: {len(fold.train)} records train, {len(fold.test)} judge")
+                    say(f"{place.relative_to(folder)}: {len(fold.train)} records to train on, {len(fold.test)} to test")
                     members = [
                         run_model(part, seed, claimed, home, fold, records, watch)
                         for part, seed in itertools.product(name.split(AND), seeds)
@@ -188,7 +174,7 @@ def benchmark(
 
 
 def scored_members(name: str, seeds: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
-    """What is scored of a contestant, by title: each seed, and the mean of all."""
+    """List the members of a model that are scored, by title: each seed, and the mean of all."""
     learned = any(part in (*LEARNED, GUIDED) for part in name.split(AND))
     if not learned or len(seeds) == 1:
         return {name: seeds if learned else (0,)}
@@ -196,33 +182,31 @@ def scored_members(name: str, seeds: tuple[int, ...]) -> dict[str, tuple[int, ..
 
 
 def claim_benchmark(folder: Path, config: Config) -> Config:
-    """Write down what a folder is for; who takes part, where and with which seeds may change.
+    """Claim a folder for a benchmark; its models, folds and seeds may change between calls.
 
     Returns:
-        What does not change, which is what each run directory is for.
+        The configuration of its run directories, without models, folds and seeds.
 
     Raises:
-        RunError: It is for another configuration.
+        RunError: It holds a benchmark of another configuration.
     """
     stays = config.benchmark.model_dump(include={"split", "train_records"})
     claimed = config.model_copy(update={"benchmark": configs.BenchmarkConfig(**stays)})
-    asked, path = configs.dumps(claimed), folder / "config.toml"
-    if path.exists() and path.read_text(encoding="utf-8") != asked:
-        raise RunError(
-            f"{folder}: holds the scores of another configuration.\n"
-            "  fix: choose another directory with --out, or remove this one."
-        )
-    folder.mkdir(parents=True, exist_ok=True)
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(asked, encoding="utf-8")
+    RunDirectory(folder).claim(claimed, Manifest(purpose="benchmark"))
     return claimed
 
 
 def run_model(
-    name: str, seed: int, config: Config, home: Path, fold: Fold, records: Mapping[str, xr.Dataset], watch: Watch
+    name: str,
+    seed: int,
+    config: Config,
+    home: Path,
+    fold: Fold,
+    records: Mapping[str, xr.Dataset],
+    watch: TrainingWatch,
 ) -> dict[str, xr.Dataset]:
-    """What a contestant makes of the records of a fold that it is judged at, by key."""
-    train = LabeledRecords(records, fold.train, fold.deal)
+    """Train a model on a fold, or read it; returns its simulations of the test records, by key."""
+    train = LabeledRecords(records, fold.train, functools.partial(label_to_train, fold.labeling, config))
     if name in empirical.MODELS:
         of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
         model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
@@ -230,7 +214,7 @@ def run_model(
 
     def learned(name: str) -> Run:
         chosen = with_overrides(config, LEARNED[name](config), {"seed": seed})
-        return train_on(train, chosen, home / slug(name) / str(seed), watch=watch)
+        return train_on(train, chosen, home / slug(name) / str(seed), labeling=fold.labeling, watch=watch)
 
     if name == UNTRAINED:
         run = uncalibrated_lad(config, train)
@@ -242,15 +226,17 @@ def run_model(
 def score_fold(
     simulations: Mapping[str, xr.Dataset], records: Mapping[str, xr.Dataset], fold: Fold, title: str
 ) -> pd.DataFrame:
-    """Scores at the steps to be judged: those of every day, and PLUMBER2's seven at half-hours."""
+    """Score the test steps by the standard metrics, and at half-hours by PLUMBER2's seven."""
     tables = []
     for key, simulation in simulations.items():
         record = records[key]
-        judge = functools.partial(score, simulation, record, np.where(fold.judge(record) == "test", "test", ""))
+        score_targets = functools.partial(
+            score, simulation, record, np.where(fold.label_test(record) == "test", "test", "")
+        )
         asked = {"model": title, "targets": data.fluxes_measured(record)}
         scores = [
-            judge(**asked, resolutions=("native", "daily", "monthly")),
-            judge(**asked, resolutions=("native",), metrics="plumber2"),
+            score_targets(**asked, resolutions=("native", "daily", "monthly")),
+            score_targets(**asked, resolutions=("native",), metrics="plumber2"),
         ]
         tables += [table.assign(tower=key) for table in scores]
     found = pd.concat(tables, ignore_index=True)
@@ -258,17 +244,17 @@ def score_fold(
 
 
 def ranking_table(scores: pd.DataFrame) -> pd.DataFrame:
-    """How the contestants stand: median and worst quarter over records, and the mean place among the benchmarks.
+    """Rank models: median and worst quarter over records, and the mean rank among the empirical benchmarks.
 
     Args:
-        scores: What `benchmark` gives.
+        scores: Scores of `run_benchmark`.
 
     Returns:
-        A row for each contestant, seeds apart, and a column for each number.
+        A row for each model, seeds apart, and a column for each number.
     """
     found = summarize_over_sites(scores).xs(("test", "all"), level=("split", "subset"))
     columns = {}
-    for target, symbol in SYMBOLS.items():
+    for target, symbol in TARGET_SYMBOLS.items():
         for resolution, metric in (("native", "nse"), ("native", "kge"), ("native", "rmse"), ("daily", "nse")):
             case = found.xs((target, resolution, metric), level=("variable", "resolution", "metric"))
             head = f"{symbol} {metric.upper()}" if resolution == "native" else f"{symbol} {resolution} {metric.upper()}"
@@ -281,5 +267,5 @@ def ranking_table(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def slug(name: str) -> str:
-    """A name as a folder."""
+    """Write a name as that of a folder."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower())

@@ -1,4 +1,4 @@
-"""Several models at one tower: trained on the same steps of one record, then laid side by side."""
+"""Comparison of models at one tower, trained on the same steps of one record."""
 
 import dataclasses
 import itertools
@@ -16,11 +16,10 @@ from bowen.config.schema import ComparisonConfig, Config
 from bowen.data.features import Scaler
 from bowen.errors import DataError, RunError
 from bowen.evaluation.scores import write_scores
-from bowen.experiments import run_directory
 from bowen.experiments.build import build_model
 from bowen.experiments.run import (
     Run,
-    Watch,
+    TrainingWatch,
     configure_jax,
     label_steps,
     load_config,
@@ -28,18 +27,19 @@ from bowen.experiments.run import (
     read_configured_record,
     score_run,
     simulate_run,
-    split_record,
     train_run,
 )
+from bowen.experiments.run_directory import read_history
+from bowen.experiments.step_labels import split_record
 from bowen.experiments.training_sites import LabeledRecord
 from bowen.reporting import write_report
 from bowen.training.site_data import fit_scaler, land_parameters
 
-PRINCIPAL_MODEL = "hybrid"  # the contestant whose simulation is kept
+PRINCIPAL_MODEL = "hybrid"  # whose simulation is kept
 
 
 class Comparison(NamedTuple):
-    """Models at one tower: what each gave, by name, and how well that fits."""
+    """Simulations of models at one tower by name, and their scores."""
 
     dataset: xr.Dataset
     split: np.ndarray
@@ -49,7 +49,7 @@ class Comparison(NamedTuple):
 
 
 def comparison_models(config: Config) -> dict[str, Config]:
-    """Configurations of calibrated LaD, the hybrid and the LSTM, by the name of their folder."""
+    """Derive the configurations of calibrated LaD, the hybrid and the LSTM, by the name of their folder."""
     return {
         "calibrated-lad": with_overrides(config, {"kind": "process", "static": config.comparison.calibrated}),
         "hybrid": with_overrides(config, {"kind": "hybrid"}),
@@ -58,7 +58,7 @@ def comparison_models(config: Config) -> dict[str, Config]:
 
 
 def with_overrides(config: Config, model: Mapping[str, Any], training: Mapping[str, Any] | None = None) -> Config:
-    """A configuration with other settings of the model and of training."""
+    """Change settings of the model and of training in a configuration."""
     return config.model_copy(
         update={
             "model": config.model.model_copy(update=model),
@@ -72,18 +72,18 @@ def run_comparison(
     folder: Path,
     *,
     dataset: xr.Dataset | None = None,
-    watch: Watch = lambda *_: None,
+    watch: TrainingWatch = lambda *_: None,
     notes: Iterable[str] = (),
 ) -> pd.DataFrame:
-    """Train calibrated LaD, the hybrid and the LSTM on one record, and compare them with LaD as it comes.
+    """Train calibrated LaD, the hybrid and the LSTM on one record, and compare them with uncalibrated LaD.
 
-    Each contestant has a run directory in `folder`, so that an interrupted contest goes on where it was. Beside them
-    are written `scores.csv`, `report.html` and `simulation.nc`, which is the hybrid's.
+    Each model has a run directory in `folder`, so that an interrupted comparison is resumed. Beside them are written
+    `scores.csv`, `report.html` and `simulation.nc`, which is the hybrid's.
 
     Args:
-        config: The hybrid; its table `contest` tells what the others do otherwise.
-        folder: Where to.
-        dataset: The record; None reads the files the configuration names.
+        config: Configuration of the hybrid; its table [comparison] has the settings of the others.
+        folder: Output folder.
+        dataset: Record; None reads the files the configuration names.
         watch: See `train_run`.
         notes: Sentences for the report.
 
@@ -101,7 +101,8 @@ def run_comparison(
         for name, chosen in comparison_models(config).items()
     }
     lad = dataclasses.replace(
-        uncalibrated_lad(config, [(dataset, split_record(config, dataset))]), meta=trained[PRINCIPAL_MODEL].meta
+        uncalibrated_lad(config, [(dataset, split_record(config, dataset))]),
+        manifest=trained[PRINCIPAL_MODEL].manifest,
     )
     comparison = compare_models([lad, *trained.values()], dataset)
     write_scores(comparison.scores, folder / "scores.csv")
@@ -112,23 +113,23 @@ def run_comparison(
 
 
 def uncalibrated_lad(config: Config, records: Sequence[LabeledRecord]) -> Run:
-    """The Land Dynamics model with the parameters of each site's classes, which nobody has trained."""
+    """Build the uncalibrated Land Dynamics model, with the parameters of each site's classes."""
     return uncalibrated_run(config, fit_scaler(config, records), records[0][0].attrs)
 
 
 def uncalibrated_run(config: Config, scaler: Scaler, site: Mapping[str, Any]) -> Run:
-    """LaD as it comes, beside a model that was trained; `site` is any of those it was trained at."""
+    """Build uncalibrated LaD to compare with a trained model; `site` is any of those it was trained at."""
     lad = {"evaporation": "resistance", "stability": "monin_obukhov"}
     config = with_overrides(
         config,
         {"kind": "process", "static": (), "regionalized": (), "site_specific": (), "water_corrections": ()} | lad,
     )
     scaler = dataclasses.replace(scaler, closures=())
-    return Run(config, scaler, build_model(config, scaler, land_parameters(config, site)), {})
+    return Run(config, scaler, build_model(config, scaler, land_parameters(config, site)))
 
 
 def title_models(models: Iterable[Run]) -> dict[str, Run]:
-    """Models by title; where several have one, it is followed by what tells their run directories apart."""
+    """Name models by title, followed by the distinguishing part of their run directories where several share one."""
     models = list(models)
     alike = {model.title: [other.folder for other in models if other.title == model.title] for model in models}
     apart = {title: dict(zip(folders, distinguishing_parts(folders), strict=True)) for title, folders in alike.items()}
@@ -139,7 +140,7 @@ def title_models(models: Iterable[Run]) -> dict[str, Run]:
 
 
 def distinguishing_parts(folders: Sequence[Path | None]) -> list[str]:
-    """What tells paths apart, without the parts that all of them begin or end with; of a single one nothing."""
+    """Return the parts of paths that differ, between those that all begin or end with; nothing for a single one."""
     if len(folders) == 1:
         return [""]
     parts = [Path(str(folder)).parts for folder in folders]
@@ -149,16 +150,17 @@ def distinguishing_parts(folders: Sequence[Path | None]) -> list[str]:
 
 
 def _shared(rows: Sequence[Sequence[str]]) -> int:
-    """How many parts all begin with."""
+    """Count the parts that all begin with."""
     return sum(1 for _ in itertools.takewhile(lambda parts: len(set(parts)) == 1, zip(*rows, strict=False)))
 
 
-def score_models(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd.DataFrame:
+def score_models(models: Iterable[Run], dataset: xr.Dataset | None = None, *, as_unseen: bool = False) -> pd.DataFrame:
     """Score models at one record, or each at its own.
 
     Args:
         models: At least one.
-        dataset: The record; None reads the files each model was trained on.
+        dataset: Record; None reads the files each model was trained on.
+        as_unseen: Whether to take sites that were trained on as unseen ones; the labels of steps stay.
 
     Raises:
         DataError: The record cannot be used, or has no flux.
@@ -168,19 +170,22 @@ def score_models(models: Iterable[Run], dataset: xr.Dataset | None = None) -> pd
         record = read_configured_record(model.config) if dataset is None else dataset
         if not any(flux in record for flux in data.TURBULENT):
             raise DataError(
-                f"{record.attrs['site']}: has neither latent nor sensible heat to score by.\n"
-                "  fix: `bowen transfer` judges models by runoff and snow."
+                str(record.attrs["site"]),
+                "has neither latent nor sensible heat to score",
+                fix="`bowen transfer` evaluates models on runoff and snow.",
             )
-        scores.append(score_run(model, simulate_run(model, record), record).assign(model=name))
+        simulation = simulate_run(model, record, as_unseen=as_unseen)
+        scores.append(score_run(model, simulation, record).assign(model=name))
     return pd.concat(scores, ignore_index=True)
 
 
-def compare_models(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
+def compare_models(models: Iterable[Run], dataset: xr.Dataset, *, as_unseen: bool = False) -> Comparison:
     """Run models over one record and score them.
 
     Args:
         models: At least one.
-        dataset: The record.
+        dataset: Record.
+        as_unseen: Whether to take sites that were trained on as unseen ones; the labels of steps stay.
 
     Raises:
         RunError: The models were trained on different parts of the record.
@@ -189,16 +194,13 @@ def compare_models(models: Iterable[Run], dataset: xr.Dataset) -> Comparison:
     split, *others = (label_steps(model, dataset) for model in together.values())
     if not all(np.array_equal(split, other) for other in others):
         raise RunError(
-            f"{', '.join(together)}: they do not split this record in the same way.\n"
-            "  fix: compare models that were trained on the same steps, or give another record with --met."
+            ", ".join(together),
+            "do not split this record in the same way",
+            fix="compare models that were trained on the same steps, or give another record with --met.",
         )
-    simulations = {name: simulate_run(model, dataset) for name, model in together.items()}
+    simulations = {name: simulate_run(model, dataset, as_unseen=as_unseen) for name, model in together.items()}
     scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
-    history = {
-        name: run_directory.read_history(model.folder / "history.csv")
-        for name, model in together.items()
-        if model.folder
-    }
+    history = {name: read_history(model.folder / "history.csv") for name, model in together.items() if model.folder}
     return Comparison(dataset, split, simulations, pd.concat(scores, ignore_index=True), history)
 
 
@@ -209,6 +211,8 @@ def write_comparison(comparison: Comparison, path: Path, *, notes: Iterable[str]
         RunError: The file cannot be written.
     """
     site = comparison.dataset.attrs["site"]
+    if not (comparison.split == "test").any():
+        notes = [*notes, "No step of this record is for testing: all scores are of steps that trained or validated."]
     return write_report(
         path,
         comparison.dataset,
@@ -226,17 +230,17 @@ def run_demo(
     *,
     file: Path | None = None,
     site: Mapping[str, Any] | None = None,
-    watch: Watch = lambda *_: None,
+    watch: TrainingWatch = lambda *_: None,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """Hold the contest at BE-Vie 2014, which is fetched once, or at the tower of another FLUXNET file.
+    """Compare models at BE-Vie 2014, which is downloaded once, or at the tower of another FLUXNET file.
 
     Args:
-        folder: Where to.
-        file: A FLUXNET file; None is BE-Vie 2014.
-        site: What the file does not say of its site.
+        folder: Output folder.
+        file: FLUXNET file; None is BE-Vie 2014.
+        site: Site metadata that the file lacks.
         watch: See `train_run`.
-        say: Takes lines for people.
+        say: Takes lines on progress.
 
     Returns:
         The scores, in the long format.
@@ -250,23 +254,25 @@ def run_demo(
     return run_comparison(demo_config(met=met.absolute(), **site or {}), folder, watch=watch, notes=notes)
 
 
-def run_twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: None) -> tuple[pd.DataFrame, float]:
-    """Hold the contest on a record made by the model itself, with a surface resistance that is known.
+def run_twin_demo(
+    folder: Path, *, days: int = 365, watch: TrainingWatch = lambda *_: None
+) -> tuple[pd.DataFrame, float]:
+    """Compare models on a record made by the model itself, with a known stomatal resistance.
 
     Args:
-        folder: Where to; the record is written there as well.
+        folder: Output folder; the record is written there as well.
         days: Length of the record. [d]
         watch: See `train_run`.
 
     Returns:
-        The scores, and the correlation of the logarithms of the found and the true surface resistance.
+        The scores, and the correlation of the logarithms of the learned and the true stomatal resistance.
 
     Raises:
         RunError: The folder holds other runs, or cannot be written.
     """
-    from bowen.experiments.twin_experiment import SOIL, make_twin, parameter_correlation
+    from bowen.experiments.twin_experiment import TWIN_SOIL, make_twin, parameter_correlation
 
-    known = demo_config(met=(folder / "twin.nc").absolute(), soil=SOIL)
+    known = demo_config(met=(folder / "twin.nc").absolute(), soil=TWIN_SOIL)
     config = with_overrides(known, {"dynamic": ("minimum_stomatal_resistance",), "static": ()}, {"prior_weight": 1e-4})
     config = config.model_copy(update={"comparison": ComparisonConfig(calibrated=("minimum_stomatal_resistance",))})
     configure_jax(config)
@@ -279,7 +285,7 @@ def run_twin_demo(folder: Path, *, days: int = 365, watch: Watch = lambda *_: No
 
 
 def demo_config(**tower: Any) -> Config:
-    """The configuration of the demo, at another tower or file."""
+    """Read the configuration of the demo, for another tower or file."""
     with resources.as_file(resources.files("bowen.experiments") / "demo.toml") as path:
         config = load_config(path)
     return config.model_copy(update={"data": config.data.model_copy(update=tower)})

@@ -1,11 +1,14 @@
-"""From a configuration to a trained model on disk, and from there to simulations, scores and a report."""
+"""Runs: train the model of a configuration, load it, simulate and score it."""
 
+import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import equinox as eqx
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -16,8 +19,9 @@ from bowen.config.schema import Config, Precision
 from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import score
-from bowen.experiments import run_directory
 from bowen.experiments.build import build_model
+from bowen.experiments.run_directory import Manifest, RunDirectory, TrainedRecord
+from bowen.experiments.step_labels import BY_SPLIT, label_as_trained, split_record
 from bowen.experiments.training_sites import LabeledRecord, period_covered, select_training_records
 from bowen.land.quantities import Role, check_learnable
 from bowen.models.base import LEARNABLE, AbstractLandModel
@@ -29,7 +33,7 @@ from bowen.training.site_data import SiteData, fit_scaler, land_parameters
 from bowen.training.trainer import TrainState, ValidationRow, optimize_weights, train_state_shapes
 from bowen.training.windows import WindowLoader
 
-TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
+MODEL_TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE_ATTRIBUTES = (
     "site",
     "latitude",
@@ -41,31 +45,31 @@ SITE_ATTRIBUTES = (
     "utc_offset_hours",
 )
 
-MIN_NET_RADIATION_COVERAGE = 0.85  # share of steps with net radiation, for a tower to be driven by it where either may
+MIN_NET_RADIATION_COVERAGE = 0.85  # fraction of steps with net radiation, for a tower to be driven by it
 
-Watch = Callable[[Config, tuple[ValidationRow, ...]], None]
+TrainingWatch = Callable[[Config, tuple[ValidationRow, ...]], None]
 
 
 @dataclasses.dataclass(frozen=True)
 class Run:
-    """A trained model with all it needs to be run at a tower."""
+    """Trained model with the settings and the scaler to run it at a tower."""
 
     config: Config
     scaler: Scaler
     model: AbstractLandModel
-    meta: Mapping[str, Any]
+    manifest: Manifest = dataclasses.field(default_factory=Manifest)
     folder: Path | None = None  # its run directory, if it was trained
 
     @property
     def title(self) -> str:
-        """What tables and figures call the model."""
+        """Name of the model in tables and figures."""
         return title_of(self.config)
 
 
 def title_of(config: Config) -> str:
-    """What tables and figures call the model of a configuration."""
+    """Name the model of a configuration, for tables and figures."""
     learns = config.model.kind != "process" or config.model.static
-    return TITLES[config.model.kind] if learns else "LaD"
+    return MODEL_TITLES[config.model.kind] if learns else "LaD"
 
 
 def load_config(path: Path) -> Config:
@@ -75,6 +79,16 @@ def load_config(path: Path) -> Config:
         ConfigError: It cannot be read, or a setting in it is unknown, missing or impossible.
     """
     config = configs.load(path)
+    check_learned_parameters(config, path.name)
+    return config
+
+
+def check_learned_parameters(config: Config, where: str) -> None:
+    """Check that the parameters a configuration learns may be learned so; `where` names its origin in messages.
+
+    Raises:
+        ConfigError: One may not.
+    """
     asked: list[tuple[str, tuple[str, ...], Role]] = [
         ("[model]: `dynamic`", config.model.dynamic, "dynamic"),
         ("[model]: `static`", config.model.static, "static"),
@@ -84,30 +98,36 @@ def load_config(path: Path) -> Config:
         try:
             check_learnable(LEARNABLE, names, role)
         except ValueError as problem:
-            raise ConfigError(f"{path.name} {setting}: {problem}") from problem
-    return config
+            raise ConfigError(f"{where} {setting}: {problem}") from problem
 
 
 def configure_jax(config: Config) -> None:
-    """Tell JAX the precision, and to keep what it compiles for the next start; called by commands, never on import."""
+    """Set the precision of JAX and its cache of compiled programs; called by commands, never on import."""
     jax.config.update("jax_enable_x64", config.model.precision == "float64")
     if not jax.config.values["jax_compilation_cache_dir"]:
         jax.config.update("jax_compilation_cache_dir", str(data.cache_folder() / "compiled"))
 
 
 def read_configured_record(config: Config) -> xr.Dataset:
-    """The record a configuration names, with its forcing filled.
+    """Read the record a configuration names, and fill its forcing.
 
     Raises:
+        ConfigError: It names an archive of many.
         DataError: A file cannot be read, or the record cannot drive a model.
     """
     tower = config.data
+    if data.is_archive(tower.met):
+        raise ConfigError(
+            str(tower.met),
+            "is an archive of many records, and one is needed here",
+            fix=f"name one with --met, such as --met {tower.met / data.towers_in(tower.met)[0]}",
+        )
     site = {name: value for name in SITE_ATTRIBUTES if (value := getattr(tower, name)) is not None}
     return prepare_record(data.read(tower.met, tower.flux, site=site, kind=tower.format), config)
 
 
 def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
-    """The record with the gaps in what drives the model filled and flagged, and its fluxes as they are to be met."""
+    """Fill and flag gaps in the forcing of a record, and correct its fluxes if the configuration says so."""
     either = config.data.net_radiation == "measured_if_available"
     radiation = data.RADIATION if either else (radiation_name(config.data.net_radiation == "measured"),)
     if (
@@ -124,57 +144,71 @@ def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     return data.with_closed_balance(complete) if closes else complete
 
 
-def split_record(config: Config, dataset: xr.Dataset) -> np.ndarray:
-    """The label of each step: "train", "validation", "test" or nothing."""
-    times, chosen = dataset["time"].values, config.split
-    if isinstance(chosen, configs.BlockSplit):
-        return data.block_split(times, chosen.days, chosen.pattern)
-    periods = {"train": chosen.train, "validation": chosen.validation, "test": chosen.test}
-    given = {name: (str(period[0]), str(period[1])) for name, period in periods.items() if period}
-    return data.period_split(times, given)
-
-
 def train_run(
-    config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: Watch = lambda *_: None
+    config: Config, folder: Path, *, dataset: xr.Dataset | None = None, watch: TrainingWatch = lambda *_: None
 ) -> Run:
-    """Train what a configuration describes on its record, or go on where an earlier call was interrupted.
+    """Train the model of a configuration on its record, or resume where an earlier call was interrupted.
 
     Args:
-        config: What to train, on what.
+        config: Settings of model, training and record.
         folder: Run directory; made if need be.
-        dataset: The record; None reads the files the configuration names.
+        dataset: Record; None reads the files the configuration names.
         watch: Called with the validations so far: before the first update, and after every one that is saved.
 
     Raises:
-        RunError: The directory holds another configuration or was trained on another record.
+        RunError: The directory was made with other settings or records, or another process is writing there.
         DataError: The record cannot be used.
     """
     dataset = read_configured_record(config) if dataset is None else dataset
     return train_on([(dataset, split_record(config, dataset))], config, folder, watch=watch)
 
 
-def train_on(records: Sequence[LabeledRecord], config: Config, folder: Path, *, watch: Watch = lambda *_: None) -> Run:
-    """Train one model on records of many towers, or go on; see `train_run`.
+def train_on(
+    records: Sequence[LabeledRecord],
+    config: Config,
+    folder: Path,
+    *,
+    labeling: str = BY_SPLIT,
+    watch: TrainingWatch = lambda *_: None,
+) -> Run:
+    """Train one model on records of many towers, or continue; see `train_run`.
 
     Args:
-        records: Of each a canonical dataset, filled, and what its steps are for; read one at a time, three times.
-        config: What to train; which record it names does not matter.
+        records: Of each a canonical dataset, filled, and the labels of its steps; read one at a time, three times.
+        config: Settings; which record they name does not matter.
         folder: Run directory; made if need be.
+        labeling: Rule by which the steps were labeled; see `step_labels`.
         watch: See `train_run`.
+
+    Raises:
+        RunError: The directory holds another training, or another process is writing there.
+        DataError: A record cannot be used.
     """
     configure_jax(config)
+    directory = RunDirectory(folder)
+    with directory.lock() if devices.is_writer() else contextlib.nullcontext():
+        return _train_in(directory, records, config, labeling, watch)
+
+
+def _train_in(
+    directory: RunDirectory, records: Sequence[LabeledRecord], config: Config, labeling: str, watch: TrainingWatch
+) -> Run:
     places, targets = select_training_records(config, records)
     settings, scaler = config.training, fit_scaler(config, (records[place] for place in places))
-    meta: dict[str, Any] = {"fingerprints": [], "scaler": dataclasses.asdict(scaler), "water": {}}
+    trained: list[TrainedRecord] = []
+    water: dict[str, str] = {}
+    first_site: dict[str, Any] = {}
 
     def towers() -> Iterator[SiteData]:
         for number, place in enumerate(places):
             dataset, labels = records[place]
-            meta.setdefault("site", {name: dataset.attrs[name] for name in SITE_ATTRIBUTES})
-            meta["fingerprints"].append(data.fingerprint(dataset))
+            site_data = SiteData(dataset, labels, scaler=scaler, index=number, targets=targets, config=config)
+            if not first_site:
+                first_site.update({name: dataset.attrs[name] for name in SITE_ATTRIBUTES})
+            trained.append(TrainedRecord.of(dataset, bool(site_data.parameters.has_water_correction)))
             if {*data.targets_measured(dataset)} & {*data.WATER}:
-                meta["water"][dataset.attrs["site"]] = period_covered(dataset)
-            yield SiteData(dataset, labels, scaler=scaler, index=number, targets=targets, config=config)
+                water[dataset.attrs["site"]] = period_covered(dataset)
+            yield site_data
 
     worth = [settings.water_weight if name in data.WATER else 1.0 for name in targets]
     streams = WindowLoader(
@@ -183,74 +217,74 @@ def train_on(records: Sequence[LabeledRecord], config: Config, folder: Path, *, 
         window=settings.window_days,
         seed=settings.seed,
         target_weights=worth,
-        folder=folder,
+        folder=directory.folder,
     )
     model = build_model(config, scaler, streams.first_parameters, len(places))
-    if (folder / "run.json").exists():
-        check_same_run(folder, config, meta)
-    elif devices.is_writer():
-        run_directory.write_meta(folder, configs.dumps(config), meta)
-    checkpoint, progress, history = folder / "checkpoint.npz", None, ()
-    if checkpoint.exists():
-        progress, rows = run_directory.load_arrays(checkpoint, train_state_shapes(model, streams, settings))
+    manifest = Manifest(tuple(trained), dataclasses.asdict(scaler), first_site, water, labeling)
+    directory.claim(config, manifest, is_writer=devices.is_writer())
+    progress, history = None, ()
+    if saved := directory.read_checkpoint(train_state_shapes(model, streams, settings), model):
+        progress, rows, updates = saved
         history = tuple(ValidationRow(int(row[0]), *map(float, row[1:])) for row in rows)
-
-    def publish(progress: TrainState, history: tuple[ValidationRow, ...]) -> None:
-        run_directory.save_arrays(folder / "weights.npz", progress.best)
-        run_directory.write_history(folder / "history.csv", ValidationRow._fields, history)
+        if settings.updates > updates:  # more are asked for than the training was to make: patience begins anew
+            progress = progress._replace(validations_without_gain=jnp.zeros_like(progress.validations_without_gain))
 
     def keep(progress: TrainState, history: tuple[ValidationRow, ...]) -> None:
         if devices.is_writer():
-            run_directory.save_arrays(checkpoint, progress, history)
-            publish(progress, history)
+            directory.save(progress, progress.best, ValidationRow._fields, history, settings.updates)
             watch(config, history)
 
     if devices.is_writer():
         watch(config, history)
     progress, history = optimize_weights(model, streams, settings, state=progress, history=history, watch=keep)
     if devices.is_writer():
-        publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
-    return Run(config, scaler, progress.best, meta, folder)
+        # again: the last call may have been stopped between checkpoint and weights
+        directory.publish(progress.best, ValidationRow._fields, history)
+    return Run(config, scaler, progress.best, manifest, directory.folder)
 
 
 def guide_hybrid(hybrid: Run, network: Run) -> Run:
-    """A hybrid that is guided by a network trained on the same records; see `Guided`.
+    """Guide a hybrid by a network trained on the same records; see `GuidedHybrid`.
 
     Raises:
         RunError: They were trained on other records, or see other features.
     """
-    if hybrid.scaler != network.scaler or hybrid.meta["fingerprints"] != network.meta["fingerprints"]:
+    if hybrid.scaler != network.scaler or hybrid.manifest.fingerprints != network.manifest.fingerprints:
         raise RunError(
-            f"{hybrid.folder}, {network.folder}: were not trained on the same records with the same features.\n"
-            "  fix: train both with one configuration, but for `kind` in [model]."
+            f"{hybrid.folder}, {network.folder}",
+            "were not trained on the same records with the same features",
+            fix="train both with one configuration, but for `kind` in [model].",
         )
     return dataclasses.replace(hybrid, model=GuidedHybrid(hybrid.model, network.model))  # type: ignore[arg-type]  # a run does not know its kind
 
 
-def as_site(run: Run, dataset: xr.Dataset, mark: str) -> SiteData:
-    """A record as a trained model meets it; `mark` is the fingerprint that tells whether it was trained on."""
-    known = run.meta.get("fingerprints", [])
-    number = known.index(mark) if mark in known else -1
-    return SiteData(dataset, scaler=run.scaler, index=number, config=run.config)
+def site_number(run: Run, dataset: xr.Dataset, *, as_unseen: bool = False) -> int:
+    """Find the number of a record's site among those a model was trained on; -1 for an unseen one.
 
-
-def check_same_run(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
-    """Check that a run directory was made by the same configuration from the same record.
-
-    Raises:
-        RunError: It was not.
+    Args:
+        run: Trained model.
+        dataset: Record of the site, of whatever period.
+        as_unseen: Whether to take any site as unseen.
     """
-    there = run_directory.read_meta(folder)
-    if (folder / "config.toml").read_text(encoding="utf-8") != configs.dumps(config):
-        raise RunError(
-            f"{folder}: holds a run of another configuration.\n"
-            "  fix: choose another directory with --out, or remove this one."
-        )
-    if there["fingerprints"] != meta["fingerprints"]:
-        raise RunError(
-            f"{folder}: was trained on a record that has changed since.\n"
-            "  fix: choose another directory with --out, or bring back the record as it was."
-        )
+    numbers = [] if as_unseen else run.manifest.numbers_at(dataset)
+    return numbers[0] if numbers else -1
+
+
+def as_site(run: Run, dataset: xr.Dataset, number: int | None = None) -> SiteData:
+    """Prepare a record for a trained model; at a site it was trained on, with that site's own parameters.
+
+    Args:
+        run: Trained model.
+        dataset: Record.
+        number: Number of the site; None recognizes it, see `site_number`.
+    """
+    number = site_number(run, dataset) if number is None else number
+    site_data = SiteData(dataset, scaler=run.scaler, index=number, config=run.config)
+    if number >= 0 and run.manifest.records[number].first:  # else nothing is known of its corrections
+        has_corrections = jnp.asarray(run.manifest.records[number].has_corrections)
+        parameters = eqx.tree_at(lambda site: site.has_water_correction, site_data.parameters, has_corrections)
+        site_data = site_data.replace(parameters=parameters)
+    return site_data
 
 
 def load_run(folder: Path, precision: Precision | None = None) -> Run:
@@ -258,50 +292,48 @@ def load_run(folder: Path, precision: Precision | None = None) -> Run:
 
     Args:
         folder: Run directory.
-        precision: Arithmetic to run the model in; None is what it was trained in.
+        precision: Arithmetic to run the model in; None is that of its training.
 
     Raises:
         RunError: A file is missing or damaged, or was written by a version with another format.
         ConfigError: Its configuration is not valid.
     """
-    meta = run_directory.read_meta(folder)
-    config = load_config(folder / "config.toml")
+    directory = RunDirectory(folder)
+    manifest, config = directory.read_manifest(), directory.read_config()
+    check_learned_parameters(config, str(folder / "config.toml"))
     if precision:
         config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
     configure_jax(config)
-    scaler = Scaler(**meta["scaler"])
-    untrained = build_model(config, scaler, land_parameters(config, meta["site"]), len(meta["fingerprints"]))
-    model, _ = run_directory.load_arrays(folder / "weights.npz", untrained)
-    return Run(config, scaler, model, meta, folder)
+    scaler = Scaler(**manifest.scaler)
+    untrained = build_model(config, scaler, land_parameters(config, manifest.site), len(manifest.records))
+    return Run(config, scaler, directory.read_weights(untrained), manifest, folder)
 
 
-def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
-    """Run a trained model over a record: its own tower's or any other's.
+def simulate_run(run: Run, dataset: xr.Dataset, *, as_unseen: bool = False) -> xr.Dataset:
+    """Run a trained model over a record: of a site it was trained on, or of any other.
 
-    At another tower the learned offsets act on the parameters of that tower's vegetation class and heights. The
-    model is spun up by cycling the first year of the record; one that is shorter begins with new water.
+    At an unseen site the learned offsets act on the parameters of that site's vegetation class and heights. The
+    model is spun up by cycling the first year of the record; a shorter one begins with new water.
+
+    Args:
+        run: Trained model.
+        dataset: Record.
+        as_unseen: Whether to take a site that was trained on as an unseen one, without its own parameters.
 
     Raises:
-        DataError: The record lacks what drives the model.
+        DataError: The record lacks a variable that drives the model.
         ModelError: The model gave a value that is not finite.
     """
     configure_jax(run.config)
-    site = as_site(run, dataset, data.fingerprint(dataset))
+    site = as_site(run, dataset, site_number(run, dataset, as_unseen=as_unseen))
     return simulate(run.model, site, spin_up_years=run.config.training.spin_up_years, name=run.title)
 
 
 def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:
-    """What each step is to a run: by its split at its own record, "train" at one of many it was trained on.
-
-    At any other it is "test", but for 15 days to settle.
-    """
-    known = run.meta["fingerprints"]
-    if data.fingerprint(dataset) in known:
-        return split_record(run.config, dataset) if len(known) == 1 else np.full(dataset.sizes["time"], "train")
-    settled = np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= 15 * 86400
-    return np.where(settled, "test", "")
+    """Label the steps of a record as they were in the training of a model; see `label_as_trained`."""
+    return label_as_trained(run.manifest, run.config, dataset)
 
 
 def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
-    """Score a simulation of a run, by what each step is to it."""
+    """Score a simulation of a run by the labels of its steps in training."""
     return score(simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))

@@ -1,8 +1,7 @@
-"""The test of transfer: trained models, and LaD as it comes, at places and on variables they were never shown."""
+"""Transfer: trained models and uncalibrated LaD on sites and variables that were not used in training."""
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,6 @@ import pandas as pd
 import xarray as xr
 
 from bowen import data
-from bowen.config import schema as configs
 from bowen.config.schema import Config
 from bowen.errors import ConfigError, DataError, RunError
 from bowen.evaluation.budyko import long_term_water_balance
@@ -25,30 +23,31 @@ from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
 from bowen.experiments.run import Run, prepare_record
+from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.files import replace_atomically
 from bowen.land.quantities import check_learnable
 from bowen.models.base import LEARNABLE
 
-BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
-STEP = 1800  # s, to which days are made; networks know no other
+COLUMNS_PER_BATCH = 32  # that are run side by side; each takes some hundred bytes a step
+DEFAULT_STEP = 1800  # s, to which days are disaggregated; networks were trained on it
 
 
-class Place(NamedTuple):
-    """Somewhere to judge models at."""
+class TransferSite(NamedTuple):
+    """A basin or tower to evaluate models at."""
 
     name: str
-    file: str  # under which days are kept
-    record: Callable[[Config], xr.Dataset]  # what drives a model
-    observed: xr.Dataset  # days, of whatever was observed
+    file: str  # of its simulated days
+    record: Callable[[Config], xr.Dataset]  # forcing of a model
+    observed: xr.Dataset  # daily observations
 
 
-def basin_places(path: Path, *, step: int = STEP, say: Callable[[str], None] = print) -> list[Place]:
-    """The basins of CAMELS as places; one that cannot be read is told and left out.
+def basin_sites(path: Path, *, step: int = DEFAULT_STEP, say: Callable[[str], None] = print) -> list[TransferSite]:
+    """Prepare the basins of CAMELS; one that cannot be read is reported and left out.
 
     Args:
         path: Folder or .tar of CAMELS.
-        step: Length of the steps that are made of its days. [s]
-        say: Takes lines for people.
+        step: Length of the steps that its days are disaggregated to. [s]
+        say: Takes lines on progress.
 
     Raises:
         DataError: There is none.
@@ -67,25 +66,25 @@ def basin_places(path: Path, *, step: int = STEP, say: Callable[[str], None] = p
         def record(config: Config, daily: xr.Dataset = daily) -> xr.Dataset:
             return prepare_record(data.disaggregate(daily, step), config)
 
-        places.append(Place(basin, f"{basin}_{step}s.nc", record, observed))
+        places.append(TransferSite(basin, f"{basin}_{step}s.nc", record, observed))
     if not places:
-        raise DataError(f"{path.name}: no basin of it can be read.")
+        raise DataError(path.name, "none of its basins can be read", fix="see the messages above.")
     return places
 
 
-def tower_places(
+def tower_sites(
     paths: Sequence[Path], daily: Path | None = None, *, say: Callable[[str], None] = print
-) -> list[Place]:
-    """Towers as places; one that cannot be read is told and left out.
+) -> list[TransferSite]:
+    """Prepare towers; one that cannot be read is reported and left out.
 
     Args:
         paths: Files, or folders to look through; see `bowen.data.pair`.
         daily: Folder with daily fluxes of towers, as of CalLMIP, named `SITE_daily_*_Flux.nc`; they count where a tower
             has none of its own.
-        say: Takes lines for people.
+        say: Takes lines on progress.
 
     Raises:
-        DataError: There is none, or no daily fluxes where they are looked for.
+        DataError: There is none, or the folder has no daily fluxes.
     """
     places, fluxes = [], data.daily_files(daily) if daily else {}
     for met, flux in data.pair(paths):
@@ -104,39 +103,41 @@ def tower_places(
             return prepare_record(data.read(met, flux), config)
 
         name = f"{site}_{tower.time.values[0]:.4}-{tower.time.values[-1]:.4}"
-        places.append(Place(name, f"{name}.nc", record, observed.assign_attrs(site=name)))
+        places.append(TransferSite(name, f"{name}.nc", record, observed.assign_attrs(site=name)))
     if not places:
-        raise DataError(f"No tower to judge by among {', '.join(map(str, paths))}.")
+        raise DataError(", ".join(map(str, paths)), "no tower with observations", fix="see the messages above.")
     return places
 
 
-def transfer(
+def run_transfer(
     runs: Sequence[Run],
-    places: Sequence[Place],
+    places: Sequence[TransferSite],
     folder: Path,
     *,
     first: str | None = None,
     last: str | None = None,
+    as_unseen: bool = False,
     say: Callable[[str], None] = print,
 ) -> pd.DataFrame:
-    """Judge trained models, and LaD as it comes, at places; what was simulated in an earlier call is not again.
+    """Evaluate trained models and uncalibrated LaD at sites; days simulated in an earlier call are read.
 
-    Where several models are of a kind, the mean of what they give is judged besides.
+    Where several models are of one kind, the mean of their days is evaluated in addition.
 
     Args:
-        runs: Trained models, at least one; LaD sees what the first of them sees.
-        places: Where.
-        folder: Where to: `MODEL/` has its days at each place, `transfer.csv` all numbers, `balance.csv` the long-term
-            water balance of each place by each model, and `transfer.html` pictures.
-        first: First year, month or day to judge.
-        last: The last.
-        say: Takes lines for people.
+        runs: Trained models, at least one; LaD has the forcing of the first.
+        places: Sites.
+        folder: Output: `MODEL/` has the days of a model at each site, `transfer.csv` all scores, `balance.csv` the
+            long-term water balance of each site by each model, and `transfer.html` figures.
+        first: First year, month or day to evaluate.
+        last: Last year, month or day to evaluate.
+        as_unseen: Whether to take sites that were trained on as unseen ones, without their own parameters.
+        say: Takes lines on progress.
 
     Returns:
-        The numbers, in the columns of `bowen.evaluation.unseen_variables`.
+        The scores, in the columns of `bowen.evaluation.unseen_variables`.
 
     Raises:
-        DataError: A place lacks what drives a model.
+        DataError: A site lacks a variable that drives a model.
         ModelError: A model gave a value that is not finite.
         RunError: The folder holds days of other models, or cannot be written.
     """
@@ -144,7 +145,8 @@ def transfer(
 
     models, tables, balances, shown, reference = transfer_models(runs), [], [], {}, {}
     simulated = {
-        name: simulate_or_read_days(name, run, places, folder / slug(name), say) for name, run in models.items()
+        name: simulate_or_read_days(name, run, places, folder / slug(name), say, as_unseen=as_unseen)
+        for name, run in models.items()
     }
     for title, names in models_by_title(models).items():
         name = f"{title}, mean of {len(names)}"
@@ -179,10 +181,10 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 
 def enable_options(run: Run, names: Sequence[str]) -> Run:
-    """A trained model with options of the physics that it was trained without, each where learning it would begin.
+    """Enable optional processes that a model was trained without, each at the value where learning would begin.
 
     Raises:
-        ConfigError: There is no such option.
+        ConfigError: There is no such process.
     """
     if not names or not hasattr(run.model, "offsets"):
         return run
@@ -190,75 +192,82 @@ def enable_options(run: Run, names: Sequence[str]) -> Run:
     try:
         check_learnable(LEARNABLE, tuple(names), "static")
     except ValueError as problem:
-        raise ConfigError(f"--with: {problem}") from problem
-    switched_on = {name: jnp.zeros(()) for name in names if name not in offsets}
-    model = eqx.tree_at(lambda m: m.offsets, run.model, offsets | switched_on)
-    config = with_overrides(run.config, {"static": (*run.config.model.static, *switched_on)})
+        raise ConfigError(f"--enable: {problem}") from problem
+    enabled = {name: jnp.zeros(()) for name in names if name not in offsets}
+    model = eqx.tree_at(lambda m: m.offsets, run.model, offsets | enabled)
+    config = with_overrides(run.config, {"static": (*run.config.model.static, *enabled)})
     return dataclasses.replace(run, config=config, model=model)
 
 
 def transfer_models(runs: Sequence[Run]) -> dict[str, Run]:
-    """LaD as it comes, and trained models, by the names they have in tables."""
-    lad = uncalibrated_run(runs[0].config, runs[0].scaler, runs[0].meta["site"])
+    """Collect uncalibrated LaD and trained models by their names in tables."""
+    lad = uncalibrated_run(runs[0].config, runs[0].scaler, runs[0].manifest.site)
     return title_models([lad, *(run for run in runs if run.title != lad.title)])
 
 
 def models_by_title(models: Mapping[str, Run]) -> dict[str, list[str]]:
-    """The names of models by their title, where several have the same."""
+    """Group the names of models by title, where several have the same."""
     titles = dict.fromkeys(run.title for run in models.values())
     names = {title: [name for name, run in models.items() if run.title == title] for title in titles}
     return {title: those for title, those in names.items() if len(those) > 1}
 
 
 def simulate_or_read_days(
-    name: str, run: Run, places: Sequence[Place], folder: Path, say: Callable[[str], None] = print
+    name: str,
+    run: Run,
+    places: Sequence[TransferSite],
+    folder: Path,
+    say: Callable[[str], None] = print,
+    *,
+    as_unseen: bool = False,
 ) -> dict[str, xr.Dataset]:
-    """The days of a model at places, by name; those in the folder are read, the others are simulated and written.
+    """Return the days of a model at sites by name; those in the folder are read, others simulated and written.
 
     Raises:
-        DataError: A place lacks what drives the model.
+        DataError: A site lacks a variable that drives the model.
         ModelError: The model gave a value that is not finite.
         RunError: The folder holds days of another model.
     """
-    claim_simulations(folder, run)
+    claim_simulations(folder, run, as_unseen=as_unseen)
     lacking = [place for place in places if not (folder / place.file).exists()]
-    for begin in range(0, len(lacking), BATCH):
-        batch = lacking[begin : begin + BATCH]
+    for begin in range(0, len(lacking), COLUMNS_PER_BATCH):
+        batch = lacking[begin : begin + COLUMNS_PER_BATCH]
         say(f"{name}: {', '.join(place.name for place in batch)}")
-        for place, days in zip(batch, simulate_days(run, records_at(run, batch), say=say), strict=True):
+        simulated = simulate_days(run, records_at(run, batch), say=say, as_unseen=as_unseen)
+        for place, days in zip(batch, simulated, strict=True):
             data.write_netcdf(data.to_alma(days), folder / place.file)
     return {place.name: data.read_simulation(folder / place.file) for place in places}
 
 
-def records_at(run: Run, places: Sequence[Place]) -> Iterator[xr.Dataset]:
-    """The records of places, made as they are asked for."""
+def records_at(run: Run, places: Sequence[TransferSite]) -> Iterator[xr.Dataset]:
+    """Yield the records of sites, each prepared when it is needed."""
     return (place.record(run.config) for place in places)
 
 
-def claim_simulations(folder: Path, run: Run) -> None:
-    """Write down whose days a folder holds.
+def claim_simulations(folder: Path, run: Run, *, as_unseen: bool = False) -> None:
+    """Claim a folder for the days of one model; see `RunDirectory.claim`.
 
     Raises:
-        RunError: They are another model's.
+        RunError: It holds the days of another model.
     """
-    digest = hashlib.sha256(configs.dumps(run.config).encode())
+    digest = hashlib.sha256()
     for leaf in jax.tree.leaves(eqx.filter(run.model, eqx.is_array)):
         digest.update(np.asarray(leaf).tobytes())
-    path, mark = folder / "model.json", {"model": run.title, "sha256": digest.hexdigest()}
-    if path.exists() and json.loads(path.read_text(encoding="utf-8")) != mark:
+    manifest = Manifest(purpose="simulations", weights=digest.hexdigest(), as_unseen=as_unseen)
+    if (folder / "model.json").exists() and not RunDirectory(folder).is_claimed:
         raise RunError(
-            f"{folder}: holds the days of another model.\n"
-            "  fix: choose another directory with --out, or remove this one."
+            str(folder),
+            "holds days that were simulated by an earlier version, which cannot be compared",
+            fix="choose another directory with --out, or remove this one.",
         )
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(json.dumps(mark), encoding="utf-8")
+    RunDirectory(folder).claim(run.config, manifest)
 
 
 def medians(table: pd.DataFrame) -> pd.DataFrame:
-    """The median of each number over the places where all models have it unseen, among those that have it anywhere.
+    """Compute medians over the sites where a variable is unseen by all models that have it.
 
     Returns:
-        A row for a variable and metric, a column for a model, and `places`, how many they are.
+        A row for a variable and metric, a column for a model, and `places`, the number of sites.
     """
     models, found = list(table["model"].unique()), {}
     unseen = ~table["note"].astype(str).str.contains(TRAINED_NOTE) if "note" in table else slice(None)

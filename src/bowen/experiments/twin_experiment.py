@@ -1,6 +1,6 @@
-"""A twin experiment: a record made by the model itself, with parameters that are known and change in time.
+"""Twin experiment: a record made by the model itself, with known parameters that change in time.
 
-Training on such a record must find those parameters again; where it does not, neither could it at a real tower.
+Training on such a record must recover those parameters; where it does not, it could not at a real tower either.
 """
 
 import jax
@@ -21,7 +21,7 @@ from bowen.models.base import AbstractLandModel, StepOutput, reset_root_zone
 from bowen.models.rollout import Inputs, spin_up, unroll
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 
-SITE = {
+TWIN_SITE = {
     "site": "XX-Twi",
     "latitude": 50.0,
     "longitude": 8.0,
@@ -34,12 +34,12 @@ SITE = {
     "source": "twin experiment: made by bowen itself",
     "assumptions": "",
 }
-SOIL = "CMF"  # class of the twin's soil
-NOISE = 0.05  # share of the spread of a flux that is added as measurement error
+TWIN_SOIL = "CMF"
+NOISE_FRACTION = 0.05  # standard deviation of measurement error, over that of the flux
 
 
 def make_weather(days: int, seed: int) -> xr.Dataset:
-    """Half-hourly weather of a temperate site: seasons, days, clouds that linger, storms.
+    """Generate half-hourly weather of a temperate site: seasons, days, persistent clouds, storms.
 
     Args:
         days: Length of the record. [d]
@@ -71,19 +71,19 @@ def make_weather(days: int, seed: int) -> xr.Dataset:
         "wind_speed": np.abs(2.5 + 1.2 * red_noise(random, days, 0.3) + 0.8 * np.cos(2 * np.pi * (hour - 14.0) / 24.0)),
         "precipitation": wet * random.exponential(0.9, len(time)) / 1800.0,
     }
-    return xr.Dataset({name: ("time", values) for name, values in columns.items()}, {"time": time}, SITE)
+    return xr.Dataset({name: ("time", values) for name, values in columns.items()}, {"time": time}, TWIN_SITE)
 
 
 def red_noise(random: np.random.Generator, days: int, memory: float) -> np.ndarray:
-    """A random series of unit spread that forgets itself in `memory` days."""
-    before = 30 * 48  # left to the average to find its spread
+    """Generate a random series of unit standard deviation with a half-life of `memory` days."""
+    before = 30 * 48  # steps until the moving average is stationary
     noise = pd.Series(random.standard_normal(before + days * 48))
     smooth = noise.ewm(halflife=memory * 48).mean().to_numpy()[before:]
     return (smooth - smooth.mean()) / smooth.std()
 
 
 def true_offset(forcing: Forcing) -> Scalar:
-    """How the twin's surface resistance moves, in logit space: down with light, up with dry air and in the cold."""
+    """Compute the twin's stomatal resistance in logit space: it falls with light, and rises with dry air and cold."""
     celsius = forcing.air_temperature - MELTING_POINT
     vapor = forcing.specific_humidity * forcing.air_pressure / 0.622
     deficit = 611.2 * jnp.exp(17.62 * celsius / (243.12 + celsius)) - vapor
@@ -92,7 +92,7 @@ def true_offset(forcing: Forcing) -> Scalar:
 
 
 class TwinModel(AbstractLandModel):
-    """The physics with a stomatal resistance that follows `true_offset`, which training has to find again."""
+    """Physics with a stomatal resistance that follows `true_offset`."""
 
     land: Parameters
     solver: ImplicitStep = ImplicitStep()
@@ -115,44 +115,46 @@ class TwinModel(AbstractLandModel):
 
 
 def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
-    """A canonical record made by the model, and the truth behind it.
+    """Make a canonical record by the model, and the truth behind it.
 
     Args:
         days: Length of the record. [d]
         seed: Seed of weather and measurement error. [1]
 
     Returns:
-        The record, its fluxes with measurement error; and the truth: surface resistance [s m-1], sound fluxes [W m-2].
+        The record, its fluxes with measurement error; and the truth: stomatal resistance [s m-1], fluxes [W m-2].
     """
     record = make_weather(days, seed)
     forcing = Forcing(
         **{name: jnp.asarray(record[name].values) for name in FORCING},
         radiation=jnp.asarray(record["longwave_down"].values),
     )
-    base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
-    inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(SITE["timestep_s"])))
+    base = parameters_for(
+        "MF", TWIN_SOIL, reference_height=TWIN_SITE["reference_height"], canopy_height=TWIN_SITE["canopy_height"]
+    )
+    inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(TWIN_SITE["timestep_s"])))
     model = TwinModel(base)
     carry = spin_up(model, initial_state(base, forcing.air_temperature.mean()), inputs, 3)
     if not inputs.is_a_year_long():
         carry = reset_root_zone(model, carry)
-    _, told = jax.jit(unroll)(model, carry, inputs)
+    _, output = jax.jit(unroll)(model, carry, inputs)
     random = np.random.default_rng(seed + 1)
     truth = xr.Dataset(coords={"time": record["time"]})
     truth["minimum_stomatal_resistance"] = (
         "time",
-        np.asarray(jax.vmap(lambda o: apply_logit_offsets(base, o))(told.offsets).minimum_stomatal_resistance),
+        np.asarray(jax.vmap(lambda o: apply_logit_offsets(base, o))(output.offsets).minimum_stomatal_resistance),
     )
     for name in ("latent_heat", "sensible_heat"):
-        sound = np.asarray(getattr(told.fluxes, name), float)
+        sound = np.asarray(getattr(output.fluxes, name), float)
         truth[name] = "time", sound
-        record[name] = "time", sound + NOISE * sound.std() * random.standard_normal(len(sound))
+        record[name] = "time", sound + NOISE_FRACTION * sound.std() * random.standard_normal(len(sound))
     for name in list(record):
         record[f"{name}_qc"] = "time", np.zeros(record.sizes["time"], np.int8)
     return record, truth
 
 
 def parameter_correlation(simulation: xr.Dataset, truth: xr.Dataset) -> float:
-    """Correlation of the logarithms of the found and the true surface resistance, while the sun shines."""
+    """Correlate the logarithms of the learned and the true stomatal resistance, by day."""
     found, true = (
         simulation["parameter_minimum_stomatal_resistance"].values,
         truth["minimum_stomatal_resistance"].values,

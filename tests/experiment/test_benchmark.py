@@ -1,4 +1,4 @@
-"""The arena on an archive of made towers with the names of real ones: all contestants, interrupted and gone on with."""
+"""The benchmark on an archive of made towers with the names of real ones: all models, interrupted and resumed."""
 
 import dataclasses
 import gc
@@ -16,7 +16,7 @@ from bowen.config.schema import dumps, parse
 from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import SCORE_COLUMNS
-from bowen.experiments import benchmark as arena
+from bowen.experiments import benchmark
 from bowen.experiments.archive_records import read_archive
 from bowen.experiments.build import build_model
 from bowen.experiments.comparison import with_overrides
@@ -47,7 +47,7 @@ SETTINGS = {
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("arena") / "towers.zarr"
+    folder = tmp_path_factory.mktemp("benchmark") / "towers.zarr"
     record, _ = make_twin(45)
     for site in SITES:
         data.write_tower(folder, record.assign_attrs(site=site))
@@ -72,11 +72,11 @@ def optax_counts_in_integers():
 @pytest.mark.usefixtures("optax_counts_in_integers")
 def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     said = []
-    scores = arena.benchmark(config(archive), tmp_path, say=said.append)
+    scores = benchmark.run_benchmark(config(archive), tmp_path, say=said.append)
     assert list(scores) == list(SCORE_COLUMNS)
     assert set(scores["model"]) == set(SETTINGS["benchmark"]["models"])
     assert set(scores["tower"].str[:6]) == {"US-Me2"} and set(scores["split"]) == {"test"}
-    assert len(said) == 5 and all("2 records train, 1 judge" in line for line in said)
+    assert len(said) == 5 and all("2 records to train on, 1 to test" in line for line in said)
 
     (tmp_path / "site-A" / "lstm" / "0" / "scores.csv").unlink()
     again, said_again = [], []
@@ -84,12 +84,12 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     def watch(config, history):
         again.append((config.model.kind, len(history)))
 
-    repeated = arena.benchmark(config(archive), tmp_path, watch=watch, say=said_again.append)
+    repeated = benchmark.run_benchmark(config(archive), tmp_path, watch=watch, say=said_again.append)
     assert [line.split(":")[0] for line in said_again] == ["site-A/lstm/0"]
     assert again == [("network", 2)]  # its training was finished
     pd.testing.assert_frame_equal(repeated, scores)
 
-    seeded = arena.benchmark(
+    seeded = benchmark.run_benchmark(
         config(archive, benchmark={"models": ["LSTM"], "seeds": [0, 1]}), tmp_path, say=said.append
     )
     assert set(seeded["model"]) == {"LSTM 0", "LSTM 1", "LSTM, mean of 2"}  # the first was there, under another name
@@ -98,7 +98,7 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     )
     assert (error["LSTM, mean of 2"] < error[["LSTM 0", "LSTM 1"]].max(axis=1)).all()
 
-    both = arena.benchmark(config(archive, benchmark={"models": ["hybrid + LSTM"]}), tmp_path, say=said.append)
+    both = benchmark.run_benchmark(config(archive, benchmark={"models": ["hybrid + LSTM"]}), tmp_path, say=said.append)
     assert said[-1].startswith("site-A/hybrid-lstm/0: ") and set(both["model"]) == {"hybrid + LSTM"}
     of_both, of_each = (
         table.query("metric == 'bias' and resolution == 'native' and model in ['hybrid', 'LSTM', 'hybrid + LSTM']")
@@ -106,16 +106,16 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     )
     mean = of_each.groupby("variable")["value"].mean()
     pd.testing.assert_series_equal(of_both.set_index("variable")["value"].sort_index(), mean, rtol=1e-4)
-    led = arena.benchmark(config(archive, benchmark={"models": ["guided hybrid"]}), tmp_path, say=said.append)
+    led = benchmark.run_benchmark(config(archive, benchmark={"models": ["guided hybrid"]}), tmp_path, say=said.append)
     assert said[-1].startswith("site-A/guided-hybrid/0: ") and set(led["model"]) == {"guided hybrid"}
     own, network = (load_run(tmp_path / "site-A" / name / "0") for name in ("hybrid", "lstm"))
     with pytest.raises(RunError, match="were not trained on the same records with the same features"):
         guide_hybrid(own, dataclasses.replace(network, scaler=NOTHING_SEEN))
-    with pytest.raises(RunError, match="holds the scores of another configuration"):
-        arena.benchmark(config(archive, training={"updates": 5}), tmp_path)
+    with pytest.raises(RunError, match=r"`updates` in \[training\] is 4 there and 5 here"):
+        benchmark.run_benchmark(config(archive, training={"updates": 5}), tmp_path)
     assert load_run(tmp_path / "site-A" / "calibrated-lad" / "0").title == "calibrated LaD"
 
-    standings = arena.ranking_table(scores)
+    standings = benchmark.ranking_table(scores)
     assert list(standings.index) == SETTINGS["benchmark"]["models"]
     assert {"LE NSE median", "H NSE worst quarter", "LE KGE median", "H daily NSE median"} <= set(standings)
     output.show_ranking(standings, tmp_path)
@@ -140,24 +140,25 @@ def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
         data.write_tower(folder, record)
     asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "models": ["1lin", "hybrid", "LSTM"]})
     folds = {
-        fold.name: (sorted(fold.train), sorted(fold.test)) for fold in arena.assign_folds(asked, read_archive(asked))
+        fold.name: (sorted(fold.train), sorted(fold.test))
+        for fold in benchmark.assign_folds(asked, read_archive(asked))
     }
     assert folds["E"] == (["FR-Pue_2001-2001", "US-Me2_2001-2001"], ["BE-Vie_2004-2004"])
-    scores = arena.benchmark(asked, tmp_path / "out", say=lambda _: None)
+    scores = benchmark.run_benchmark(asked, tmp_path / "out", say=lambda _: None)
     judged = scores[["tower", "variable"]].drop_duplicates().to_numpy().tolist()
     assert sorted(judged) == [["BE-Vie_2004-2004", "latent_heat"], ["FR-Pue_2001-2001", "latent_heat"]]
     counts = scores.query("metric == 'n' and tower == 'BE-Vie_2004-2004' and resolution != 'monthly'")
     assert set(counts["value"]) == {30.0}  # days, but for those to settle
     assert not scores.query("metric == 'nse' and resolution == 'daily'")["value"].isna().any()
     site = config(folder, benchmark={"split": "site", "folds": ["A", "C"]})
-    tests = {fold.name: sorted(fold.test) for fold in arena.assign_folds(site, read_archive(site))}
+    tests = {fold.name: sorted(fold.test) for fold in benchmark.assign_folds(site, read_archive(site))}
     assert tests == {"A": ["US-Me2_2001-2001"], "C": ["BE-Vie_2001-2001"]}
 
 
 def test_fewer_records_train_and_they_are_among_more(archive):
     def trained(count):
         asked = config(archive, benchmark={"folds": ["A", "B", "C"], "train_records": count})
-        return [(set(fold.train), set(fold.test)) for fold in arena.assign_folds(asked, read_archive(asked))]
+        return [(set(fold.train), set(fold.test)) for fold in benchmark.assign_folds(asked, read_archive(asked))]
 
     everything, one, many = trained(0), trained(1), trained(9)
     assert many == everything and [len(train) for train, _ in everything] == [2, 2, 2]
@@ -172,7 +173,7 @@ def test_one_model_of_all_towers_by_command(archive, tmp_path, bowen):
     path.write_text(dumps(config(archive)))
     bowen("train", path, "--out", tmp_path / "run")
     table = bowen("evaluate", tmp_path / "run", "--met", archive / "US-Me2", "--json").stdout
-    assert {row["split"] for row in json.loads(table)} == {"train"}
+    assert {row["split"] for row in json.loads(table)} == {"train", "validation"}, "as its steps were in training"
 
 
 def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
@@ -203,7 +204,7 @@ def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
 )
 def test_what_is_refused(archive, tmp_path, changes, message):
     with pytest.raises(ConfigError, match=message):
-        arena.benchmark(config(archive, **changes), tmp_path)
+        benchmark.run_benchmark(config(archive, **changes), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,9 @@ def test_a_hybrid_by_energy_differs_in_its_law_alone(archive):
         archive,
         model={"site_specific": ["minimum_stomatal_resistance"], "regionalized": ["minimum_stomatal_resistance"]},
     )
-    plain, other = (with_overrides(asked, arena.LEARNED[name](asked)).model for name in ("hybrid", "hybrid by energy"))
+    plain, other = (
+        with_overrides(asked, benchmark.LEARNED[name](asked)).model for name in ("hybrid", "hybrid by energy")
+    )
     assert other.evaporation == "priestley_taylor" and other.static == plain.static
     assert other.dynamic == other.site_specific == other.regionalized == ("priestley_taylor_coefficient",)
     ours, theirs = (
@@ -252,5 +255,5 @@ def test_no_more_records_are_in_memory_than_are_kept(archive, tmp_path, monkeypa
         return record
 
     monkeypatch.setattr("bowen.experiments.archive_records.prepare_record", counted)
-    arena.train_all(asked, tmp_path)
+    benchmark.train_all(asked, tmp_path)
     assert len(read) == 3 * len(SITES) and max(alive) <= 3  # one kept, one in the hands of who asked, one just read
