@@ -127,8 +127,8 @@ def test_an_object_is_not_saved(tmp_path):
 
 
 def test_a_parameter_declared_since_is_as_it_comes(weights):
-    newer = {**TREE, "base": {"max_drainage": jnp.asarray(3.0)}}
-    assert load_arrays(weights, newer)[0]["base"]["max_drainage"] == 3.0
+    newer = {**TREE, "land": {"max_drainage": jnp.asarray(3.0)}}
+    assert load_arrays(weights, newer)[0]["land"]["max_drainage"] == 3.0
 
 
 def test_weights_of_another_model_are_refused(weights):
@@ -396,12 +396,13 @@ contestants = ["LSTM"]
 OLD_PLACES = (
     "model/cell/weight", "best/base/surface_resistance", "model/base/least_wind", "model/offsets/root_capacity",
     "optimizer/1/0/mu/offsets/root_capacity", "average/regional/slopes", "carry/1/soil_warmth", "carry/root_water",
-    "tally", "waited", "step",
+    "base/closure_skew", "cell/bias", "carry/0/1", "carry/1", "tally", "waited", "step",
 )  # fmt: skip
 NEW_PLACES = (
-    "model/cell/weight", "best/base/minimum_stomatal_resistance", "model/base/gustiness",
+    "model/network/weight", "best/land/minimum_stomatal_resistance", "model/land/gustiness",
     "model/offsets/root_zone_capacity", "optimizer/1/0/mu/offsets/root_zone_capacity",
     "average/regionalization/slopes", "carry/1/soil_temperature_excess", "carry/root_zone_water",
+    "tower/closure_partitioning", "network/bias", "carry/0/cell", "carry/cell",
     "validation_sums", "validations_without_gain", "step",
 )  # fmt: skip
 
@@ -432,8 +433,8 @@ def test_format_4_is_read_and_left_as_it_is(old):
     config = directory.read_config()
     assert config.model.static == ("root_zone_capacity",) and config.training.updates == 7
     assert config.model.state_feedback == "stop_gradient" and config.comparison.calibrated == config.model.dynamic
-    like = {"base": {"minimum_stomatal_resistance": jnp.zeros(2), "max_drainage": jnp.asarray(3.0)}}
-    found = directory.read_weights(like)["base"]
+    like = {"land": {"minimum_stomatal_resistance": jnp.zeros(2), "max_drainage": jnp.asarray(3.0)}}
+    found = directory.read_weights(like)["land"]
     assert found["max_drainage"] == 3.0 and (found["minimum_stomatal_resistance"] == 1.0).all()
     assert {path: path.read_bytes() for path in old.iterdir()} == files
 
@@ -447,7 +448,7 @@ def test_format_4_is_rewritten_when_its_training_goes_on(old):
         assert {*file.files} == {*NEW_PLACES, "history", "updates"} and file["updates"] == 7
         assert [int(file[place][0]) for place in NEW_PLACES] == list(range(len(NEW_PLACES)))
     with np.load(old / "weights.npz") as file:
-        assert {*file.files} == {"base/minimum_stomatal_resistance", "history"}
+        assert {*file.files} == {"land/minimum_stomatal_resistance", "history"}
 
 
 def test_format_4_with_another_setting_or_record_is_refused(old):
@@ -493,9 +494,9 @@ def test_a_checkpoint_is_read_back_with_what_was_asked_for(folder):
 def test_a_checkpoint_lacks_a_parameter_that_was_declared_since(folder):
     directory = RunDirectory(folder)
     directory.save({"model": TREE, "best": TREE}, TREE, COLUMNS, HISTORY, 200)
-    newer = {**TREE, "base": {"max_drainage": jnp.asarray(3.0)}}
+    newer = {**TREE, "land": {"max_drainage": jnp.asarray(3.0)}}
     tree, _, _ = directory.read_checkpoint({"model": newer, "best": newer}, newer)
-    assert tree["model"]["base"]["max_drainage"] == tree["best"]["base"]["max_drainage"] == 3.0
+    assert tree["model"]["land"]["max_drainage"] == tree["best"]["land"]["max_drainage"] == 3.0
 
 
 def test_a_history_is_read_back(tmp_path):

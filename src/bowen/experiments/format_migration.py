@@ -17,11 +17,24 @@ FORMAT = 5
 OLDEST_FORMAT = 4  # that is still read
 
 # By the format that has the old names: rows of a place in the pytree and its place today, applied in order. A row
-# matches whole parts of a place, wherever they are in it; None drops the array.
+# matches whole parts of a place, wherever they are in it, with a dollar sign at its end alone; None drops the array.
 ARRAY_NAMES: Mapping[int, tuple[tuple[str, str | None], ...]] = {
     4: (
         *((f"{part}/{old}", f"{part}/{new}") for old, new in PARAMETERS.items() for part in ("base", "offsets")),
+        ("base/closure_fraction", "tower/closure_fraction"),
+        ("base/closure_partitioning", "tower/closure_partitioning"),
+        ("base/latent_heat_noise_scale", "tower/latent_heat_noise_scale"),
+        ("base/latent_heat_truncated", "tower/is_latent_heat_truncated"),
+        ("base/demand", None),
+        ("base", "land"),
         ("regional", "regionalization"),
+        ("cell/weight", "network/weight"),
+        ("cell/bias", "network/bias"),
+        ("scale/spread", "scale/deviation"),
+        ("carry/0/0", "carry/0/hidden"),
+        ("carry/0/1", "carry/0/cell"),
+        ("carry/0$", "carry/hidden"),
+        ("carry/1$", "carry/cell"),
         ("carry/soil_warmth", "carry/soil_temperature_excess"),
         ("carry/root_water", "carry/root_zone_water"),
         ("carry/quick_water", "carry/quickflow_water"),
@@ -44,7 +57,8 @@ def migrate_arrays(arrays: Mapping[str, np.ndarray], written: int) -> dict[str, 
         written: Format of their directory; arrays that have the places of today already keep them.
     """
     rows = [row for number in range(written, FORMAT) for row in ARRAY_NAMES.get(number, ())]
-    patterns = [(re.compile(rf"(?<![^/]){re.escape(old)}(?![^/])"), new) for old, new in rows]
+    ends = [(re.escape(old.removesuffix("$")), "$" if old.endswith("$") else "(?![^/])", new) for old, new in rows]
+    patterns = [(re.compile(rf"(?<![^/]){old}{end}"), new) for old, end, new in ends]
     migrated = {}
     for name, array in arrays.items():
         place: str | None = name

@@ -54,7 +54,7 @@ else:
     import fcntl
 
 HISTORY, UPDATES = "history", "updates"  # members of an archive of arrays that are no leaves of the tree
-BASE = "base/"  # parameters of the physics, some of which may have been declared since a file was written
+PARAMETERS_OF_SITE = ("land/", "tower/")  # some of which may have been declared since a file was written
 PARTS_WITH_MODEL = ("model/", "average/", "best/")  # of a checkpoint
 MAX_SITE_DISTANCE = 1.0  # km, within which places of one name are one site
 EARTH_RADIUS = 6371.0  # km
@@ -561,7 +561,7 @@ def fill_tree(
     wanted, history = named_leaves(like), arrays.pop(HISTORY)
     for place in set(wanted) - set(arrays):
         part = next((part for part in PARTS_WITH_MODEL if place.startswith(part)), "")
-        if (own := place.removeprefix(part)).startswith(BASE) and own in defaults:
+        if (own := place.removeprefix(part)).startswith(PARAMETERS_OF_SITE) and own in defaults:
             arrays[place] = defaults[own]
     odd = set(wanted) ^ set(arrays)
     odd |= {place for place in set(wanted) & set(arrays) if wanted[place].shape != arrays[place].shape}
