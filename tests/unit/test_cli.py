@@ -18,7 +18,7 @@ from bowen.cli import app, output
 from bowen.cli.models import show_test_scores
 from bowen.config.schema import Config, DataConfig, ModelConfig, TrainingConfig
 from bowen.errors import ConfigError, DataError, ModelError
-from bowen.evaluation.scores import COLUMNS
+from bowen.evaluation.scores import SCORE_COLUMNS
 from bowen.experiments import comparison
 from bowen.experiments.run import load_config, read_configured_record, title_of
 from bowen.training.trainer import ValidationRow
@@ -150,14 +150,14 @@ SCORE = ("XX-Syn", "hybrid", "validation", "all", "latent_heat", "native", "nse"
 
 
 def test_scores_without_test_steps_are_said_to_be_none(capsys):
-    none = pd.DataFrame([SCORE], columns=list(COLUMNS))
+    none = pd.DataFrame([SCORE], columns=list(SCORE_COLUMNS))
     show_test_scores(none)
     told = capsys.readouterr()
     assert told.out == "" and "XX-Syn, hybrid: no test steps;" in told.err
     assert "give another tower or other years with --met" in told.err
     names = [(variable, metric) for variable in ("latent_heat", "sensible_heat") for metric in ("nse", "kge", "rmse")]
     rows = [("XX-Syn", "LSTM", "test", "all", variable, "native", metric, 0.25) for variable, metric in names]
-    show_test_scores(pd.concat([none, pd.DataFrame(rows, columns=list(COLUMNS))]))
+    show_test_scores(pd.concat([none, pd.DataFrame(rows, columns=list(SCORE_COLUMNS))]))
     told = capsys.readouterr()
     assert "0.25" in told.out and "XX-Syn, hybrid: no test" in told.err and "LSTM: no test" not in told.err
 
@@ -381,7 +381,7 @@ def test_progress_tells_loss_skill_and_time_left():
 
 @pytest.mark.parametrize("color", ["1", ""], ids=["terminal", "pipe"])
 def test_progress_goes_to_stderr(capsys, monkeypatch, color):
-    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("SCORE_COLUMNS", "120")
     monkeypatch.setenv("FORCE_COLOR", color)
     config = Config(data=DataConfig(met=Path("Met.nc")), training=TrainingConfig(updates=11))
     with output.show_training() as watch:
@@ -394,7 +394,7 @@ def test_progress_goes_to_stderr(capsys, monkeypatch, color):
 
 def test_a_narrow_terminal_loses_no_number_of_a_wide_table(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("SCORE_COLUMNS", "40")
     numbers = [f"{place}.125" for place in range(9)]
     output.show_table(["variable", *("calibrated LaD + LSTM",) * 9], [["LE NSE median", *numbers]])
     shown = capsys.readouterr().out
