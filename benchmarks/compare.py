@@ -1,8 +1,7 @@
 """Comparison of the speed of this checkout with that of another revision: `make bench-compare BASE=main`.
 
-The base is checked out to a temporary folder. Both run the cases of this checkout's `speed.py` in turn, each in a
+The base is checked out to a temporary folder. Each revision runs the cases by its own `speed.py`, in turn and in a
 process of its own; compilation is not timed. Printed are rates and ratios of neighboring turns, above 1 where this
-checkout is faster: medians, with quartiles in parentheses.
 """
 
 import argparse
@@ -61,10 +60,10 @@ def compared(case: Case, folders: dict[str, Path], rounds: int) -> list[dict[str
     Raises:
         Failed: One of the two revisions cannot run the case.
     """
-    command = [sys.executable, str(ROOT / "benchmarks" / "speed.py"), "--serve", *map(str, case)]
     with contextlib.ExitStack() as ends:
         workers = {}
         for name, folder in folders.items():
+            command = [sys.executable, str(folder / "benchmarks" / "speed.py"), "--serve", *map(str, case)]
             workers[name] = ends.enter_context(Worker(command, PYTHONPATH=str(folder / "src")))
             try:
                 about = workers[name].about()

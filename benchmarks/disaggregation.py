@@ -37,8 +37,8 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
     import jax.numpy as jnp
 
     from bowen.land.land_classes import parameters_for
-    from bowen.land.variables import Forcing
-    from bowen.models.base import Process, initial_state
+    from bowen.land.variables import Forcing, initial_state
+    from bowen.models.base import Process
     from bowen.models.rollout import Inputs, spin_up, unroll
     from bowen.training.arrays import FORCING
 

@@ -76,11 +76,14 @@ def make(case: Case, forcing: Any = None) -> Made:
 
     from bowen.land.land_classes import parameters_for
     from bowen.land.step import ImplicitStep
-    from bowen.models.base import Process, initial_state
-    from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid, feed_back
+    from bowen.land.variables import initial_state
+    from bowen.models.base import Process
+    from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, FluxScale, Hybrid, feed_back
+    from bowen.models.lstm import LSTM
     from bowen.models.rollout import Inputs
     from bowen.training import devices
-    from bowen.training.trainer import predict, trainable
+    from bowen.training.loss import predict
+    from bowen.training.optimizer import trainable_leaves
 
     forcing = synthetic(case.days) if forcing is None else forcing
     length = len(forcing.air_temperature)
@@ -90,17 +93,21 @@ def make(case: Case, forcing: Any = None) -> Made:
     )
     base = parameters_for("ENF", reference_height=30.0, canopy_height=18.0)
     dynamic, key = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo"), jax.random.key(0)
-    sizes = {"features": FEATURES, "hidden_size": case.hidden_size, "key": key}
     feedback, step = feed_back if case.states == "fed" else None, ImplicitStep(substeps=case.substeps)
+
+    def lstm(features):
+        return LSTM(features, hidden_size=case.hidden_size, key=key)
+
+    size = FEATURES + (NUM_STATE_FEATURES if feedback else 0)
     model = {
-        "process": lambda: Process(base, ("minimum_stomatal_resistance", "root_zone_capacity"), step),
-        "hybrid": lambda: Hybrid(base, dynamic, feedback=feedback, step=step, **sizes),
-        "network": lambda: FluxNetwork(scale=FluxScale(jnp.zeros(2), jnp.ones(2)), **sizes),
+        "process": lambda: Process(base, ("minimum_stomatal_resistance", "root_zone_capacity"), solver=step),
+        "hybrid": lambda: Hybrid(base, dynamic, network=lstm(size), state_feedback=feedback, solver=step),
+        "network": lambda: FluxNetwork(FluxScale(jnp.zeros(2), jnp.ones(2)), network=lstm(FEATURES), key=key),
     }[case.model]()
     carry = jax.tree.map(
-        lambda x: jnp.broadcast_to(x, (case.columns, *x.shape)), model.start(initial_state(base, jnp.asarray(283.0)))
+        lambda x: jnp.broadcast_to(x, (case.columns, *x.shape)), model.init(initial_state(base, jnp.asarray(283.0)))
     )
-    moving, still = eqx.partition(model, trainable(model))
+    moving, still = eqx.partition(model, trainable_leaves(model))
     mesh = devices.mesh_for(case.columns)
 
     def squares(moving, carry, inputs, _):
@@ -146,7 +153,7 @@ def one_step(case: Case) -> dict[str, dict[str, float]]:
 
     def step(arrays, carry):
         def one(carry, now):
-            carry, record = eqx.combine(arrays, rest).advance(carry, *now, inputs.dt)
+            carry, record = eqx.combine(arrays, rest).step(carry, *now, inputs.dt)
             return carry, record.observed()
 
         return jax.vmap(one)(carry, now)

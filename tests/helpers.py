@@ -14,9 +14,10 @@ import xarray as xr
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import declared_quantities
-from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLandModel, initial_state
-from bowen.models.hybrid import Hybrid
+from bowen.land.variables import Forcing, State, initial_state
+from bowen.models.base import AbstractLandModel, SiteParameters, with_offsets
+from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, FluxScale, Hybrid, feed_back
+from bowen.models.lstm import LSTM
 from bowen.models.rollout import Inputs, unroll
 from bowen.physics import soil, thermodynamics
 from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
@@ -114,7 +115,8 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
 def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Parameters, State, Forcing]:
     """Random draws from the whole of what a user can feed: any parameters, the worst weather, and its aftermath.
 
-    What came later, as what insulates soil and snow, is drawn only if asked for, how water is let go last.
+    What came later, as what insulates soil and snow, is drawn only if asked for, how water is let go last. A state that
+    is named nowhere here is drawn from the range that its declaration gives.
     """
     draws = itertools.chain(jax.random.split(key, 64), jax.random.split(jax.random.fold_in(key, 1), 16))
 
@@ -147,27 +149,29 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         radiation=uniform(80.0, 500.0),
     )
     surface = (air - MELTING_POINT)[:, None] + uniform(-25.0, 25.0, 1)
-    state = State(
+    states = declared_quantities(State)
+    special = dict(
         soil_temperature_excess=often(0.0, jnp.ones(count))[:, None]
         * (surface + uniform(-8.0, 8.0, len(LAYER_THICKNESS))),
-        snow_water=often(0.0, jnp.exp(uniform(np.log(1e-12), np.log(1000.0)))),
+        snow_water=often(0.0, jnp.exp(uniform(*np.log(states["snow_water"]["draw"])))),
         root_zone_water=often(0.0, uniform(0.0, 1.0)) * parameters.root_zone_capacity,
-        groundwater=often(0.0, uniform(0.0, 1000.0)),
-        quickflow_water=jnp.zeros(count),
-        canopy_water=jnp.zeros(count),
-        snow_liquid=jnp.zeros(count),
-        soil_ice=jnp.zeros((count, len(LAYER_THICKNESS))),
+        groundwater=often(0.0, uniform(*states["groundwater"]["draw"])),
     )
+    state = dataclasses.replace(jax.vmap(initial_state)(parameters, air), **special)
     if insulated:
         drawn = {name: within(name) for name in INSULATING}
         parameters = dataclasses.replace(parameters, litter_cover=jnp.ones(count), **drawn)
     draws = iter(jax.random.split(jax.random.fold_in(key, 2), 32))
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
-    quick, leaves = often(0.0, uniform(0.0, 100.0)), uniform(0.0, 1.0) * parameters.interception_capacity
+    quick = often(0.0, uniform(*states["quickflow_water"]["draw"]))
+    leaves = uniform(0.0, 1.0) * parameters.interception_capacity
     ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezable_water)
     liquid = uniform(0.0, 1.0) * parameters.snow_water_holding_fraction * state.snow_water
     stores = dict(quickflow_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
     stores["snow_water"] = state.snow_water + liquid
+    others = [name for name in states if name not in (*special, *stores)]
+    draws = iter(jax.random.split(jax.random.fold_in(key, 3), 2 * len(others) + 1))
+    stores |= {name: often(0.0, uniform(*states[name]["draw"])) for name in others}
     return parameters, dataclasses.replace(state, **stores), forcing
 
 
@@ -178,7 +182,7 @@ def beginning(parameters: Parameters, inputs: Inputs) -> State:
 @eqx.filter_jit
 def run(model: AbstractLandModel, state: State, inputs: Inputs, select: Any = lambda record: record.fluxes) -> Any:
     """What a model tells of a series it begins in `state`; by default its fluxes."""
-    return unroll(model, model.start(state), inputs, select)[1]
+    return unroll(model, model.init(state), inputs, select)[1]
 
 
 def restless(model: Hybrid, key: Any, spread: float = 3.0) -> Hybrid:
@@ -191,3 +195,38 @@ def restless(model: Hybrid, key: Any, spread: float = 3.0) -> Hybrid:
 
 def in_single_precision(tree: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf.astype(jnp.float32), tree)
+
+
+def lstm_hybrid(
+    parameters: Any,
+    dynamic: tuple[str, ...],
+    *,
+    features: int,
+    hidden_size: int,
+    key: Any,
+    state_feedback: Any = feed_back,
+    **options: Any,
+) -> Hybrid:
+    """A hybrid whose network is an LSTM, with so many features of the weather."""
+    size = features + (NUM_STATE_FEATURES if state_feedback else 0)
+    network = LSTM(size, hidden_size=hidden_size, key=key)
+    return Hybrid(parameters, dynamic, network=network, state_feedback=state_feedback, **options)
+
+
+def lstm_fluxes(*, features: int, hidden_size: int, key: Any, scale: FluxScale) -> FluxNetwork:
+    """An LSTM that predicts the fluxes directly."""
+    return FluxNetwork(scale, network=LSTM(features, hidden_size=hidden_size, key=key), key=key)
+
+
+def site(parameters: Parameters, attributes: Any = (), index: int = -1, **options: Any) -> SiteParameters:
+    return SiteParameters(parameters, attributes=attributes, index=index, **options)
+
+
+class Learned:
+    """Parameters of land and tower with the offsets of a model applied, by name."""
+
+    def __init__(self, model: Any, offsets: Any = None):
+        self._both = with_offsets(model.land, model.tower, model.offsets if offsets is None else offsets)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._both.land if hasattr(self._both.land, name) else self._both.tower, name)

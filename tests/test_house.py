@@ -144,7 +144,7 @@ def test_the_data_wing_never_starts_jax():
         for wing in (bowen.data, bowen.evaluation, bowen.reporting):
             for found in pkgutil.walk_packages(wing.__path__, f"{wing.__name__}."):
                 __import__(found.name)
-        bowen.read, bowen.score, bowen.write_report
+        bowen.read, bowen.score, bowen.report, bowen.inspect
         print(json.dumps({"jax": "jax" in sys.modules}))
     """)
     assert seen == {"jax": False}
@@ -156,7 +156,8 @@ def test_every_public_name_is_there_and_documented(name):
 
 
 def test_no_module_hides_a_public_name():
-    modules = {path.stem for path in SOURCES if path.parent.name == "bowen"}
+    inside = (ROOT / "src" / "bowen").iterdir()
+    modules = {path.stem for path in inside if path.suffix == ".py" or (path / "__init__.py").exists()}
     assert not modules & set(bowen.__all__), "importing the module would take the place of the function: rename one"
 
 
@@ -165,9 +166,9 @@ def test_type_checkers_see_the_names_that_are_there():
     imports = [
         node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("bowen.")
     ]
-    told = {alias.asname: node.module for node in imports for alias in node.names}
-    errors = {name: "bowen.errors" for name in told if told[name] == "bowen.errors"}
-    assert told == errors | bowen._HOME
+    told = {alias.asname: f"{node.module}:{alias.name}" for node in imports for alias in node.names}
+    errors = {name for name, home in told.items() if home.startswith("bowen.errors:")}
+    assert {name: home for name, home in told.items() if name not in errors} == bowen._HOME
     assert set(told) | {"__version__"} == set(bowen.__all__)
 
 
@@ -204,3 +205,66 @@ def test_no_file_names_a_path_of_one_machine():
         if one_machine.search(line)
     ]
     assert named == []
+
+
+RIDDLES = re.compile(r"^(What|Whether|Where|How|Which|Of|All)\b", re.IGNORECASE)
+STOP_LIST = re.compile(
+    r"\b(told|tells|besides|in\s+the\s+place\s+of|as\s+(it|they)\s+comes?|lets\s+go|nobody|anybody|what\s+is|"
+    r"arena|contests?|contestants?|strangers?)\b",
+    re.IGNORECASE,
+)
+DEFINITIONS = (ast.Module, ast.ClassDef, ast.FunctionDef)
+RENAMED = ROOT / "src" / "bowen" / "config" / "renamed.py"  # holds the old names
+
+
+def docstrings() -> Iterator[tuple[str, str]]:
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, DEFINITIONS) and (doc := ast.get_docstring(node)):
+                yield f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 1)} {getattr(node, 'name', '')}", doc
+
+
+def test_no_docstring_begins_with_a_question():
+    assert [where for where, doc in docstrings() if RIDDLES.match(doc)] == []
+
+
+def test_the_stop_list_is_empty():
+    texts = [path for path in SOURCES if path != RENAMED]
+    texts += [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = [
+        f"{path.relative_to(ROOT)}:{text.count(chr(10), 0, match.start()) + 1} {match[0]!r}"
+        for path in texts
+        for text in [path.read_text(encoding="utf-8")]
+        for match in STOP_LIST.finditer(text)
+    ]
+    assert found == []
+
+
+def public_definitions() -> Iterator[tuple[str, str]]:
+    """Names that modules define at their top level, with where; commands are named by the user's words."""
+    for path in SOURCES:
+        module = str(path.relative_to(ROOT / "src"))
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            targets = node.targets if isinstance(node, ast.Assign) else []
+            targets += [node.target] if isinstance(node, ast.AnnAssign) else []
+            names = [name.id for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+            names += [node.name] if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+            yield from ((name, module) for name in dict.fromkeys(names) if not name.startswith("_"))
+
+
+def test_no_two_public_definitions_share_a_name():
+    homes: dict[str, set[str]] = {}
+    for name, module in public_definitions():
+        homes.setdefault(name, set()).add(module)
+    assert {name: sorted(modules) for name, modules in homes.items() if len(modules) > 1} == {}
+
+
+def test_every_public_name_is_in_the_glossary():
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert [name for name in bowen.__all__ if f"`{name}`" not in glossary] == []
+
+
+def test_errors_have_one_form():
+    """`where: what.` and `  fix: ...` are put together in one place."""
+    texts = {path: path.read_text(encoding="utf-8") for path in SOURCES if path.name not in ("errors.py", "renamed.py")}
+    assert [str(path.relative_to(ROOT)) for path, text in texts.items() if re.search(r"[\"'](\\n)?  fix: ", text)] == []

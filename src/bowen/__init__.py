@@ -1,6 +1,7 @@
 """A hybrid differentiable land surface model: LaD physics, learned parameters, one gradient through both.
 
-A name is imported when it is first used, so reading a record never starts JAX, and importing bowen changes nothing.
+`import bowen as bw` gives all that a script needs. A name is imported when it is first used, so that reading a record
+never starts JAX, and importing bowen changes nothing.
 """
 
 from importlib import import_module
@@ -13,50 +14,40 @@ from bowen.errors import ModelError as ModelError
 from bowen.errors import RunError as RunError
 
 if TYPE_CHECKING:
-    from bowen.cli.xla_flags import fuse_loops as fuse_loops
-    from bowen.cli.xla_flags import fuse_more as fuse_more
-    from bowen.cli.xla_flags import use_cores as use_cores
+    from bowen.data import block_split as block_split
+    from bowen.data import fill_forcing as fill_forcing
+    from bowen.data import period_split as period_split
     from bowen.data import read as read
-    from bowen.data import read_plumber2 as read_plumber2
-    from bowen.data import read_table as read_table
-    from bowen.data.features import Scaler as Scaler
+    from bowen.data import summary as inspect  # noqa: F401
     from bowen.evaluation.scores import score as score
-    from bowen.land.adaptive_step import AdaptiveStep as AdaptiveStep
-    from bowen.land.parameters import Parameters as Parameters
-    from bowen.land.step import ImplicitStep as ImplicitStep
-    from bowen.land.variables import Forcing as Forcing
-    from bowen.land.variables import State as State
+    from bowen.experiments.run import load_run as load_run
     from bowen.models.base import Process as Process
     from bowen.models.hybrid import FluxNetwork as FluxNetwork
     from bowen.models.hybrid import Hybrid as Hybrid
-    from bowen.models.rollout import simulate as simulate
-    from bowen.models.rollout import spin_up as spin_up
-    from bowen.reporting import write_report as write_report
-    from bowen.training.arrays import SiteArrays as SiteArrays
-    from bowen.training.arrays import to_dataset as to_dataset
+    from bowen.models.lstm import LSTM as LSTM
+    from bowen.reporting.report import report as report
+    from bowen.training.simulation import simulate as simulate
+    from bowen.training.site_data import SiteData as SiteData
     from bowen.training.trainer import train as train
 
     __version__: str
 
 _HOME = {
-    name: module
-    for module, names in {
-        "bowen.land.adaptive_step": ("AdaptiveStep",),
-        "bowen.cli.xla_flags": ("fuse_loops", "fuse_more", "use_cores"),
-        "bowen.data": ("read", "read_plumber2", "read_table"),
-        "bowen.evaluation.scores": ("score",),
-        "bowen.models.hybrid": ("FluxNetwork", "Hybrid"),
-        "bowen.models.base": ("Process",),
-        "bowen.reporting": ("write_report",),
-        "bowen.data.features": ("Scaler",),
-        "bowen.training.arrays": ("SiteArrays", "to_dataset"),
-        "bowen.land.step": ("ImplicitStep",),
-        "bowen.models.rollout": ("simulate", "spin_up"),
-        "bowen.training.trainer": ("train",),
-        "bowen.land.parameters": ("Parameters",),
-        "bowen.land.variables": ("Forcing", "State"),
-    }.items()
-    for name in names
+    "FluxNetwork": "bowen.models.hybrid:FluxNetwork",
+    "Hybrid": "bowen.models.hybrid:Hybrid",
+    "LSTM": "bowen.models.lstm:LSTM",
+    "Process": "bowen.models.base:Process",
+    "SiteData": "bowen.training.site_data:SiteData",
+    "block_split": "bowen.data:block_split",
+    "fill_forcing": "bowen.data:fill_forcing",
+    "inspect": "bowen.data:summary",
+    "load_run": "bowen.experiments.run:load_run",
+    "period_split": "bowen.data:period_split",
+    "read": "bowen.data:read",
+    "report": "bowen.reporting.report:report",
+    "score": "bowen.evaluation.scores:score",
+    "simulate": "bowen.training.simulation:simulate",
+    "train": "bowen.training.trainer:train",
 }
 
 __all__ = ["BowenError", "ConfigError", "DataError", "ModelError", "RunError", "__version__", *_HOME]
@@ -69,7 +60,8 @@ def __getattr__(name: str) -> Any:
         return version("bowen")
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_HOME[name]), name)
+    module, attribute = _HOME[name].split(":")
+    value = getattr(import_module(module), attribute)
     globals()[name] = value  # found at once the next time
     return value
 

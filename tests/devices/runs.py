@@ -18,13 +18,15 @@ from bowen.experiments.run_directory import load_arrays, save_arrays
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import net_radiation_measured_if_available
-from bowen.models.base import AbstractLandModel, Process, SiteParameters, initial_state
-from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid
+from bowen.land.variables import initial_state
+from bowen.models.base import AbstractLandModel, Process
+from bowen.models.hybrid import FluxScale
 from bowen.models.regionalization import Regionalization
 from bowen.training import devices
 from bowen.training.arrays import SiteArrays
-from bowen.training.trainer import train, train_state_shapes
-from bowen.training.windows import SiteData, WindowLoader
+from bowen.training.site_data import SiteData
+from bowen.training.trainer import optimize_weights, train_state_shapes
+from bowen.training.windows import WindowLoader
 from tests import helpers
 
 TOWERS, COLUMNS, HALFWAY = 5, 3, 2  # 15 columns, which eight devices cannot share out evenly
@@ -42,24 +44,26 @@ def tower(number: int) -> SiteData:
     series = SiteArrays(helpers.weather(days, mean=280.0 + 3.0 * number), targets, measured, jnp.ones(targets.shape))
     base = dataclasses.replace(Parameters(), minimum_stomatal_resistance=80.0 + 40.0 * number, prescribed_radiation=1.0)
     labels = np.where(np.arange(len(targets)) // helpers.DAY % 3 == 0, "validation", "train")
-    site = SiteParameters(base, [0.3 * number - 0.4], number)
-    return SiteData(f"XX-{number}", series, site, initial_state(base, jnp.asarray(275.0 + 5.0 * number)), labels)
+    site = helpers.site(base, [0.3 * number - 0.4], number)
+    return SiteData.from_parts(
+        f"XX-{number}", series, site, initial_state(base, jnp.asarray(275.0 + 5.0 * number)), labels
+    )
 
 
 def model(kind: str) -> AbstractLandModel:
     base, key, learned = Parameters(), jax.random.key(0), ("root_zone_capacity", "closure_fraction")
     step = ImplicitStep(substeps=1, iterations=2, net_radiation=net_radiation_measured_if_available)  # quick to compile
     regional = Regionalization(
-        ("root_zone_capacity",), attributes=1, site_specific=("closure_fraction",), towers=TOWERS
+        ("root_zone_capacity",), num_attributes=1, site_specific=("closure_fraction",), num_sites=TOWERS
     )
     sizes = {"features": 5, "hidden_size": 4, "key": key}
     if kind == "process":
-        return Process(base, learned, step, regional)
+        return Process(base, learned, solver=step, regionalization=regional)
     if kind == "network":
-        return FluxNetwork(scale=FluxScale(jnp.full(2, 50.0), jnp.full(2, 100.0)), **sizes)
+        return helpers.lstm_fluxes(scale=FluxScale(jnp.full(2, 50.0), jnp.full(2, 100.0)), **sizes)
     dynamic = ("minimum_stomatal_resistance", "ground_albedo")
     return helpers.restless(
-        Hybrid(base, dynamic, static=learned, step=step, regionalization=regional, **sizes), key, 0.3
+        helpers.lstm_hybrid(base, dynamic, static=learned, solver=step, regionalization=regional, **sizes), key, 0.3
     )
 
 
@@ -76,7 +80,7 @@ def main() -> None:
     parser.add_argument("--from", dest="other", type=Path)
     chosen = parser.parse_args()
     jax.config.update("jax_enable_x64", True)
-    streams = WindowLoader([tower(number) for number in range(TOWERS)], columns=COLUMNS, window=2, seed=0)
+    streams = WindowLoader([tower(number) for number in range(TOWERS)], windows_per_site=COLUMNS, window=2, seed=0)
     told, gather = (
         {"batch": layout((streams.batch(0).targets, streams.batch(0).inputs.forcing))},
         devices.gather_from_devices,
@@ -100,7 +104,7 @@ def main() -> None:
             scores = (row.step, row.loss, row.validation_latent_heat, row.validation_sensible_heat)
             save_arrays(chosen.folder / f"{kind}-{row.step + 1}.npz", progress, (scores,))
 
-        train(begun, streams, TRAINING, progress=progress, watch=save)
+        optimize_weights(begun, streams, TRAINING, state=progress, watch=save)
     (chosen.folder / "layout.json").write_text(json.dumps(told))
 
 

@@ -15,7 +15,7 @@ from bowen.cli import output
 from bowen.config.schema import dumps, parse
 from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
-from bowen.evaluation.scores import COLUMNS
+from bowen.evaluation.scores import SCORE_COLUMNS
 from bowen.experiments import benchmark as arena
 from bowen.experiments.archive_records import read_archive
 from bowen.experiments.build import build_model
@@ -73,7 +73,7 @@ def optax_counts_in_integers():
 def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     said = []
     scores = arena.benchmark(config(archive), tmp_path, say=said.append)
-    assert list(scores) == list(COLUMNS)
+    assert list(scores) == list(SCORE_COLUMNS)
     assert set(scores["model"]) == set(SETTINGS["benchmark"]["models"])
     assert set(scores["tower"].str[:6]) == {"US-Me2"} and set(scores["split"]) == {"test"}
     assert len(said) == 5 and all("2 records train, 1 judge" in line for line in said)

@@ -15,14 +15,16 @@ from bowen.data.features import TARGETS, Scaler
 from bowen.evaluation.scores import as_tower_reports, score
 from bowen.experiments.build import build_model, static_parameters
 from bowen.experiments.comparison import uncalibrated_run
-from bowen.experiments.run import Run, fitted, simulate_run, split_record, tower_of, train_run
+from bowen.experiments.run import Run, simulate_run, split_record, train_run
 from bowen.experiments.twin_experiment import SITE, SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
-from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports
-from bowen.models.base import Process, initial_state
+from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports
+from bowen.land.variables import initial_state
+from bowen.models.base import Process, SiteParameters, reset_root_zone
 from bowen.models.rollout import spin_up, unroll
 from bowen.training.arrays import SiteArrays, to_dataset
+from bowen.training.site_data import SiteData, fit_scaler
 
 SHARE = 0.78
 SETTINGS = {
@@ -55,7 +57,9 @@ def record():
     scaler = Scaler.fit([(dataset, np.ones(dataset.sizes["time"], bool))], ["longwave_down"])
     inputs = SiteArrays.of(dataset, scaler).inputs
     model = Process(base)
-    carry = model.renewed(spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3))
+    carry = reset_root_zone(
+        model, spin_up(model, initial_state(base, inputs.forcing.air_temperature.mean()), inputs, 3)
+    )
     _, told = unroll(model, carry, inputs)
     truth = to_dataset(model, told, dataset, "truth")
     return dataset.assign({name: SHARE * truth[name] for name in TARGETS}).assign_attrs(
@@ -125,34 +129,34 @@ def test_what_is_missing_at_all_times_counts_less_where_there_is_more_energy(rec
 def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
     records = [with_net_radiation(record, share) for share in (0.6, 0.9)] + [record]
     examples = [(each, np.full(each.sizes["time"], "train")) for each in records]
-    tables = {**SETTINGS, "data": {**SETTINGS["data"], "closure": "measured"}}
+    tables = {**SETTINGS, "data": {**SETTINGS["data"], "closure": "measured_fraction"}}
     asked = parse({**tables, "model": {**SETTINGS["model"], "train_as_unseen": True}}, where="test")
-    scaler = fitted(asked, examples)
-    towers = [tower_of(asked, scaler, *each, number) for number, each in enumerate(examples)]
-    shares = [float(tower.site.base.closure_fraction) for tower in towers]
+    scaler = fit_scaler(asked, examples)
+    towers = [SiteData(*each, scaler=scaler, index=number, config=asked) for number, each in enumerate(examples)]
+    shares = [float(tower.parameters.tower.closure_fraction) for tower in towers]
     assert shares == pytest.approx([0.6, 0.9, 0.75], abs=0.02)
-    assert {float(tower.unseen_site.base.closure_fraction) for tower in towers} == {shares[2]}
-    assert float(tower_of(asked, scaler, records[0], np.empty(0), -1).site.base.closure_fraction) == shares[2]
-    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].site.base), {}), record)
+    assert {float(tower.as_unseen.tower.closure_fraction) for tower in towers} == {shares[2]}
+    assert float(SiteData(records[0], scaler=scaler, config=asked).parameters.tower.closure_fraction) == shares[2]
+    simulation = simulate_run(Run(asked, scaler, build_model(asked, scaler, towers[0].parameters), {}), record)
     np.testing.assert_allclose(simulation.latent_heat_observed, shares[2] * simulation.latent_heat)
     as_it_comes = simulate_run(uncalibrated_run(asked, scaler, record.attrs), record)
     assert "latent_heat_observed" not in as_it_comes
 
 
 def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
-    land = Parameters(closure_fraction=0.7)
-    np.testing.assert_array_equal(closure_fractions(land), [land.closure_fraction] * 2)
+    tower = TowerParameters(closure_fraction=0.7)
+    np.testing.assert_array_equal(closure_fractions(tower), [tower.closure_fraction] * 2)
     np.testing.assert_allclose(
-        closure_fractions(Parameters(closure_fraction=0.7, closure_partitioning=1.0)), [1.0, 0.49]
+        closure_fractions(TowerParameters(closure_fraction=0.7, closure_partitioning=1.0)), [1.0, 0.49]
     )
-    slopes = jax.jacobian(lambda skew: closure_fractions(Parameters(closure_fraction=1.0, closure_partitioning=skew)))(
-        0.5
-    )
+    slopes = jax.jacobian(
+        lambda skew: closure_fractions(TowerParameters(closure_fraction=1.0, closure_partitioning=skew))
+    )(0.5)
     np.testing.assert_array_equal(slopes, [0.0, 0.0])  # where nothing is missed there is nothing to learn
-    skewed = Process(Parameters(closure_fraction=0.7, closure_partitioning=0.5))
-    scaler = fitted(config("raw"), [(record, np.full(record.sizes["time"], "train"))])
+    skewed = Process(SiteParameters(Parameters(), TowerParameters(closure_fraction=0.7, closure_partitioning=0.5)))
+    scaler = fit_scaler(config("raw"), [(record, np.full(record.sizes["time"], "train"))])
     inputs = SiteArrays.of(record, scaler).inputs.window(0, 48)
-    _, told = unroll(skewed, initial_state(skewed.base, inputs.forcing.air_temperature.mean()), inputs)
+    _, told = unroll(skewed, initial_state(skewed.land, inputs.forcing.air_temperature.mean()), inputs)
     simulation = to_dataset(skewed, told, record.isel(time=slice(0, 48)), "skewed")
     for name, share in (("latent_heat", 0.7**0.5), ("sensible_heat", 0.7**1.5)):
         np.testing.assert_allclose(as_tower_reports(simulation, name), share * simulation[name])

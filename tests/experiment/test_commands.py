@@ -34,7 +34,7 @@ def test_the_loss_falls(contest):
 
 def test_a_contest_scores_all_models_and_writes_what_it_found(contest):
     scores = pd.read_csv(contest / "scores.csv")
-    assert list(scores) == ["tower", "model", "split", "regime", "variable", "resolution", "metric", "value"]
+    assert list(scores) == ["tower", "model", "split", "subset", "variable", "resolution", "metric", "value"]
     assert list(scores["model"].unique()) == ["LaD", "calibrated LaD", "hybrid", "LSTM"]
     assert set(scores["split"]) == {"train", "validation", "test"}
     page = (contest / "report.html").read_text()

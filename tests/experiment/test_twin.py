@@ -11,11 +11,11 @@ from bowen.evaluation.scores import score
 from bowen.experiments.run import Run, simulate_run
 from bowen.experiments.twin_experiment import SITE, SOIL, make_twin, parameter_correlation
 from bowen.land.land_classes import parameters_for
-from bowen.models.base import SiteParameters, initial_state
-from bowen.models.hybrid import Hybrid
+from bowen.land.variables import initial_state
 from bowen.training.arrays import SiteArrays
+from bowen.training.site_data import SiteData
 from bowen.training.trainer import train
-from bowen.training.windows import SiteData, WindowLoader
+from tests import helpers
 
 
 def learned(record, *, steps, by_day=False):
@@ -25,16 +25,14 @@ def learned(record, *, steps, by_day=False):
     series = SiteArrays.of(record, scaler)
     base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
     names = ("minimum_stomatal_resistance",)
-    model = Hybrid(base, names, features=len(scaler.features), hidden_size=16, key=jax.random.key(0))
+    model = helpers.lstm_hybrid(base, names, features=len(scaler.features), hidden_size=16, key=jax.random.key(0))
     state = initial_state(base, series.inputs.forcing.air_temperature.mean())
     training = TrainingConfig(updates=steps, window_days=10, prior_weight=1e-4)
-    streams = WindowLoader(
-        [SiteData("twin", series, SiteParameters(base), state, split, by_day)], columns=0, window=10, seed=0
-    )
+    site = SiteData.from_parts("twin", series, helpers.site(base, index=0), state, split, has_daily_fluxes=by_day)
     with jax.numpy_dtype_promotion("standard"):  # optax counts in integers
-        progress, history = train(model, streams, training)
+        best, history = train(model, [site], config=training)
     config = parse({"data": {"met": "", "soil": SOIL}, "model": {"precision": "float64"}}, where="twin")
-    return simulate_run(Run(config, scaler, progress.best, {}), record), history
+    return simulate_run(Run(config, scaler, best, {}), record), history
 
 
 @pytest.mark.slow
@@ -44,7 +42,7 @@ def test_a_twin_experiment_recovers_the_conductance():
     assert parameter_correlation(simulation, truth) > 0.95
     assert np.abs(simulation["energy_residual"]).max() < 1e-9
     assert np.abs(simulation["water_residual"]).max() < 1e-14
-    assert history[-1].loss < 0.1 * history[0].loss
+    assert history.loss.iloc[-1] < 0.1 * history.loss.iloc[0]
 
 
 @pytest.mark.slow

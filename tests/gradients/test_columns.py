@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from bowen.experiments.run_directory import named_leaves
-from bowen.land.quantities import apply_logit_offsets
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import net_radiation_measured_if_available
-from bowen.models.base import Process, SiteParameters
-from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid
+from bowen.models.base import Process
+from bowen.models.hybrid import FluxScale
 from bowen.models.lstm import LSTM
 from bowen.models.regionalization import Regionalization
 from bowen.models.rollout import Inputs, unroll, unroll_columns
-from bowen.training.trainer import predict, trainable
+from bowen.training.loss import predict
+from bowen.training.optimizer import trainable_leaves
 from bowen.training.windows import stack_trees
 from tests import helpers
 
@@ -36,19 +36,21 @@ def models(inputs, key, more=()):
     base = helpers.Parameters()
     size = inputs.features.shape[-1]
     step = ImplicitStep(substeps=1, iterations=2, net_radiation=net_radiation_measured_if_available)  # quick to compile
-    regional = Regionalization(("root_zone_capacity",), attributes=1, site_specific=("closure_fraction",), towers=2)
+    regional = Regionalization(
+        ("root_zone_capacity",), num_attributes=1, site_specific=("closure_fraction",), num_sites=2
+    )
     regional = eqx.tree_at(
         lambda r: (r.slopes, r.departures), regional, (jnp.full((1, 1), 0.3), jnp.array([[0.2], [0.4]]))
     )
     learned = ("root_zone_capacity", "closure_fraction", *more)
     dynamic = ("minimum_stomatal_resistance", "ground_albedo")
-    hybrid = Hybrid(
-        base, dynamic, static=learned, features=size, hidden_size=4, key=key, step=step, regionalization=regional
+    hybrid = helpers.lstm_hybrid(
+        base, dynamic, static=learned, features=size, hidden_size=4, key=key, solver=step, regionalization=regional
     )
     return {
-        "process": Process(base, learned, step, regional),
+        "process": Process(base, learned, solver=step, regionalization=regional),
         "hybrid": helpers.restless(hybrid, key),
-        "network": FluxNetwork(
+        "network": helpers.lstm_fluxes(
             features=size, hidden_size=4, key=key, scale=FluxScale(jnp.full(2, 50.0), jnp.full(2, 100.0))
         ),
     }
@@ -57,9 +59,7 @@ def models(inputs, key, more=()):
 def different_sites():
     base = helpers.Parameters()
     resistant = dataclasses.replace(base, minimum_stomatal_resistance=200.0, prescribed_radiation=1.0)
-    return stack_trees(
-        [SiteParameters(base, [0.5], 0), SiteParameters(resistant, [-0.5], 1), SiteParameters(base, [1.0])]
-    )
+    return stack_trees([helpers.site(base, [0.5], 0), helpers.site(resistant, [-0.5], 1), helpers.site(base, [1.0])])
 
 
 @pytest.mark.parametrize("name", ["process", "hybrid", "network"])
@@ -67,8 +67,8 @@ def different_sites():
 def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
     model, sites = models(inputs, key)[name], different_sites() if many else None
     state = helpers.beginning(helpers.Parameters(), helpers.days(helpers.weather(6), 1, 2))
-    start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.start(state))
-    moving, still = eqx.partition(model, trainable(model))
+    start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.init(state))
+    moving, still = eqx.partition(model, trainable_leaves(model))
 
     def squares(record):
         return record.observed()
@@ -80,7 +80,7 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
     def apart(moving, start):
         def one(site, carry, forcing, features):
             model = eqx.combine(moving, still)
-            here = model if site is None else model.at(site)
+            here = model if site is None else model.for_site(site)
             return unroll(here, carry, Inputs(forcing, features, inputs.dt), squares)
 
         columns = jax.vmap(one, in_axes=(0, 0, 1, 1), out_axes=(0, 1))
@@ -109,9 +109,9 @@ def test_water_begins_anew_where_it_is_told_to(inputs, key, name):
     """At its own site, and with a gradient to what a record begins with."""
     model, sites = models(inputs, key, ("initial_saturation",))[name], different_sites()
     state = helpers.beginning(helpers.Parameters(), helpers.days(helpers.weather(6), 1, 2))
-    start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.start(state))
+    start = jax.tree.map(lambda x: jnp.repeat(x[None], COLUMNS, axis=0), model.init(state))
     renewals = jnp.array([[False, True, False]])
-    moving, still = eqx.partition(model, trainable(model))
+    moving, still = eqx.partition(model, trainable_leaves(model))
 
     @jax.jit
     def fluxes(moving, renewals, start):
@@ -123,8 +123,8 @@ def test_water_begins_anew_where_it_is_told_to(inputs, key, name):
     assert (renewed != left).any(axis=(0, 2)).tolist() == [False, name != "network", False]
     if name == "network":
         return
-    here = model.at(jax.tree.map(lambda x: x[1], sites))
-    capacity = apply_logit_offsets(here.base, here.offsets).root_zone_capacity
+    here = model.for_site(jax.tree.map(lambda x: x[1], sites))
+    capacity = helpers.Learned(here).root_zone_capacity
     full = eqx.tree_at(water_of, start, water_of(start).at[1].set(0.5 * capacity))
     np.testing.assert_allclose(renewed, fluxes(moving, never, full)[1], rtol=1e-9)
     gradient = jax.jit(jax.grad(fluxes, has_aux=True))(moving, renewals, start)[0]

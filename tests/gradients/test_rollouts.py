@@ -11,7 +11,6 @@ from jax.flatten_util import ravel_pytree
 
 from bowen.land.step import ImplicitStep
 from bowen.models.base import Process
-from bowen.models.hybrid import Hybrid
 from bowen.models.rollout import unroll
 from tests import helpers
 
@@ -30,13 +29,15 @@ def outcome(record):
 
 
 def process_of(parameters):
-    return Process(parameters, helpers.PHYSICAL, STEP)
+    return Process(parameters, helpers.PHYSICAL, solver=STEP)
 
 
 def hybrid_of(parameters):
     keys = jax.random.split(jax.random.key(3))
     static = tuple(name for name in helpers.PHYSICAL if name not in helpers.DYNAMIC)
-    model = Hybrid(parameters, helpers.DYNAMIC, features=5, hidden_size=4, key=keys[0], static=static, step=STEP)
+    model = helpers.lstm_hybrid(
+        parameters, helpers.DYNAMIC, features=5, hidden_size=4, key=keys[0], static=static, solver=STEP
+    )
     return helpers.restless(model, keys[1], spread=0.5)
 
 
@@ -47,8 +48,8 @@ class Slopes:
     """
 
     def __init__(self, model):
-        base = model.base
-        learned, rest = eqx.partition(eqx.tree_at(lambda m: m.base, model, None), eqx.is_inexact_array)
+        base = model.land
+        learned, rest = eqx.partition(eqx.tree_at(lambda m: m.land, model, None), eqx.is_inexact_array)
         here, rebuild = ravel_pytree(learned)
         leaves = jax.tree_util.tree_leaves_with_path(learned)
         self.names = [jax.tree_util.keystr(path) for path, _ in leaves]
@@ -58,9 +59,9 @@ class Slopes:
 
         def value(point, inputs, counted):
             moved = eqx.combine(rebuild(point), rest)
-            moved = eqx.tree_at(lambda m: m.base, moved, base, is_leaf=lambda x: x is None)
+            moved = eqx.tree_at(lambda m: m.land, moved, base, is_leaf=lambda x: x is None)
             state = dataclasses.replace(helpers.beginning(base, inputs), groundwater=jnp.asarray(50.0))
-            outcomes = unroll(moved, moved.start(state), inputs, outcome)[1]
+            outcomes = unroll(moved, moved.init(state), inputs, outcome)[1]
             return outcomes.mean(axis=0, where=counted[:, None]).sum()
 
         def by_small_steps(inputs, counted):
@@ -102,7 +103,7 @@ def test_gradients_are_finite_over_eight_years(shared_data, make):
     @eqx.filter_jit
     @eqx.filter_grad
     def gradient(model, state, inputs):
-        return unroll(model, model.start(state), inputs, outcome, segment=helpers.DAY)[1].mean()
+        return unroll(model, model.init(state), inputs, outcome, segment=helpers.DAY)[1].mean()
 
     slopes = jax.tree.leaves(gradient(make(parameters), state, inputs))
     assert all(np.isfinite(slope).all() for slope in slopes)

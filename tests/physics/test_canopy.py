@@ -55,5 +55,5 @@ def test_wet_leaves_do_not_transpire(storms):
 def test_an_adaptive_solver_finds_the_same():
     inputs = helpers.weather(4).window(2 * helpers.DAY, 2 * helpers.DAY)
     state, steps = helpers.beginning(HOLDING, inputs), (None, AdaptiveStep())
-    lost = [helpers.run(Process(HOLDING, step=step), state, inputs).canopy_evaporation.sum() for step in steps]
+    lost = [helpers.run(Process(HOLDING, solver=step), state, inputs).canopy_evaporation.sum() for step in steps]
     assert lost[0] == pytest.approx(float(lost[1]), rel=0.1) and lost[0] > 0.0

@@ -12,7 +12,7 @@ from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
 from bowen.models.base import Process
-from bowen.models.hybrid import Hybrid, feed_back
+from bowen.models.hybrid import feed_back
 from bowen.models.rollout import unroll
 from tests import helpers
 
@@ -32,17 +32,17 @@ def fluxes_and_states(record):
 def test_an_untrained_hybrid_is_the_process(key, feedback, evaporation):
     """V20: every flux and every state, bit for bit, with every parameter that can be learned being learned."""
     inputs, step = helpers.weather(120, mean=275.0), ImplicitStep(evaporation=evaporation)
-    hybrid = Hybrid(
+    hybrid = helpers.lstm_hybrid(
         parameters_for("ENF"),
         helpers.DYNAMIC,
         features=5,
         hidden_size=16,
         key=key,
         static=STATIC,
-        feedback=feedback,
-        step=step,
+        state_feedback=feedback,
+        solver=step,
     )
-    process, state = Process(hybrid.base, step=step), helpers.beginning(hybrid.base, inputs)
+    process, state = Process(hybrid.land, solver=step), helpers.beginning(hybrid.land, inputs)
     told, expected = (helpers.run(model, state, inputs, fluxes_and_states) for model in (hybrid, process))
     assert expected[1].snow_water.max() > 1.0
     jax.tree.map(np.testing.assert_array_equal, told, expected)
@@ -82,7 +82,7 @@ def test_a_tower_sees_a_share_of_fluxes_and_all_of_runoff_and_snow():
     inputs = helpers.weather(20, mean=272.0)
     model = Process(dataclasses.replace(parameters_for("ENF"), closure_fraction=0.5))
     names = ("latent_heat", "sensible_heat", "runoff", "snow_water")
-    record = helpers.run(model, helpers.beginning(model.base, inputs), inputs, lambda record: record)
+    record = helpers.run(model, helpers.beginning(model.land, inputs), inputs, lambda record: record)
     seen = jax.vmap(lambda record: record.observed(names))(record)
     heat = 0.5 * jnp.stack([record.fluxes.latent_heat, record.fluxes.sensible_heat], axis=-1)
     np.testing.assert_array_equal(seen[:, :2], heat)
@@ -95,7 +95,7 @@ def test_compiling_changes_nothing():
     """V22"""
     inputs = helpers.weather(3, mean=273.0).window(130, 4)  # a storm sets in
     model = Process(Parameters())
-    state = helpers.beginning(model.base, inputs)
+    state = helpers.beginning(model.land, inputs)
     compiled = helpers.run(model, state, inputs, heat_and_states)
     with jax.disable_jit():
         interpreted = unroll(model, state, inputs, heat_and_states)[1]

@@ -159,6 +159,6 @@ def test_wet_soil_stays_at_the_melting_point_while_it_freezes(winter):
 def test_an_adaptive_solver_freezes_as_much(winter):
     parameters, start, inputs, (_, wet) = winter
     part = inputs.window(0, 6 * helpers.DAY)
-    model = Process(parameters, step=AdaptiveStep())
+    model = Process(parameters, solver=AdaptiveStep())
     referee = helpers.run(model, start, part, lambda record: record.state.soil_ice.sum(axis=-1))
     assert float(referee[-1]) == pytest.approx(float(wet.soil_ice[len(referee) - 1].sum()), rel=0.05)

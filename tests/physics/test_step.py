@@ -12,7 +12,7 @@ from bowen.land.surface_exchange import surface_conditions, surface_fluxes
 from bowen.models.base import Process
 from bowen.models.rollout import Inputs
 from bowen.physics import soil
-from bowen.physics.constants import LAYER_THICKNESS, VAPORIZATION
+from bowen.physics.constants import LAYER_THICKNESS
 from bowen.physics.surface_balance import GroundHeatCoupling
 from tests import helpers
 
@@ -47,7 +47,7 @@ def test_one_iteration_is_the_linearized_step(noon):
     def surface(warming):
         at = surface_conditions(step, parameters, state, forcing, DT)
         flux = surface_fluxes(step, at, NOTHING_BELOW, warming)
-        return flux.net_radiation - flux.sensible_heat - VAPORIZATION * flux.root_evaporation
+        return flux.net_radiation - flux.sensible_heat - at.vaporization_heat * flux.root_evaporation
 
     heating, slope = jax.jvp(surface, (jnp.asarray(0.0),), (jnp.asarray(1.0),))
     conduction = np.zeros((5, 5))
@@ -80,10 +80,10 @@ def test_the_step_is_of_first_order(summer):
     def heat(record):
         return jnp.stack([record.fluxes.latent_heat, record.fluxes.sensible_heat])
 
-    reference = helpers.run(Process(parameters, step=AdaptiveStep(rtol=1e-7, atol=1e-7)), state, summer, heat)
+    reference = helpers.run(Process(parameters, solver=AdaptiveStep(rtol=1e-7, atol=1e-7)), state, summer, heat)
     errors = []
     for substeps in (1, 2, 6):
-        ours = helpers.run(Process(parameters, step=ImplicitStep(substeps=substeps)), state, summer, heat)
+        ours = helpers.run(Process(parameters, solver=ImplicitStep(substeps=substeps)), state, summer, heat)
         errors.append(np.sqrt(((ours - reference) ** 2).mean(axis=0)))
     slopes = np.log(np.array(errors[:-1]) / np.array(errors[1:])) / np.log([[2.0], [3.0]])
     np.testing.assert_allclose(slopes, 1.0, atol=0.1)

@@ -190,7 +190,7 @@ def test_groundwater_feeds_the_roots_through_a_drought():
     held = sum(getattr(start, store) - getattr(fed.state, store)[-1] for store in ("root_zone_water", "groundwater"))
     assert gone == pytest.approx(float(held), abs=1e-9)
     part = inputs.window(0, 4 * helpers.DAY)
-    referee = helpers.run(Process(lifting, step=AdaptiveStep()), start, part).capillary_rise.sum()
+    referee = helpers.run(Process(lifting, solver=AdaptiveStep()), start, part).capillary_rise.sum()
     assert float(referee) == pytest.approx(float(fed.fluxes.capillary_rise[: 4 * helpers.DAY].sum()), rel=0.01)
 
 

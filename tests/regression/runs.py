@@ -13,10 +13,10 @@ import jax.numpy as jnp
 from bowen.data.features import FORCING
 from bowen.experiments.twin_experiment import make_weather
 from bowen.land.land_classes import parameters_for
-from bowen.land.variables import Forcing
-from bowen.models.base import Process, initial_state
-from bowen.models.hybrid import Hybrid
-from bowen.models.rollout import Inputs, simulate
+from bowen.land.variables import Forcing, initial_state
+from bowen.models.base import Process
+from bowen.models.rollout import Inputs, run_from_state
+from tests import helpers
 
 KEPT = Path(__file__).with_name("numbers.json")
 MODELS = ("process", "hybrid")
@@ -38,12 +38,12 @@ def numbers(kind: str) -> dict[str, float]:
     base = parameters_for("MF", "CMF", reference_height=30.0, canopy_height=18.0)
     model = Process(base)
     if kind == "hybrid":
-        hybrid = Hybrid(
+        hybrid = helpers.lstm_hybrid(
             base, ("minimum_stomatal_resistance", "ground_albedo"), features=2, hidden_size=4, key=jax.random.key(0)
         )
         weight = 0.5 * jax.random.normal(jax.random.key(1), hybrid.head.weight.shape)
         model = eqx.tree_at(lambda m: m.head.weight, hybrid, weight)
-    _, record = simulate(model, initial_state(base, jnp.asarray(275.0)), inputs())
+    _, record = run_from_state(model, initial_state(base, jnp.asarray(275.0)), inputs())
     fluxes = {name: float(series.mean()) for name, series in vars(record.fluxes).items() if "residual" not in name}
     states = {f"last {name}": float(series[-1].mean()) for name, series in vars(record.state).items()}
     return fluxes | states

@@ -5,6 +5,8 @@ import pandas as pd
 import xarray as xr
 
 from bowen.evaluation.scores import score
+from bowen.land.quantities import declared_quantities
+from bowen.land.variables import Fluxes, State
 from bowen.reporting.study import Study
 
 STEP = 3600.0
@@ -46,12 +48,13 @@ def physics_of(record, error):
         "groundwater": zero + 20,
         "quickflow_water": zero,
         "canopy_water": zero,
-        "vaporization_heat": 2.5e6 * vapor,
-        "net_radiation": 2.5e6 * vapor + simulated["sensible_heat"].values + 10,
+        "net_radiation": simulated["latent_heat"].values + simulated["sensible_heat"].values + 10,
+        "ground_heat": zero + 10,
+        "fusion_heat": zero,
         "energy_residual": zero + 2.5e-11,
         "water_residual": zero,
     }
-    simulated = simulated.assign({name: ("time", values) for name, values in series.items()})
+    simulated = in_budgets(simulated.assign({name: ("time", values) for name, values in series.items()}))
     layers = 283.15 + np.linspace(3, 0, 5) * np.sin(np.arange(len(rain)) / 4)[:, None]
     simulated["soil_temperature"] = (("time", "layer"), layers)
     resistance = 60 * np.exp(0.5 * np.sin(np.arange(len(rain)) / 24))
@@ -61,6 +64,16 @@ def physics_of(record, error):
         BOUNDED | {"log_scale": 1, "default": 56.6},
     )
     return simulated.assign_coords(layer_depth=("layer", [0.0025, 0.02, 0.1, 0.3, 1.0]))
+
+
+def in_budgets(simulation):
+    """The simulation whose variables name their part in the budgets, as those of the physics do."""
+    for module in (Fluxes, State):
+        for name, declared in declared_quantities(module).items():
+            if name in simulation:
+                parts = {"water_budget": declared["water"], "energy_budget": declared["energy"]}
+                simulation[name].attrs |= {budget: part for budget, part in parts.items() if part}
+    return simulation
 
 
 def labels(record):

@@ -10,7 +10,7 @@ import pytest
 from bowen.land.land_classes import IGBP, SOIL, VEGETATION, parameters_for, root_depth
 from bowen.land.quantities import declared_quantities
 from bowen.land.surface_exchange import ground_insulation
-from bowen.models.base import initial_state
+from bowen.land.variables import initial_state
 from tests import helpers
 
 # root depth [m], then capacity [kg m-2] on soils C M F CM CF MF CMF P

@@ -16,11 +16,12 @@ from bowen.errors import DataError, ModelError
 from bowen.evaluation.scores import as_tower_reports, audit_budgets
 from bowen.experiments import batch_simulation
 from bowen.experiments.batch_simulation import largest_residual, simulate_days
-from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.build import build_model
 from bowen.experiments.run import Run, as_site, simulate_run
 from bowen.experiments.twin_experiment import make_weather
-from bowen.models.rollout import without_lstm_input
+from bowen.models.base import reset_root_zone
 from bowen.training.arrays import to_dataset
+from bowen.training.site_data import land_parameters
 
 YEAR = 6  # d, in the place of 365
 MODEL = ModelConfig(
@@ -56,7 +57,7 @@ def run_of(kind, record):
     model = MODEL.model_copy(update={"kind": kind, **({"dynamic": ()} if kind == "process" else {})})
     config = Config(data=DataConfig(met=Path("none.nc")), model=model, training=TrainingConfig(spin_up_years=2))
     scaler = Scaler.fit([(record, np.full(record.sizes["time"], True))], ["longwave_down"])
-    trained = build_model(config, scaler, base_parameters(config, record.attrs))
+    trained = build_model(config, scaler, land_parameters(config, record.attrs))
     if kind != "process":
         head = jnp.linspace(-2.0, 2.0, trained.head.weight.size).reshape(trained.head.weight.shape)
         trained = eqx.tree_at(lambda m: m.head.weight, trained, head)
@@ -68,16 +69,16 @@ def run_of(kind, record):
 def alone(run, record):
     """One record by itself, step by step, its water new after spin-up."""
     tower = as_site(run, record, "")
-    model, inputs = run.model.at(tower.site), tower.series.inputs
-    advance = eqx.filter_jit(lambda carry, now: model.advance(carry, *now, inputs.dt))
+    model, inputs = run.model.for_site(tower.parameters), tower.arrays.inputs
+    advance = eqx.filter_jit(lambda carry, now: model.step(carry, *now, inputs.dt))
     series = [jax.tree.map(lambda x, k=k: x[k], (inputs.forcing, inputs.features)) for k in range(record.sizes["time"])]
-    carry, told = model.start(tower.state), []
+    carry, told = model.init(tower.state), []
     for now in series[: YEAR * 24] * 2:
         carry, _ = advance(carry, now)
-    carry = model.renewed(carry)
+    carry = reset_root_zone(model, carry)
     for now in series:
         carry, here = advance(carry, now)
-        told.append(without_lstm_input(here))
+        told.append(here)
     told = jax.tree.map(lambda *x: jnp.stack(x), *told)
     return to_dataset(model, told, record, run.title)
 

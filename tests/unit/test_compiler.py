@@ -9,7 +9,6 @@ import textwrap
 import numpy as np
 import pytest
 
-import bowen
 from bowen import cli
 from bowen.cli.xla_flags import DEVICES, LOOPS, OPTION, SMALL, cores, fuse_loops, fuse_more, use_cores
 
@@ -30,26 +29,29 @@ COUNT = """
 """
 COLUMN = """
     import json, sys
-    import bowen
-    bowen.fuse_more()
+    from bowen.cli.xla_flags import fuse_loops, fuse_more
+    fuse_more()
     if sys.argv[1] == "loops":
-        bowen.fuse_loops()
+        fuse_loops()
     import jax, jax.numpy as jnp
     jax.config.update("jax_enable_x64", True)
-    from bowen.models.base import initial_state
+    from bowen.land.parameters import Parameters
+    from bowen.land.step import ImplicitStep
+    from bowen.land.variables import Forcing, initial_state
+    from bowen.models.base import Process
     from bowen.models.rollout import Inputs, unroll
     from bowen.experiments.twin_experiment import make_weather
     record = make_weather(5, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     series = {name: jnp.asarray(record[name].values) for name in names}
-    forcing = bowen.Forcing(**series, radiation=jnp.asarray(record.longwave_down.values))
-    base = bowen.Parameters()
+    forcing = Forcing(**series, radiation=jnp.asarray(record.longwave_down.values))
+    base = Parameters()
     inputs = Inputs(forcing, jnp.zeros((240, 0)), jnp.asarray(1800.0))
     state = initial_state(base, jnp.asarray(283.0))
     def summed(model):
-        fluxes = unroll(model, model.start(state), inputs)[1].fluxes
+        fluxes = unroll(model, model.init(state), inputs)[1].fluxes
         return fluxes.latent_heat.sum(), (fluxes.latent_heat, fluxes.energy_residual, fluxes.water_residual)
-    model = bowen.Process(base, ("root_zone_capacity",), bowen.ImplicitStep(substeps=1))
+    model = Process(base, ("root_zone_capacity",), solver=ImplicitStep(substeps=1))
     ready = jax.jit(jax.value_and_grad(summed, has_aux=True, allow_int=True)).lower(model).compile()
     (_, told), gradient = ready(model)
     told = [values.tolist() for values in told]
@@ -90,20 +92,19 @@ def test_the_way_of_jax_to_ask_for_devices_stands(monkeypatch):
     assert not os.environ["XLA_FLAGS"]
 
 
-def test_the_command_sets_all_and_the_library_offers_them(monkeypatch):
+def test_the_command_sets_all_flags(monkeypatch):
     seen = []
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(cli, "app", lambda: seen.append(os.environ["XLA_FLAGS"]))
     cli.main()
     assert seen == [f"{OURS} {OURS_TOO} --{DEVICES}={cores()} --xla_cpu_multi_thread_eigen=false"]
-    assert (bowen.fuse_more, bowen.fuse_loops, bowen.use_cores) == (fuse_more, fuse_loops, use_cores)
 
 
 def test_a_choice_of_loops_stands_beside_the_others(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", "")
     fuse_more()
     for _ in range(2):
-        bowen.fuse_loops()
+        fuse_loops()
         assert os.environ["XLA_FLAGS"] == f"{OURS} {OURS_TOO}"
     monkeypatch.setenv("XLA_FLAGS", OTHER)
     fuse_loops()
@@ -114,7 +115,7 @@ def test_a_choice_of_loops_stands_beside_the_others(monkeypatch):
 def test_a_process_that_is_held_to_one_core_has_one_device():
     code = """
         import os
-        from bowen import use_cores
+        from bowen.cli.xla_flags import use_cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1])
         use_cores()
         import jax

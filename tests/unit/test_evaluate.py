@@ -8,17 +8,18 @@ import pytest
 import xarray as xr
 
 from bowen.errors import DataError, RunError
-from bowen.evaluation.metrics import METRICS, PLUMBER2_METRICS, plumber2_metrics, standard_metrics
+from bowen.evaluation.metrics import ranked_metrics, select_metrics, standard_metrics
 from bowen.evaluation.scores import (
-    COLUMNS,
+    SCORE_COLUMNS,
     audit_budgets,
     average_pairs,
-    pairs,
     read_scores,
     score,
     score_table,
+    select_pairs,
     write_scores,
 )
+from tests.unit.made_tower import in_budgets
 
 OBSERVED = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0])
 SIMULATED = np.array([2.0, 2.0, 4.0, 4.0, 6.0, 6.0, 8.0, 8.0, 10.0, 10.0])
@@ -46,7 +47,7 @@ def scored(simulated, observed, split=None, **keywords):
     """Scores of latent heat, as a dictionary by split, resolution and metric."""
     split = np.full(observed.sizes["time"], "test") if split is None else split
     frame = score(simulated, observed, split, model="hybrid", targets=("latent_heat",), **keywords)
-    assert tuple(frame.columns) == COLUMNS
+    assert tuple(frame.columns) == SCORE_COLUMNS
     assert set(frame.tower) == {"XX-Tst"} and set(frame.model) == {"hybrid"} and set(frame.variable) == {"latent_heat"}
     rows = frame[["split", "resolution", "metric", "value"]].itertuples(index=False, name=None)
     return {tuple(key): value for *key, value in rows}
@@ -83,8 +84,8 @@ def test_a_constant_record_has_an_error_but_no_skill():
 
 def test_too_few_pairs_give_a_count_and_no_score():
     found = standard_metrics(sample(SIMULATED[:9], OBSERVED[:9]))
-    assert found["n"] == 9 and list(found) == list(METRICS)
-    assert all(math.isnan(found[metric]) for metric in METRICS[:-1])
+    assert found["n"] == 9 and list(found) == list(select_metrics("standard"))
+    assert all(math.isnan(found[metric]) for metric in list(found)[:-1])
 
 
 @pytest.mark.parametrize("flag", [1, 2, 3, 4, 5, 6, 7, 9])
@@ -133,7 +134,7 @@ def test_daily_means_are_those_of_local_days():
     values = np.arange(48.0)
     keep = np.ones(48, bool)
     means = average_pairs(
-        pairs(simulation(values), record(values), "latent_heat", keep, model="hybrid"), "daily", 3600.0
+        select_pairs(simulation(values), record(values), "latent_heat", keep, model="hybrid"), "daily", 3600.0
     )
     np.testing.assert_array_equal(means.observed, [11.5, 35.5])
     np.testing.assert_array_equal(means.time, np.array(["2020-06-01", "2020-06-02"], "datetime64[ns]"))
@@ -147,8 +148,8 @@ def test_fluxes_given_by_day_are_met_by_the_means_of_whole_days():
     found = scored(simulation(days + course), observed, resolutions=("native", "daily", "monthly"))
     assert found["test", "native", "nse"] == found["test", "daily", "nse"] == pytest.approx(1.0)
     assert found["test", "native", "n"] == 29 and found["test", "monthly", "n"] == 1
-    for regime, whole_days in ((hours < 240, 9), (course > 0.0, 0)):
-        inside = scored(simulation(days + course), observed, regimes={"regime": regime})
+    for inside_steps, whole_days in ((hours < 240, 9), (course > 0.0, 0)):
+        inside = scored(simulation(days + course), observed, subsets={"part": inside_steps})
         assert inside["test", "native", "n"] == whole_days
 
 
@@ -172,7 +173,7 @@ def test_what_cannot_be_compared_is_refused_with_advice():
         score(truth, truth, np.full(20, "holdout"), model="hybrid", targets=["latent_heat"])
     with pytest.raises(DataError, match=r"hybrid: the simulation has no latent_heat"):
         score(truth[["latent_heat_qc"]], truth, split, model="hybrid", targets=["latent_heat"])
-    with pytest.raises(DataError, match="XX-Tst has no sensible_heat, sensible_heat_qc"):
+    with pytest.raises(DataError, match="XX-Tst: the record has no sensible_heat, sensible_heat_qc"):
         score(truth, truth, split, model="hybrid")
 
 
@@ -196,9 +197,12 @@ def test_scores_survive_the_disk(tmp_path):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("tower,model,value\nXX-Tst,hybrid,1\n", "columns are tower,model,value and should be tower,model,split"),
+        ("tower,model,value\nXX-Tst,hybrid,1\n", "the columns are tower,model,value and should be tower,model,split"),
         ("", "not a table of scores"),
-        (f"{','.join(COLUMNS)}\nXX-Tst,hybrid,test,all,latent_heat,native,nse,good\n", "not a table of scores .*good"),
+        (
+            f"{','.join(SCORE_COLUMNS)}\nXX-Tst,hybrid,test,all,latent_heat,native,nse,good\n",
+            "not a table of scores .*good",
+        ),
     ],
     ids=["columns", "empty", "not a number"],
 )
@@ -209,43 +213,45 @@ def test_a_spoiled_score_file_is_named(tmp_path, content, message):
         read_scores(path)
 
 
-def test_scores_without_a_regime_are_of_all_steps(tmp_path):
+def test_scores_without_a_subset_are_of_all_steps(tmp_path):
     truth = record(np.arange(20.0))
     frame = score(truth, truth, np.full(20, "test"), model="hybrid", targets=["latent_heat"])
-    frame.drop(columns="regime").to_csv(tmp_path / "old.csv", index=False)
-    pd.testing.assert_frame_equal(read_scores(tmp_path / "old.csv"), frame, check_dtype=False)
+    frame.drop(columns="subset").to_csv(tmp_path / "old.csv", index=False)
+    frame.rename(columns={"subset": "regime"}).to_csv(tmp_path / "renamed.csv", index=False)
+    for name in ("old.csv", "renamed.csv"):
+        pd.testing.assert_frame_equal(read_scores(tmp_path / name), frame, check_dtype=False)
 
 
-def test_regimes_are_scored_apart():
+def test_subsets_are_scored_separately():
     """The error is 1 by day and 3 by night."""
     day = np.arange(480) % 24 < 12
     truth = np.sin(np.arange(480.0))
-    regimes = {"day": day, "night": ~day, "all": np.full(480, True)}
+    subsets = {"day": day, "night": ~day, "all": np.full(480, True)}
     frame = score(
         simulation(truth + np.where(day, 1.0, 3.0)), record(truth), np.full(480, "test"), model="hybrid",
-        targets=["latent_heat"], regimes=regimes, resolutions=["native", "daily"], metrics=plumber2_metrics,
+        targets=["latent_heat"], subsets=subsets, resolutions=["native", "daily"], metrics="plumber2",
     )  # fmt: skip
-    bias = frame.query("metric == 'bias'").set_index(["regime", "resolution"])["value"]
+    bias = frame.query("metric == 'bias'").set_index(["subset", "resolution"])["value"]
     assert bias.to_dict() == pytest.approx(
         {("day", "native"): 1, ("day", "daily"): 1, ("night", "native"): 3, ("night", "daily"): 3}
         | {("all", "native"): 2, ("all", "daily"): 2}
     )
-    assert set(frame.metric) == {*PLUMBER2_METRICS, "bias", "n"}
-    assert set(score_table(frame, regime="night").columns.get_level_values("metric")) == {
-        *PLUMBER2_METRICS,
+    assert set(frame.metric) == {*ranked_metrics("plumber2"), "bias", "n"}
+    assert set(score_table(frame, subset="night").columns.get_level_values("metric")) == {
+        *ranked_metrics("plumber2"),
         "bias",
         "n",
     }
 
 
-def test_a_day_of_a_regime_has_a_mean_when_half_of_it_was_measured():
+def test_a_day_of_a_subset_has_a_mean_when_half_of_it_was_measured():
     """Twelve hours of each day are light; on day k, k of them are measured and all of the night."""
     hour, day = np.arange(480) % 24, np.arange(480) // 24
     light = hour < 12
     observed = record(np.ones(480), qc=np.where(light & (hour >= day), 1, 0))
     frame = score(
         simulation(np.ones(480)), observed, np.full(480, "test"), model="hybrid", targets=["latent_heat"],
-        regimes={"day": light}, resolutions=["daily"],
+        subsets={"day": light}, resolutions=["daily"],
     )  # fmt: skip
     assert frame.query("metric == 'n'")["value"].tolist() == [14]  # the days with six hours and more
 
@@ -259,7 +265,7 @@ def test_a_month_has_a_mean_when_a_quarter_of_it_was_measured():
     np.testing.assert_allclose(means.observed, [104.5])
     wider = average_pairs(sample(values, values).assign_coords(time=time), "monthly", 3600.0)
     np.testing.assert_array_equal(wider.time, np.array(["2020-01", "2020-02", "2020-03"], "datetime64[ns]"))
-    with pytest.raises(DataError, match=r"(?s)No resolution `weekly`.*native, daily, monthly"):
+    with pytest.raises(DataError, match=r"(?s)resolution 'weekly': unknown resolution.*native, daily, monthly"):
         average_pairs(wider, "weekly", 3600.0)
 
 
@@ -269,7 +275,7 @@ def test_a_missing_score_file_says_how_to_make_it(tmp_path):
 
 
 def test_other_columns_are_not_written(tmp_path):
-    with pytest.raises(DataError, match="these scores: columns are nse"):
+    with pytest.raises(DataError, match="these scores: the columns are nse"):
         write_scores(pd.DataFrame({"nse": [1.0]}), tmp_path / "scores.csv")
     assert not any(tmp_path.iterdir())
 
@@ -294,9 +300,11 @@ def test_the_table_keeps_models_and_metrics_in_order():
     models = [score(truth, truth, np.full(20, "test"), model=name, targets=["latent_heat"]) for name in ("z", "a")]
     wide = score_table(pd.concat(models), split="test", resolution="native")
     assert list(wide.index) == [("XX-Tst", "z"), ("XX-Tst", "a")]
-    assert list(wide.columns) == [("latent_heat", metric) for metric in METRICS]
+    assert list(wide.columns) == [("latent_heat", metric) for metric in select_metrics("standard")]
     assert wide.loc[("XX-Tst", "a"), ("latent_heat", "nse")] == pytest.approx(1)
-    with pytest.raises(DataError, match=r"(?s)No scores for train/all/native.*test/all/daily, test/all/native"):
+    with pytest.raises(
+        DataError, match=r"(?s)train/all/native: there are no such scores.*test/all/daily, test/all/native"
+    ):
         score_table(pd.concat(models), split="train")
 
 
@@ -312,9 +320,12 @@ def budgeted(leak=0.0):
         "quickflow_water": np.zeros(10),
         "canopy_water": np.zeros(10),
     }
+    heat = {name: np.full(10, 25.0) for name in ("latent_heat", "sensible_heat", "ground_heat", "fusion_heat")}
+    heat["net_radiation"] = np.full(10, 100.0)
     residuals = {"energy_residual": np.zeros(10), "water_residual": np.zeros(10)}
-    series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | residuals
-    return xr.Dataset({name: ("time", values) for name, values in series.items()}, {"time": time}, {"model": "bucket"})
+    series = {name: np.full(10, rate) for name, rate in rates.items()} | stores | heat | residuals
+    variables = {name: ("time", values) for name, values in series.items()}
+    return in_budgets(xr.Dataset(variables, {"time": time}, {"model": "bucket"}))
 
 
 def test_the_audit_sums_the_water_again():
@@ -328,6 +339,16 @@ def test_the_audit_finds_a_leak_that_the_model_does_not_report():
     found = audit_budgets(budgeted(leak=1e-6))
     assert found["water_residual_max"] == 0
     assert found["water_closure"] == pytest.approx(9 * 3600 * 1e-6)
+
+
+def test_the_audit_finds_heat_that_no_flux_carries():
+    """From the fluxes of the file, whatever the model says of its residual."""
+    simulated = budgeted()
+    assert audit_budgets(simulated)["energy_closure_max"] == 0.0
+    simulated["latent_heat"][3] += 2.0
+    found = audit_budgets(simulated)
+    assert found["energy_residual_max"] == 0.0
+    assert found["energy_closure_max"] == 2.0 and found["energy_closure_max_time"] == "2020-01-01T03:00:00"
 
 
 def test_the_audit_tells_the_worst_step():
@@ -347,6 +368,21 @@ def test_a_residual_that_is_no_number_is_not_hidden():
     assert math.isnan(found["energy_residual_max"]) and found["energy_residual_max_time"] == "2020-01-01T06:00:00"
 
 
+def test_the_audit_finds_a_store_by_its_attribute():
+    """A process of one's own that stores water is in the budget without a change here."""
+    simulated = budgeted(leak=1e-6)
+    simulated["surface_water"] = ("time", 3600e-6 * np.arange(10), {"water_budget": "store"})
+    assert audit_budgets(simulated)["water_closure"] == pytest.approx(0, abs=1e-12)
+
+
 def test_a_model_without_budgets_cannot_be_audited():
-    with pytest.raises(DataError, match=r"(?s)LSTM has no energy_residual, water_residual.*physical model"):
+    with pytest.raises(
+        DataError, match=r"(?s)LSTM: there is no budget .* without energy_residual, water_residual.*physical model"
+    ):
         audit_budgets(record(np.arange(3.0)).assign_attrs(model="LSTM"))
+
+
+def test_a_file_whose_variables_name_no_budget_is_refused():
+    simulated = budgeted().drop_attrs().assign_attrs(model="bucket")
+    with pytest.raises(DataError, match=r"(?s)bucket: no variables name themselves as stores.*simulate again"):
+        audit_budgets(simulated)

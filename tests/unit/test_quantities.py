@@ -8,8 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from bowen.data import SCHEMA
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import apply_logit_offsets, check_learnable, declared_quantities, move_off_bounds
+from bowen.land.variables import Fluxes, State
 from tests import helpers
 
 TABLE = declared_quantities(Parameters)
@@ -102,3 +104,18 @@ def test_quantities_become_arrays_of_the_default_precision():
     parameters = Parameters(minimum_stomatal_resistance=60, roughness_length=jnp.float32(0.1))
     assert parameters.minimum_stomatal_resistance.dtype == jnp.float64
     assert parameters.roughness_length.dtype == jnp.float32
+
+
+@pytest.mark.parametrize("module", [State, Fluxes])
+def test_declarations_agree_with_the_catalogue(module):
+    """What is simulated and also read from the files of others has one unit and one name in each convention."""
+    shared = {name: meta for name, meta in declared_quantities(module).items() if name in SCHEMA}
+    assert shared
+    for name, meta in shared.items():
+        ours = SCHEMA[name].units, SCHEMA[name].alma, SCHEMA[name].standard_name
+        assert (meta["unit"], meta["alma"], meta["standard_name"]) == ours
+
+
+def test_names_in_files_are_used_once():
+    names = [meta["alma"] for module in (State, Fluxes) for meta in declared_quantities(module).values()]
+    assert len(set(filter(None, names))) == len(list(filter(None, names)))

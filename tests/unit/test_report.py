@@ -244,6 +244,6 @@ def test_what_does_not_fit_is_refused(tmp_path):
         write_report(
             tmp_path / "a.html", record, {"LSTM": simulations["LSTM"][["latent_heat"]]}, scores, split, title=""
         )
-    with pytest.raises(DataError, match="scores of the report: columns are"):
+    with pytest.raises(DataError, match="scores of the report: the columns are"):
         write_report(tmp_path / "a.html", record, simulations, scores[["value"]], split, title="")
     assert not any(tmp_path.iterdir())

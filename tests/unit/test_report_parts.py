@@ -8,7 +8,7 @@ from bowen.reporting.flux_figures import SEASONS, mean_day, window_start
 from bowen.reporting.html import Markup, element, join
 from bowen.reporting.study import Study
 from bowen.reporting.tables import place
-from bowen.reporting.wording import DASH, MINUS, number, small, written_unit
+from bowen.reporting.wording import DASH, MINUS, format_number, format_significant, format_unit
 from tests.unit.made_tower import fluxes_of, labels, study_of, tower
 
 
@@ -62,7 +62,7 @@ def test_a_model_keeps_its_color_in_any_company():
 
 def test_plain_strings_are_escaped_and_markup_is_not():
     assert (
-        element("p", "<", Markup("<br>"), class_="x", aria_label='"') == '<p class="x" aria-label="&quot;">&lt;<br></p>'
+        element("p", "<", Markup("<br>"), class_="x", aria_label='"') == '<p class="x" aria-label="&#34;">&lt;<br></p>'
     )
     assert join(["&", Markup("&amp;")]) == "&amp;&amp;"
 
@@ -72,13 +72,18 @@ def test_plain_strings_are_escaped_and_markup_is_not():
     [("W m-2", "W m⁻²"), ("kg m-2 s-1", "kg m⁻² s⁻¹"), ("1", ""), ("K", "K"), ("m2 m-2", "m² m⁻²"), ("", "")],
 )
 def test_units_are_written_for_reading(unit, written):
-    assert written_unit(unit) == written
+    assert format_unit(unit) == written
 
 
 def test_numbers_are_written_for_reading():
-    assert number(-1234.56, 1) == f"{MINUS}1,234.6" and number(np.nan, 1) == DASH
-    assert small(-2.5e-11) == f"{MINUS}2.5e{MINUS}11" and small(np.nan) == "not a number"
-    assert [small(value) for value in (5000.0, 4.2e6, 0.00512, 129.1)] == ["5,000", "4.2e6", "0.00512", "129"]
+    assert format_number(-1234.56, 1) == f"{MINUS}1,234.6" and format_number(np.nan, 1) == DASH
+    assert format_significant(-2.5e-11) == f"{MINUS}2.5e{MINUS}11" and format_significant(np.nan) == "not a number"
+    assert [format_significant(value) for value in (5000.0, 4.2e6, 0.00512, 129.1)] == [
+        "5,000",
+        "4.2e6",
+        "0.00512",
+        "129",
+    ]
 
 
 def test_a_value_is_placed_between_its_bounds():

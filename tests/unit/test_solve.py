@@ -11,12 +11,12 @@ import pytest
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.models.base import Process
-from bowen.models.rollout import simulate, spin_up, unroll
+from bowen.models.rollout import run_from_state, spin_up, unroll
 from bowen.physics.turbulence import neutral
 from tests import helpers
 
 MODEL = Process(
-    Parameters(), ("minimum_stomatal_resistance",), ImplicitStep(substeps=1, iterations=2, stability=neutral)
+    Parameters(), ("minimum_stomatal_resistance",), solver=ImplicitStep(substeps=1, iterations=2, stability=neutral)
 )
 
 
@@ -27,12 +27,12 @@ def inputs():
 
 @pytest.fixture(scope="module")
 def state(inputs):
-    return helpers.beginning(MODEL.base, inputs)
+    return helpers.beginning(MODEL.land, inputs)
 
 
 @pytest.fixture(scope="module")
 def whole(state, inputs):
-    return simulate(MODEL, state, inputs)
+    return run_from_state(MODEL, state, inputs)
 
 
 def require_close(actual, expected):
@@ -54,8 +54,8 @@ def test_a_segment_must_divide_the_series(state, inputs):
 
 def test_the_carry_takes_up_where_it_was_left(state, inputs, whole):
     carry, records = whole
-    morning, first = simulate(MODEL, state, inputs.window(0, 48))
-    evening, second = simulate(MODEL, morning, inputs.window(48, 48))
+    morning, first = run_from_state(MODEL, state, inputs.window(0, 48))
+    evening, second = run_from_state(MODEL, morning, inputs.window(48, 48))
     require_close(evening, carry)
     require_close(jax.tree.map(lambda a, b: jnp.concatenate([a, b]), first, second), records)
 
@@ -78,4 +78,4 @@ def test_spin_up_forgets_where_it_began(state, inputs):
 
 def test_spinning_up_cycles_the_series(state, inputs, whole):
     once = whole[0]
-    require_close(spin_up(MODEL, state, inputs, cycles=2), simulate(MODEL, once, inputs)[0])
+    require_close(spin_up(MODEL, state, inputs, cycles=2), run_from_state(MODEL, once, inputs)[0])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bowen.errors import DataError
-from bowen.evaluation.metrics import PLUMBER2_METRICS
+from bowen.evaluation.metrics import ranked_metrics
 from bowen.evaluation.ranking import (
     BENCHMARKS,
     compare_medians,
@@ -17,7 +17,7 @@ from bowen.evaluation.ranking import (
     summarize_normalized,
     summarize_over_sites,
 )
-from bowen.evaluation.scores import COLUMNS
+from bowen.evaluation.scores import SCORE_COLUMNS
 
 
 def scores(values, metric="nse"):
@@ -27,14 +27,14 @@ def scores(values, metric="nse"):
         for model, series in values.items()
         for tower, value in enumerate(series)
     ]
-    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+    return pd.DataFrame(rows, columns=pd.Index(SCORE_COLUMNS))
 
 
 def scaled(frame, **keywords):
     return {(row.tower, row.model): row.value for row in normalize_scores(frame, **keywords).itertuples()}
 
 
-@pytest.mark.parametrize("metric", PLUMBER2_METRICS)
+@pytest.mark.parametrize("metric", ranked_metrics("plumber2"))
 def test_the_best_benchmark_is_nought_and_the_worst_one(metric):
     higher = metric in {"correlation", "pdf_overlap"}
     best, worst = (0.9, 0.5) if higher else (0.5, 0.9)
@@ -53,14 +53,14 @@ def test_towers_have_scales_of_their_own():
 def test_the_signed_bias_may_take_the_place_of_its_magnitude():
     frame = scores({"1lin": [-10.0], "3km27": [0.0], "LSTM": [10.0]}, "bias")
     assert normalize_scores(frame).empty
-    signed = scaled(frame, metrics=[*(set(PLUMBER2_METRICS) - {"bias_magnitude"}), "bias"])
+    signed = scaled(frame, metrics=[*(set(ranked_metrics("plumber2")) - {"bias_magnitude"}), "bias"])
     assert [signed["XX-000", model] for model in BENCHMARKS] == [0, 0.5, 1]
 
 
 def test_benchmarks_that_are_alike_or_lacking_span_no_scale():
     alike = {"1lin": [1.0, 1.0], "3km27": [1.0, np.nan], "LSTM": [1.0, 2.0], "LaD": [1.5, 1.5]}
     assert np.isnan(list(scaled(scores(alike, "nme")).values())).all()
-    with pytest.raises(DataError, match=r"(?s)No scores of the benchmarks 3km27, LSTM.*among 1lin, LaD"):
+    with pytest.raises(DataError, match=r"(?s)benchmarks 3km27, LSTM: there are no scores.*among 1lin, LaD"):
         normalize_scores(scores({"1lin": [1.0], "LaD": [1.0]}, "nme"))
 
 
@@ -85,16 +85,16 @@ def test_the_worst_quarter_is_on_the_bad_side():
 def test_a_constant_lead_is_certain():
     values = np.random.default_rng(0).normal(size=20)
     found = compare_medians(scores({"hybrid": values + 0.1, "LaD": values}), "hybrid", "LaD", variable="latent_heat")
-    assert found == pytest.approx((0.1, 0.1, 0.1, 20)) and found.clear
+    assert found == pytest.approx((0.1, 0.1, 0.1, 20)) and found.is_significant
     back = compare_medians(scores({"hybrid": values + 0.1, "LaD": values}), "LaD", "hybrid", variable="latent_heat")
-    assert back.high == pytest.approx(-0.1) and back.clear
+    assert back.high == pytest.approx(-0.1) and back.is_significant
 
 
 def test_two_towers_give_the_interval_of_all_their_draws():
     """One lead of 0 and one of 1: the four draws have medians 0, 1/2, 1/2, 1, a quarter of them at either end."""
     frame = scores({"hybrid": [0.0, 1.0], "LaD": [0.0, 0.0]})
     wide = compare_medians(frame, "hybrid", "LaD", variable="latent_heat", level=0.9)
-    assert tuple(wide) == (0.5, 0.0, 1.0, 2) and not wide.clear
+    assert tuple(wide) == (0.5, 0.0, 1.0, 2) and not wide.is_significant
     assert tuple(compare_medians(frame, "hybrid", "LaD", variable="latent_heat", level=0.4)) == (0.5, 0.5, 0.5, 2)
 
 
@@ -115,7 +115,7 @@ def test_the_interval_is_that_of_every_possible_draw(level):
     )
     expected = np.quantile(every, [(1 - level) / 2, (1 + level) / 2])
     assert tuple(found)[:3] == pytest.approx((0.1, *expected))
-    assert found.clear == (level == 0.4)
+    assert found.is_significant == (level == 0.4)
 
 
 @given(st.lists(st.tuples(st.floats(-5, 1), st.floats(-5, 1)), min_size=1, max_size=12))
@@ -134,7 +134,7 @@ def test_only_common_towers_count_and_each_once():
     frame = scores({"hybrid": [0.5, 0.7, np.nan], "LaD": [0.4, np.nan, 0.1]})
     found = compare_medians(frame, "hybrid", "LaD", variable="latent_heat")
     assert found.towers == 1 and found.median == pytest.approx(0.1)
-    with pytest.raises(DataError, match=r"hybrid and LSTM have no tower in common with nse of latent_heat"):
+    with pytest.raises(DataError, match=r"hybrid and LSTM: no common tower has nse of latent_heat"):
         compare_medians(frame, "hybrid", "LSTM", variable="latent_heat")
     for summary in (
         normalize_scores,

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from bowen.evaluation.budyko import long_term_water_balance
-from bowen.evaluation.unseen_variables import evaluate_unseen_variables, with_routing
+from bowen.evaluation.unseen_variables import add_routed_runoff, evaluate_unseen_variables
 from bowen.reporting.transfer_page import COLORS, _shade, write_transfer
 
 TIME = pd.date_range("2000-01-01", periods=800)
@@ -25,7 +25,7 @@ def days(factor):
         "net_radiation": 80.0 + 50.0 * WAVE,
         "ground_heat": WAVE,
     }
-    return with_routing(xr.Dataset({name: ("time", array) for name, array in values.items()}, {"time": TIME}))
+    return add_routed_runoff(xr.Dataset({name: ("time", array) for name, array in values.items()}, {"time": TIME}))
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_soils_are_shown_where_they_were_measured(told, tmp_path):
         tmp_path / "page.html", numbers, medians_of(numbers), told[1], observed, simulated
     ).read_text()
     assert '<section id="soil"' in page and "A, 5 cm" in page and "B, 5 cm" in page and "C, 5 cm" not in page
-    assert "soil temperature, nse" in page and "soil temperature, bias percent" not in page
+    assert "Soil temperature: NSE" in page and "Soil temperature: Bias" not in page
 
 
 def test_a_dozen_models_have_room(told, tmp_path):

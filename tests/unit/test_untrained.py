@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from bowen.errors import DataError
-from bowen.evaluation.unseen_variables import COLUMNS, evaluate_unseen_variables, melt_out, route_runoff
+from bowen.evaluation.unseen_variables import UNSEEN_COLUMNS, evaluate_unseen_variables, find_melt_out, route_runoff
 
 TIME = pd.date_range("1999-09-01", "2002-08-31")
 WAVE = np.sin(np.arange(len(TIME)) / 9.0)
@@ -19,7 +19,7 @@ def days(**variables):
 
 def numbers(simulation, observed, variable, **period):
     table = evaluate_unseen_variables(simulation, observed, model="some model", **period)
-    assert tuple(table.columns) == COLUMNS and set(table["model"]) == {"some model"}
+    assert tuple(table.columns) == UNSEEN_COLUMNS and set(table["model"]) == {"some model"}
     return table[table["variable"] == variable].set_index("metric")
 
 
@@ -33,7 +33,7 @@ def test_runoff_that_was_trained_on_is_told():
     flow = days(runoff=2e-5 * (1.5 + WAVE), precipitation=1e-4, latent_heat=50.0 + WAVE)
     seen = flow.assign_attrs(water_trained="1985-01-01 to 1994-12-31")
     notes = evaluate_unseen_variables(seen, flow, model="some model").groupby("variable")["note"].unique()
-    assert notes["runoff"].tolist() == ["trained on runoff or snow of this place, 1985-01-01 to 1994-12-31"]
+    assert notes["runoff"].tolist() == ["trained on runoff or snow of this site, 1985-01-01 to 1994-12-31"]
     assert notes["latent_heat"].tolist() == [""]
     assert numbers(flow.assign_attrs(water_trained=""), flow, "runoff")["note"].eq("").all()
 
@@ -62,7 +62,7 @@ def test_only_days_with_both_within_the_period_count():
 def test_a_quick_way_loses_no_water_and_needs_no_more_than_its_share():
     drainage = np.where(np.arange(len(TIME)) == 200, 3e-4, 0.0)
     simulation = days(drainage=drainage, runoff=1e-6, precipitation=1e-4)
-    flow = route_runoff(simulation, share=0.4, days=2.0) - 0.6e-6
+    flow = route_runoff(simulation, fraction=0.4, days=2.0) - 0.6e-6
     first = 0.4 * 2.0 * drainage.mean() * (1.0 - np.exp(-0.5))
     assert flow[0] == pytest.approx(first), "it begins with the water that the mean drainage keeps in it"
     assert flow.sum() == pytest.approx(0.4 * (drainage.sum() + 2.0 * drainage.mean()))
@@ -93,8 +93,8 @@ def test_winters_with_little_snow_or_days_that_lack_do_not_count():
 
 
 def test_melt_out_is_when_a_tenth_is_left():
-    assert melt_out(pd.Series([0.0, 50.0, 100.0, 60.0, 9.0, 0.0])) == 4.0
-    assert melt_out(pd.Series([0.0, 50.0, 100.0, 60.0])) == 4.0, "it never is"
+    assert find_melt_out(pd.Series([0.0, 50.0, 100.0, 60.0, 9.0, 0.0])) == 4.0
+    assert find_melt_out(pd.Series([0.0, 50.0, 100.0, 60.0])) == 4.0, "it never is"
 
 
 def test_fluxes_are_judged_as_the_tower_would_measure_them():

@@ -22,7 +22,11 @@ from bowen.cli.app import (
 )
 from bowen.errors import ConfigError
 
-LARGEST_RESIDUALS = {"energy_residual_max": 1e-2, "water_residual_max": 1e-6}  # round-off of single precision
+LARGEST_RESIDUALS = {  # round-off of single precision
+    "energy_residual_max": 1e-2,
+    "energy_closure_max": 1e-2,
+    "water_residual_max": 1e-6,
+}
 
 
 @command

@@ -1,4 +1,4 @@
-"""What people see in a terminal: results as tables on stdout, progress and messages on stderr."""
+"""Terminal output: results as tables on stdout, progress and messages on stderr."""
 
 import contextlib
 import json
@@ -19,84 +19,104 @@ if TYPE_CHECKING:
     from bowen.experiments.run import Watch
     from bowen.training.trainer import ValidationRow
 
-SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
-SHOWN = SYMBOLS | {"runoff": "runoff", "snow_water": "snow"}  # while training
-MARKS = {"good": ("green", "✓"), "doubt": ("yellow", "!"), "bad": ("red", "✗"), "unknown": ("dim", "?")}
-# Columns that read from the left.
-TEXT = ("tower", "model", "variable", "metric", "units", "budget", "filled with", "site", "class", "name", "record")
-WIDEST = 160  # of a table that no terminal bounds
-SECONDS_BETWEEN_LINES = 10
+VERDICT_COLORS = {"good": "green", "doubt": "yellow", "bad": "red", "unknown": "dim"}
+LEFT_ALIGNED = (
+    "tower",
+    "model",
+    "variable",
+    "metric",
+    "units",
+    "budget",
+    "filled with",
+    "site",
+    "class",
+    "name",
+    "record",
+)
+MAX_TABLE_WIDTH = 160  # characters, where the output is no terminal
+MIN_SECONDS_BETWEEN_LINES = 10
 
 
 def print_message(text: str) -> None:
-    """Tell people something, on stderr."""
+    """Print a message on stderr."""
     rich.console.Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def show_json(content: Any) -> None:
-    """Print what a machine may read; numbers that are undefined are null."""
+    """Print JSON, with null for undefined numbers."""
     print(json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=1))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table, numbers to the right."""
+    """Print a table with right-aligned numbers."""
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
-        side = "left" if name in TEXT else "right"
-        table.add_column(name, justify=side, no_wrap=name in TEXT, overflow="fold")
+        side = "left" if name in LEFT_ALIGNED else "right"
+        table.add_column(name, justify=side, no_wrap=name in LEFT_ALIGNED, overflow="fold")
     for row in rows:
         table.add_row(*row)
     console = rich.console.Console(highlight=False, markup=False)
-    least = console.measure(table, options=console.options.update(max_width=WIDEST)).minimum
-    console.width = max(console.width, least) if console.is_terminal else WIDEST
+    least = console.measure(table, options=console.options.update(max_width=MAX_TABLE_WIDTH)).minimum
+    console.width = max(console.width, least) if console.is_terminal else MAX_TABLE_WIDTH
     console.print(table)
 
 
-def show_ranking(standings: "pd.DataFrame", path: Any) -> None:
-    """Print how contestants stand, a column for each."""
-    numbers = zip(standings.columns, standings.to_numpy().T, strict=True)
+def show_ranking(ranking: "pd.DataFrame", path: Any) -> None:
+    """Print a ranking of models, a column for each."""
+    numbers = zip(ranking.columns, ranking.to_numpy().T, strict=True)
     rows = [[head, *(f"{value:.2f}" for value in values)] for head, values in numbers]
-    show_table(["variable", *map(str, standings.index)], rows)
+    show_table(["variable", *map(str, ranking.index)], rows)
     print_message(f"Medians and worst quarters over towers; RMSE in W m-2. All scores: {path}")
 
 
 def show_medians(medians: "pd.DataFrame", path: Any) -> None:
-    """Print the medians over places of what was never shown, a row for a number and a column for a model."""
+    """Print the medians over sites of unseen variables, a row for each metric and a column for each model."""
     numbers = (["-" if value != value else f"{value:.3g}" for value in row] for row in medians.to_numpy())
     rows = [[*map(str, index), *row] for index, row in zip(medians.index, numbers, strict=True)]
     show_table(["variable", "metric", *map(str, medians.columns)], rows)
-    print_message(f"Medians over the places that all models are judged at. All numbers: {path}")
+    print_message(f"Medians over the sites where all models are evaluated. All numbers: {path}")
 
 
 def show_scores(scores: "pd.DataFrame") -> None:
     """Print the scores of the test steps."""
+    # Imported here, because most commands do without.
+    from bowen.evaluation.metrics import METRICS
     from bowen.evaluation.scores import score_table
+    from bowen.reporting.wording import FLUX_SYMBOLS
 
-    laid = score_table(scores)
-    chosen = [(target, metric) for target in SYMBOLS for metric in ("nse", "kge", "rmse")]
-    heads = [f"{SYMBOLS[target]} {metric.upper()}" for target, metric in chosen]
-    scored = zip(laid.index.to_list(), laid[chosen].to_numpy(), strict=True)
-    rows = [[*map(str, index), *(f"{score:.2f}" for score in row)] for index, row in scored]
+    wide = score_table(scores)
+    metrics = [metric for metric in METRICS.values() if "terminal" in metric.tables]
+    columns = [(target, metric) for target in FLUX_SYMBOLS for metric in metrics if (target, metric.name) in wide]
+    chosen = wide[[(target, metric.name) for target, metric in columns]]
+    heads = [f"{FLUX_SYMBOLS[target]} {metric.label}" for target, metric in columns]
+    rows = [
+        [*map(str, index), *(f"{score:.{metric.digits}f}" for score, (_, metric) in zip(row, columns, strict=True))]
+        for index, row in zip(chosen.index.to_list(), chosen.to_numpy(), strict=True)
+    ]
     show_table(["tower", "model", *heads], rows)
-    print("Measured steps of the test part; RMSE in W m-2.")
+    print("Measured steps of the test split; RMSE in W m-2.")
 
 
 def show_audit(found: dict[str, Any]) -> None:
-    """Print how well the budgets close."""
+    """Print the residuals and totals of the budgets."""
     rows = [
-        [name, f"{found[f'{name}_residual_max']:.2e}", found[f"{name}_residual_max_time"].replace("T", " "), unit]
-        for name, unit in (("energy", "W m-2"), ("water", "kg m-2 s-1"))
+        [label, f"{found[f'{name}_max']:.2e}", found[f"{name}_max_time"].replace("T", " "), unit]
+        for label, name, unit in (
+            ("energy", "energy_residual", "W m-2"),
+            ("energy, Rnet - Qle - Qh - Qg - Qf", "energy_closure", "W m-2"),
+            ("water", "water_residual", "kg m-2 s-1"),
+        )
     ]
     show_table(["budget", "largest residual", "at", "units"], rows)
     supplied = found["precipitation"] + found["external_supply"]
     print(
         f"Over the record, in kg m-2: {supplied:.1f} supplied, {found['evapotranspiration']:.1f} evaporated, "
-        f"{found['runoff']:.1f} run off, {found['storage_change']:.1f} stored; {found['water_closure']:.1e} left over."
+        f"{found['runoff']:.1f} run off, {found['storage_change']:.1f} stored; residual {found['water_closure']:.1e}."
     )
 
 
 def show_summary(found: dict[str, Any]) -> None:
-    """Print what a record holds."""
+    """Print the summary of a record."""
     site = found["site"]
     first, last = (stamp.replace("T", " ") for stamp in found["period"])
     print(f"{site['site']}: {site['source']}, {first} to {last}, {found['steps']} steps")
@@ -125,27 +145,29 @@ def show_summary(found: dict[str, Any]) -> None:
 
 
 def show_verdicts(verdicts: list[dict[str, str]]) -> None:
-    """Print what is good and what is doubtful about a record, one sentence a row."""
+    """Print the verdicts on a record, one sentence for each row."""
+    from bowen.reporting.wording import VERDICT_MARKS  # here, because most commands do without
+
     table = rich.table.Table.grid(padding=(0, 2, 0, 0))
     for verdict in verdicts:
-        color, mark = MARKS[verdict["mark"]]
+        color, mark = VERDICT_COLORS[verdict["mark"]], VERDICT_MARKS[verdict["mark"]]
         sentence = rich.text.Text(verdict["sentence"])
         table.add_row(rich.text.Text(mark, style=color), rich.text.Text(verdict["about"], style="bold"), sentence)
     console = rich.console.Console(highlight=False)
     if not console.is_terminal:
-        console.width = WIDEST
+        console.width = MAX_TABLE_WIDTH
     console.print(table)
 
 
 def show_closure(parts: dict[str, dict[str, Any]]) -> None:
-    """Print how the energy balance closes by day and season."""
-    told = {name: part["ratio"] for name, part in parts.items() if part["ratio"] is not None}
-    if told:
-        print("- Closure: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in told.items()) + ".")
+    """Print the ratio of energy balance closure by day and season."""
+    ratios = {name: part["ratio"] for name, part in parts.items() if part["ratio"] is not None}
+    if ratios:
+        print("- Closure: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()) + ".")
 
 
 def show_sites(found: Sequence[dict[str, Any]]) -> None:
-    """Print sites of the catalogue."""
+    """Print sites of the catalog."""
     columns = (
         ("distance km", "distance", "{:.0f}", 0.0),
         ("latitude", "latitude", "{:.3f}", 0.0),
@@ -170,10 +192,10 @@ def show_sites(found: Sequence[dict[str, Any]]) -> None:
 
 @contextlib.contextmanager
 def show_downloads() -> Iterator[Callable[[str, int, int | None], None]]:
-    """A function that shows how downloads go: a bar for each in a terminal, else nothing."""
+    """Provide a callback that shows the progress of downloads as bars, in a terminal only."""
     console = rich.console.Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield lambda name, here, total: None
+        yield lambda name, received, total: None
         return
     columns = (
         rich.progress.TextColumn("{task.description}"),
@@ -185,20 +207,20 @@ def show_downloads() -> Iterator[Callable[[str, int, int | None], None]]:
     with rich.progress.Progress(*columns, console=console) as bars:
         tasks: dict[str, rich.progress.TaskID] = {}
 
-        def watch(name: str, here: int, total: int | None) -> None:
+        def watch(name: str, received: int, total: int | None) -> None:
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=total)
-            bars.update(tasks[name], completed=here, total=total)
+            bars.update(tasks[name], completed=received, total=total)
 
         yield watch
 
 
 @contextlib.contextmanager
 def show_training() -> "Iterator[Watch]":
-    """A function that shows how training goes: bars in a terminal, else now and then a line."""
+    """Provide a callback that shows the progress of training: bars in a terminal, else occasional lines."""
     console = rich.console.Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield training_lines()
+        yield print_training_lines()
         return
     columns = (
         rich.progress.SpinnerColumn(),
@@ -211,7 +233,7 @@ def show_training() -> "Iterator[Watch]":
         tasks: dict[str, rich.progress.TaskID] = {}
 
         def watch(config: "Config", history: "tuple[ValidationRow, ...]") -> None:
-            name, done = title(config), history[-1].step + 1 if history else 0
+            name, done = training_title(config), history[-1].step + 1 if history else 0
             if name not in tasks:
                 tasks[name] = bars.add_task(name, total=config.training.updates, news="")
             bars.update(tasks[name], completed=done, news=training_status(config, history))
@@ -219,38 +241,45 @@ def show_training() -> "Iterator[Watch]":
         yield watch
 
 
-def training_lines() -> "Watch":
-    """A function that prints the first news of a training, and then not more than a line in some seconds."""
-    said: dict[str, float] = {}
+def print_training_lines() -> "Watch":
+    """Return a callback that prints the progress of training, at most one line in ten seconds."""
+    last_printed: dict[str, float] = {}
 
     def watch(config: "Config", history: "tuple[ValidationRow, ...]") -> None:
-        name, now = title(config), time.monotonic()
-        if name not in said or now - said[name] >= SECONDS_BETWEEN_LINES or is_last(config, history):
-            said[name] = now
+        name, now = training_title(config), time.monotonic()
+        if (
+            name not in last_printed
+            or now - last_printed[name] >= MIN_SECONDS_BETWEEN_LINES
+            or is_complete(config, history)
+        ):
+            last_printed[name] = now
             done = f"update {history[-1].step + 1} of {config.training.updates}, " if history else ""
             print_message(f"{name}: {done}{training_status(config, history)}")
 
     return watch
 
 
-def is_last(config: "Config", history: "tuple[ValidationRow, ...]") -> bool:
-    """Whether a training has made all its updates."""
+def is_complete(config: "Config", history: "tuple[ValidationRow, ...]") -> bool:
+    """Return True if a training has made all its updates."""
     return bool(history) and history[-1].step + 1 == config.training.updates
 
 
-def title(config: "Config") -> str:
-    """The name of what is trained."""
+def training_title(config: "Config") -> str:
+    """Return the title of the run of a configuration."""
     from bowen.experiments.run import title_of  # here, because it brings JAX, and most commands do without
 
     return title_of(config)
 
 
 def training_status(config: "Config", history: "tuple[ValidationRow, ...]") -> str:
-    """Loss, skill and time left of a training, in a line."""
+    """Return the loss, validation skill and remaining time of a training in one line."""
+    from bowen.reporting.wording import FLUX_SYMBOLS  # here, because most commands do without
+
     if not history:
         return "compiling and spinning up, which takes up to a minute"
     last, first = history[-1], history[0]
-    by_target = {symbol: getattr(last, f"validation_{name}") for name, symbol in SHOWN.items()}
+    symbols = FLUX_SYMBOLS | {"runoff": "runoff", "snow_water": "snow"}
+    by_target = {symbol: getattr(last, f"validation_{name}") for name, symbol in symbols.items()}
     text = f"loss {last.loss:.3f}, validation NSE "
     text += " ".join(f"{symbol} {value:.3f}" for symbol, value in by_target.items() if value == value)
     left = config.training.updates - 1 - last.step

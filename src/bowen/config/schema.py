@@ -149,6 +149,10 @@ class TrainingConfig(SettingsTable):
     patience: int = setting(20, "Validations without gain before training stops", ge=1)
     validate_every: int = setting(5, "Updates between validations", ge=1)
     clip_gradient_norm: float = setting(1.0, "Maximum norm of the gradient", gt=0)
+    loss: Literal["squared_error", "absolute_error"] = setting(
+        "squared_error",
+        "Loss: error squared over the variance, or absolute over the deviation, of each target",
+    )
     weights: Literal["uniform", "uncertainty"] = setting(
         "uniform", "Weight of a measured step: the same for all, or less where the fluxes' random uncertainty is larger"
     )

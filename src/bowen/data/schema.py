@@ -192,49 +192,21 @@ _DAILY = (  # what comes once a day and in no other record
     Variable("air_temperature_max", "K", "Highest of the air", aliases=("Tair_max",), method="maximum", **_EXTREME),
 )
 
-_WATER = "kg m-2 s-1"
-_SUBLIMATION = "tendency_of_atmosphere_mass_content_of_water_vapor_due_to_sublimation_of_surface_snow_and_ice"
-_SIMULATED = (
-    Variable("vaporization_heat", "W m-2", "Heat spent on evaporation at constant latent heat, closing the budget"),
+_LAND = (  # what models simulate, and towers, basins or daily products observe
     Variable(
-        "evapotranspiration", _WATER, "Evaporation and sublimation", "water_evapotranspiration_flux", "Evap", ("ET",)
+        "evapotranspiration",
+        "kg m-2 s-1",
+        "Evapotranspiration and sublimation",
+        "water_evapotranspiration_flux",
+        "Evap",
+        ("ET",),
     ),
-    Variable("root_evaporation", _WATER, "Evaporation from the root zone"),
-    Variable("snow_sublimation", _WATER, "Sublimation from snow", _SUBLIMATION, "SubSnow"),
-    Variable("canopy_evaporation", _WATER, "Of rain on leaves", "water_evaporation_flux_from_canopy", "ECanop"),
-    Variable("snow_melt", _WATER, "Snow melt", "surface_snow_melt_flux", "Qsm"),
-    Variable(
-        "snow_refreezing",
-        _WATER,
-        "Water that freezes in the snow",
-        "surface_snow_and_ice_refreezing_flux",
-        "Qfz",
-    ),
-    Variable("rainfall", _WATER, "Rain, corrected for undercatch", "rainfall_flux", "Rainf"),
-    Variable("snowfall", _WATER, "Snow, corrected for undercatch", "snowfall_flux", "Snowf"),
-    Variable("external_supply", _WATER, "Irrigation or deep water reaching the root zone"),
-    Variable("drainage", _WATER, "Overflow and leakage of the root zone"),
-    Variable("capillary_rise", _WATER, "Groundwater that rises to the root zone"),
-    Variable("saturation_excess", _WATER, "Water that falls on saturated ground"),
-    Variable("surface_runoff", _WATER, "Outflow of the quick way to the river", "surface_runoff_flux", "Qs"),
-    Variable("subsurface_runoff", _WATER, "Outflow of groundwater", "subsurface_runoff_flux", "Qsb"),
-    Variable("runoff", _WATER, "Outflow to the river", "runoff_flux"),
-    Variable("albedo", "1", "Albedo", "surface_albedo", "Albedo"),
-    Variable("aerodynamic_conductance", "m s-1", "Aerodynamic conductance of heat and vapor", alma="ACond"),
-    Variable("surface_temperature", "K", "Surface temperature", "surface_temperature", "AvgSurfT", method="point"),
+    Variable("runoff", "kg m-2 s-1", "Outflow to the river", "runoff_flux"),
     Variable("soil_temperature", "K", "Soil temperature by layer", "soil_temperature", "SoilTemp", method="point"),
-    Variable("soil_ice", "kg m-2", "Ice in the soil by layer", "frozen_water_content_of_soil_layer", method="point"),
     Variable("snow_water", "kg m-2", "Snow water equivalent", "surface_snow_amount", "SWE", method="point"),
-    Variable("snow_liquid", "kg m-2", "Liquid in the snow", "liquid_water_content_of_surface_snow", method="point"),
-    Variable("root_zone_water", "kg m-2", "Plant-available water in the root zone", alma="RootMoist", method="point"),
-    Variable("groundwater", "kg m-2", "Groundwater", method="point"),
-    Variable("quickflow_water", "kg m-2", "Water on the quick way to the river", method="point"),
-    Variable("canopy_water", "kg m-2", "Rain on the leaves", "canopy_water_amount", "CanopInt", method="point"),
-    Variable("energy_residual", "W m-2", "Energy the budget cannot account for"),
-    Variable("water_residual", _WATER, "Water the budget cannot account for"),
 )
 
-SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_DAILY, *_SIMULATED)}
+SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_DAILY, *_LAND)}
 WEATHER = tuple(variable.name for variable in _WEATHER)
 TARGETS = tuple(variable.name for variable in _TARGETS)
 TURBULENT = ("latent_heat", "sensible_heat")  # what models are trained on and scored by
@@ -245,6 +217,11 @@ FORCING = (  # what no record can do without, besides one of RADIATION
     "precipitation",
 )  # fmt: skip
 RADIATION = ("longwave_down", "net_radiation")
+
+# Attributes of a simulated variable, by which files and budgets know it without knowing the model.
+ALMA_NAME = "alma_name"  # its name in files
+WATER_BUDGET = "water_budget"  # "store", "source" or "sink"
+ENERGY_BUDGET = "energy_budget"  # "source" or "sink"
 
 
 def attributes(name: str) -> dict[str, Any]:

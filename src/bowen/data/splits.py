@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from bowen.errors import ConfigError
 
@@ -11,12 +12,14 @@ SPLITS = ("train", "validation", "test")
 
 
 def block_split(
-    time: np.ndarray, days: int = 20, pattern: Sequence[str] = ("train", "train", "train", "validation", "test")
+    record: xr.Dataset | np.ndarray,
+    days: int = 20,
+    pattern: Sequence[str] = ("train", "train", "train", "validation", "test"),
 ) -> np.ndarray:
     """Interleaved blocks, so that each split sees every season.
 
     Args:
-        time: Stamps of a record.
+        record: A record, or its stamps.
         days: Length of a block, whole days from the midnight before the first stamp. [d]
         pattern: The labels of successive blocks, over and over.
 
@@ -29,16 +32,16 @@ def block_split(
     if days < 1:
         raise ConfigError(f"split: blocks of {days} days; a block has at least one day.")
     _check_labels(pattern)
-    stamps = pd.DatetimeIndex(np.asarray(time))
+    stamps = pd.DatetimeIndex(_stamps(record))
     block = (stamps - stamps[0].normalize()) // pd.Timedelta(days=days)
     return np.asarray(pattern)[np.asarray(block) % len(pattern)]
 
 
-def period_split(time: np.ndarray, periods: Mapping[str, tuple[str, str]]) -> np.ndarray:
+def period_split(record: xr.Dataset | np.ndarray, periods: Mapping[str, tuple[str, str]]) -> np.ndarray:
     """Whole periods, as in "train 2006-2011, validation 2012, test 2013".
 
     Args:
-        time: Stamps of a record.
+        record: A record, or its stamps.
         periods: First and last date of each label, both inclusive: years, months or days.
 
     Returns:
@@ -48,7 +51,7 @@ def period_split(time: np.ndarray, periods: Mapping[str, tuple[str, str]]) -> np
         ConfigError: A label is unknown, a date cannot be read, or a period is empty or overlaps another.
     """
     _check_labels(periods)
-    stamps = np.asarray(time)
+    stamps = _stamps(record)
     labels = np.full(len(stamps), "", dtype=f"<U{max(map(len, SPLITS))}")
     for label, (first, last) in periods.items():
         where = f"split: {label} = [{first}, {last}]"
@@ -57,6 +60,10 @@ def period_split(time: np.ndarray, periods: Mapping[str, tuple[str, str]]) -> np
             raise ConfigError(f"{where} overlaps {taken[0]}. Choose other dates.")
         labels[inside] = label
     return labels
+
+
+def _stamps(record: xr.Dataset | np.ndarray) -> np.ndarray:
+    return record["time"].values if isinstance(record, xr.Dataset) else np.asarray(record)
 
 
 def period(time: np.ndarray, first: str | None, last: str | None, where: str) -> np.ndarray:

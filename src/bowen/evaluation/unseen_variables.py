@@ -1,6 +1,6 @@
-"""How well a model meets what it was never shown: streamflow, snow, soil, and the days of fluxes elsewhere.
+"""Evaluation of variables not used in training: streamflow, snow, soil, and daily fluxes at unseen sites.
 
-It works on datasets of days and knows nothing of the models, so anybody's output can be judged.
+The functions take datasets of days and know no model, so the output of any model can be evaluated.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,112 +12,123 @@ import xarray as xr
 
 from bowen.data.schema import TURBULENT, WATER
 from bowen.errors import DataError
-from bowen.evaluation.metrics import MIN_PAIRS, standard_metrics
+from bowen.evaluation.metrics import METRICS, MIN_PAIRS, compute_metrics, select_metrics
 from bowen.evaluation.scores import as_tower_reports
 
-COLUMNS = ("model", "site", "variable", "depth", "metric", "value", "n", "note")
-TRAINED_NOTE = "trained on runoff or snow of this place,"  # in notes
-QUICK_SHARE, QUICK_DAYS = 0.5, 1.0  # of drainage and d; round numbers, the same everywhere
-LOG_FLOW_OFFSET = 0.01  # of the mean observed flow, added before logarithms, as Pushpalatha et al. (2012) do
-MIN_SNOW = 20.0  # kg m-2; winters with less have no melt-out worth comparing
-GONE = 0.1  # of the largest snow of a winter that is left at melt-out
-SOIL_DEPTH = 0.05  # m, of the shallowest probe where nobody tells
-AROUND, AROUND_LEAST = "35D", 18  # of which soil moisture departs, and the days of them that are needed
-WHOLE_YEAR = 360  # d
-SNOW_YEAR = 9, 3  # month in which a winter begins, north and south
+UNSEEN_COLUMNS = ("model", "site", "variable", "depth", "metric", "value", "n", "note")
+TRAINED_NOTE = "trained on runoff or snow of this site,"  # begins a note
+QUICKFLOW_FRACTION, QUICKFLOW_DAYS = 0.5, 1.0  # of drainage, and d; round numbers, the same at all sites
+MIN_PEAK_SNOW = 20.0  # kg m-2; winters with less have no melt-out to compare
+MELT_OUT_FRACTION = 0.1  # of the largest snow water of a winter that is left at melt-out
+DEFAULT_SOIL_DEPTH = 0.05  # m, of the shallowest probe where the file gives no depth
+ANOMALY_WINDOW, MIN_ANOMALY_DAYS = "35D", 18  # of the running mean of soil moisture
+MIN_WINTER_DAYS = 360  # of a snow year that counts
+SNOW_YEAR_START = 9, 3  # month, in the northern and the southern hemisphere
 
 
-class Evidence(NamedTuple):
-    """One kind of evidence: pairs of days, numbers beyond `skill` with what they count, and what to know of it."""
+class VariableComparison(NamedTuple):
+    """Pairs of days of a variable, its sets of metrics, and further numbers, each with its count."""
 
     pairs: xr.Dataset | None
-    beyond: Mapping[str, tuple[float, float]]
+    metrics: tuple[str, ...] = ("standard",)
+    further: Mapping[str, tuple[float, float]] = {}
     depth: float = np.nan  # m
     note: str = ""
 
 
-Evaluator = Callable[[xr.Dataset, xr.Dataset], Evidence | None]  # of days in common; None where the model lacks it
+Evaluator = Callable[[xr.Dataset, xr.Dataset], VariableComparison | None]  # None where the model lacks the variable
 
 
 def evaluate_unseen_variables(
     simulation: xr.Dataset, observed: xr.Dataset, *, model: str, first: str | None = None, last: str | None = None
 ) -> pd.DataFrame:
-    """Judge the days of a simulation by all that was observed and the model has.
+    """Evaluate the days of a simulation against every observed variable that the model has.
 
     Args:
-        simulation: Days of a model, as `simulate_days` gives them. Fluxes it was trained on, if it was trained here,
-            are not judged; of runoff and snow the note says so, as there may be other years to judge.
-        observed: Days at the same place under canonical names; missing ones are NaN. A variable whose attribute
-            `product` is set is another model's, which the note says. Soil temperature is at 5 cm, unless its attribute
-            `depth` [m] says otherwise.
-        model: The name the numbers are filed under.
-        first: First year, month or day to judge; None is the first there is.
-        last: The last.
+        simulation: Daily output of a model, as `simulate_days` gives it. Turbulent fluxes are left out if the model
+            was trained at this site; training on runoff or snow is said in the note, as the years may differ.
+        observed: Daily values at the same site under canonical names; missing ones are NaN. The attribute `product`
+            of a variable that is itself a model product is repeated in the note. Soil temperature is at 5 cm unless
+            its attribute `depth` [m] is set.
+        model: Name of the model in the table.
+        first: First year, month or day to evaluate; None is the first of the observations.
+        last: Last year, month or day to evaluate; None is the last of the observations.
 
     Returns:
-        One row a number, columns `COLUMNS`: all of `skill`, and of runoff `log_nse`, `sd_ratio` (standard deviation,
-        modeled over observed) and `runoff_ratio_error` (bias over the precipitation of the same days), of snow
-        `melt_out_days` and `melt_out_days_off` (mean difference and mean absolute difference, later is positive) and
-        `peak_ratio` (largest snow of the winter, modeled over observed). Soil moisture has a unit of its own, and is
-        judged by `correlation`, `rank_correlation` (Spearman) and `anomaly_correlation` (of what departs from the mean
-        over the 35 days around, as of Dorigo et al. 2015) with the root zone's water only.
+        One row for each number, columns `UNSEEN_COLUMNS`: the standard metrics; for runoff `log_nse`, `sd_ratio`
+        (standard deviation, modeled over observed) and `runoff_ratio_error` (bias over the precipitation of the same
+        days); for snow `melt_out_days` and `melt_out_days_off` (mean and mean absolute difference, later is positive)
+        and `peak_ratio` (largest snow water of the winter, modeled over observed). Soil moisture has another unit
+        than root-zone water, so it has `correlation`, `rank_correlation` (Spearman) and `anomaly_correlation` only.
 
     Raises:
         DataError: They have no day in common.
+
+    Source:
+        Dorigo et al. (2015), Remote Sens. Environ. 162, 380-395, for anomalies from the mean over 35 days.
     """
     chosen = observed.sel(time=slice(first, last))
     days = np.intersect1d(simulation.time.values, chosen.time.values)
     if not len(days):
         raise DataError(
-            f"{observed.attrs.get('site')}: nothing was observed on the days of the simulation "
-            f"({simulation.time.values[0]:.10} to {simulation.time.values[-1]:.10}) from {first} to {last}."
+            str(observed.attrs.get("site")),
+            f"nothing was observed on the days of the simulation ({simulation.time.values[0]:.10} to "
+            f"{simulation.time.values[-1]:.10}) from {first} to {last}",
+            fix="choose a period that both have",
         )
-    ours, theirs = with_routing(simulation).sel(time=days), chosen.sel(time=days)
+    ours, theirs = add_routed_runoff(simulation).sel(time=days), chosen.sel(time=days)
     rows = []
-    for name, judged_by in EVALUATORS.items():
+    for name, evaluate in EVALUATORS.items():
         observable = OBSERVED_AS.get(name, name)
         if name in TURBULENT and simulation.attrs.get("trained_here"):
             continue
-        if observable in theirs and (judged := judged_by(ours, theirs)):
+        if observable in theirs and (compared := evaluate(ours, theirs)):
             product = theirs[observable].attrs.get("product")
             seen = observable in WATER and simulation.attrs.get("water_trained")
-            parts = product and f"model product: {product}", seen and f"{TRAINED_NOTE} {seen}", judged.note
+            parts = product and f"model product: {product}", seen and f"{TRAINED_NOTE} {seen}", compared.note
             note = "; ".join(part for part in parts if part)
-            numbers = {"n": 0.0} if judged.pairs is None else standard_metrics(judged.pairs)
-            count = numbers.pop("n")
-            told = {metric: (value, count) for metric, value in numbers.items()} | dict(judged.beyond)
-            filed = model, observed.attrs["site"], name, judged.depth
-            rows += [(*filed, metric, value, n, note) for metric, (value, n) in told.items()]
-    return pd.DataFrame(rows, columns=pd.Index(COLUMNS))
+            numbers: dict[str, tuple[float, float]] = {}
+            if compared.pairs is not None:
+                functions = {key: each for of in compared.metrics for key, each in select_metrics(of).items()}
+                values = compute_metrics(compared.pairs, functions)
+                count = values.pop("n")
+                numbers = {metric: (value, count) for metric, value in values.items()}
+            case = model, observed.attrs["site"], name, compared.depth
+            rows += [
+                (*case, metric, value, n, note) for metric, (value, n) in (numbers | dict(compared.further)).items()
+            ]
+    return pd.DataFrame(rows, columns=pd.Index(UNSEEN_COLUMNS))
 
 
-def paired_days(simulated: np.ndarray, observed: xr.DataArray) -> xr.Dataset:
-    """Days on which there are both, as what `skill` takes."""
+def pair_days(simulated: np.ndarray, observed: xr.DataArray) -> xr.Dataset:
+    """Pair simulated with observed values of the days that have both."""
     both = np.isfinite(simulated) & np.isfinite(observed.values)
     columns = {"simulated": ("time", simulated[both]), "observed": ("time", observed.values[both])}
     return xr.Dataset(columns, {"time": observed.time.values[both]})
 
 
-def with_routing(simulation: xr.Dataset) -> xr.Dataset:
-    """The days of a model with `runoff_routed`, if it has what drains and no quick way of its own; see `routed`."""
-    has_its_own = "surface_runoff" in simulation and simulation.surface_runoff.any()
-    if {"runoff", "drainage"} <= set(simulation.data_vars) and not has_its_own:
+def add_routed_runoff(simulation: xr.Dataset) -> xr.Dataset:
+    """Add `runoff_routed` by `route_runoff` to the days of a model with drainage and without surface runoff."""
+    has_quickflow = "surface_runoff" in simulation and simulation.surface_runoff.any()
+    if {"runoff", "drainage"} <= set(simulation.data_vars) and not has_quickflow:
         return simulation.assign(runoff_routed=("time", route_runoff(simulation)))
     return simulation
 
 
-def route_runoff(simulation: xr.Dataset, share: float = QUICK_SHARE, days: float = QUICK_DAYS) -> np.ndarray:
-    """Runoff of a model some of whose drainage goes to the river by a quick way in the place of its groundwater.
+def route_runoff(
+    simulation: xr.Dataset, fraction: float = QUICKFLOW_FRACTION, days: float = QUICKFLOW_DAYS
+) -> np.ndarray:
+    """Route a fraction of a model's drainage through a fast linear reservoir instead of its groundwater.
 
-    Groundwater is a linear reservoir, so that the rest of the drainage gives that share of the model's runoff.
+    Groundwater is a linear reservoir too, so the rest of the drainage gives the rest of the model's runoff.
 
     Args:
-        simulation: Days of a model without gaps, with `drainage` and `runoff`.
-        share: Of the drainage that takes the quick way.
-        days: Residence time there.
+        simulation: Daily output of a model without gaps, with `drainage` and `runoff`.
+        fraction: Fraction of the drainage that flows through the fast reservoir. [1]
+        days: Residence time in the fast reservoir. [d]
 
     Returns:
-        Runoff, in the unit of the model's.
+        Runoff, in the unit of the model's runoff.
     """
     from scipy.signal import lfilter
 
@@ -125,124 +136,118 @@ def route_runoff(simulation: xr.Dataset, share: float = QUICK_SHARE, days: float
     keep = np.exp(-1.0 / days)
     stored, _ = lfilter([(1.0 - keep) * days], [1.0, -keep], drained, zi=[keep * days * drained.mean()])
     quick = drained - np.diff(stored, prepend=days * drained.mean())
-    return share * quick + (1.0 - share) * simulation.runoff.values
+    return fraction * quick + (1.0 - fraction) * simulation.runoff.values
 
 
-def runoff_evaluator(name: str, note: str = "") -> Evaluator:
-    """What judges runoff of a name by the streamflow per area."""
+def make_runoff_evaluator(name: str, note: str = "") -> Evaluator:
+    """Return the evaluator of a variable of runoff against streamflow per area."""
 
-    def judge_runoff(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
+    def evaluate_runoff(simulation: xr.Dataset, observed: xr.Dataset) -> VariableComparison | None:
         if name not in simulation:
             return None
-        pairs = paired_days(simulation[name].values, observed.runoff)
+        pairs = pair_days(simulation[name].values, observed.runoff)
         count = float(pairs.sizes["time"])
         if count < MIN_PAIRS:
-            return Evidence(pairs, {}, note=note)
-        rain = float(simulation.precipitation.sel(time=pairs.time).mean())
-        difference = float((pairs.simulated - pairs.observed).mean())
-        logarithms = standard_metrics(np.log(pairs.clip(min=0.0) + LOG_FLOW_OFFSET * float(pairs.observed.mean())))
-        beyond = {
-            "log_nse": (logarithms["nse"], count),
-            "sd_ratio": (float(pairs.simulated.std() / pairs.observed.std()), count),
-            "runoff_ratio_error": (difference / rain if rain > 0.0 else np.nan, count),
-        }
-        return Evidence(pairs, beyond, note=note)
+            return VariableComparison(pairs, note=note)
+        precipitation = float(simulation.precipitation.sel(time=pairs.time).mean())
+        bias = float((pairs.simulated - pairs.observed).mean())
+        ratio_error = bias / precipitation if precipitation > 0.0 else np.nan
+        further = {"runoff_ratio_error": (ratio_error, count)}
+        return VariableComparison(pairs, ("standard", "runoff"), further, note=note)
 
-    return judge_runoff
+    return evaluate_runoff
 
 
-def evaluate_snow(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
-    """Snow water, and when it is gone."""
+def evaluate_snow(simulation: xr.Dataset, observed: xr.Dataset) -> VariableComparison | None:
+    """Evaluate snow water, its largest value of each winter, and the day it has melted."""
     if "snow_water" not in simulation:
         return None
     latitude = observed.attrs.get("latitude", 0.0)
-    winters = zip(*(by_winter(place.snow_water, latitude) for place in (simulation, observed)), strict=True)
+    winters = zip(*(split_winters(days.snow_water, latitude) for days in (simulation, observed)), strict=True)
     snowy = [
         (ours, theirs)
         for ours, theirs in winters
-        if len(theirs.dropna()) >= WHOLE_YEAR and min(ours.max(), theirs.max()) >= MIN_SNOW
+        if len(theirs.dropna()) >= MIN_WINTER_DAYS and min(ours.max(), theirs.max()) >= MIN_PEAK_SNOW
     ]
-    later = np.array([melt_out(ours) - melt_out(theirs) for ours, theirs in snowy])
+    delays = np.array([find_melt_out(ours) - find_melt_out(theirs) for ours, theirs in snowy])
     peaks = np.array([ours.max() / theirs.max() for ours, theirs in snowy])
-    told = {"melt_out_days": later, "melt_out_days_off": np.abs(later), "peak_ratio": peaks}
+    by_metric = {"melt_out_days": delays, "melt_out_days_off": np.abs(delays), "peak_ratio": peaks}
     count = len(snowy)
-    beyond = {name: (float(values.mean()) if count else np.nan, float(count)) for name, values in told.items()}
-    return Evidence(paired_days(simulation.snow_water.values, observed.snow_water), beyond)
+    further = {name: (float(values.mean()) if count else np.nan, float(count)) for name, values in by_metric.items()}
+    pairs = pair_days(simulation.snow_water.values, observed.snow_water)
+    return VariableComparison(pairs, ("standard", "snow"), further)
 
 
-def by_winter(snow: xr.DataArray, latitude: float) -> list[pd.Series]:
-    """The snow of each year that begins before a winter of its hemisphere."""
+def split_winters(snow: xr.DataArray, latitude: float) -> list[pd.Series]:
+    """Split snow water into years that begin before the winter of the hemisphere."""
     series = snow.to_series()
-    begins = SNOW_YEAR[latitude < 0.0]
+    start = SNOW_YEAR_START[latitude < 0.0]
     stamps = pd.DatetimeIndex(series.index)
-    return [winter for _, winter in series.groupby(np.asarray(stamps.year + (stamps.month >= begins)))]
+    return [winter for _, winter in series.groupby(np.asarray(stamps.year + (stamps.month >= start)))]
 
 
-def melt_out(winter: pd.Series) -> float:
-    """Day of a snow year by which nine tenths of its largest snow are gone; its end if they never are. [d]."""
+def find_melt_out(winter: pd.Series) -> float:
+    """Return the day of a snow year when a tenth of its largest snow water is left, or its last day. [d]."""
     values = winter.to_numpy()
     peak = int(np.argmax(values))
-    gone = values[peak:] < GONE * values[peak]
-    return float(peak + np.argmax(gone)) if gone.any() else float(len(values))
+    melted = values[peak:] < MELT_OUT_FRACTION * values[peak]
+    return float(peak + np.argmax(melted)) if melted.any() else float(len(values))
 
 
-def flux_evaluator(name: str) -> Evaluator:
-    """What judges the days of a flux."""
+def make_flux_evaluator(name: str) -> Evaluator:
+    """Return the evaluator of the days of a heat flux."""
 
-    def judge_flux(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
+    def evaluate_flux(simulation: xr.Dataset, observed: xr.Dataset) -> VariableComparison | None:
         if name not in simulation:
             return None
-        return Evidence(paired_days(as_tower_reports(simulation, name), observed[name]), {})
+        return VariableComparison(pair_days(as_tower_reports(simulation, name), observed[name]))
 
-    return judge_flux
+    return evaluate_flux
 
 
-def evaluate_soil_temperature(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
-    """Soil temperature between the two layers whose centers are above and below."""
+def evaluate_soil_temperature(simulation: xr.Dataset, observed: xr.Dataset) -> VariableComparison | None:
+    """Evaluate soil temperature at the depth of the observations."""
     if "soil_temperature" not in simulation:
         return None
-    depth = float(observed.soil_temperature.attrs.get("depth", SOIL_DEPTH))
-    note = "" if "depth" in observed.soil_temperature.attrs else "depth assumed: the file does not tell it"
-    return Evidence(
-        paired_days(soil_temperature_at(simulation, depth).values, observed.soil_temperature), {}, depth, note
-    )
+    depth = float(observed.soil_temperature.attrs.get("depth", DEFAULT_SOIL_DEPTH))
+    note = "" if "depth" in observed.soil_temperature.attrs else "depth assumed: the file does not give it"
+    pairs = pair_days(interpolate_soil_temperature(simulation, depth).values, observed.soil_temperature)
+    return VariableComparison(pairs, depth=depth, note=note)
 
 
-def soil_temperature_at(simulation: xr.Dataset, depth: float = SOIL_DEPTH) -> xr.DataArray:
-    """Soil temperature at a depth [m], between the centers of layers. [K]."""
+def interpolate_soil_temperature(simulation: xr.Dataset, depth: float = DEFAULT_SOIL_DEPTH) -> xr.DataArray:
+    """Interpolate soil temperature between the centers of layers to a depth [m]. [K]."""
     layers, centers = simulation.soil_temperature.values, simulation.layer_depth.values
     return xr.DataArray([np.interp(depth, centers, layer) for layer in layers], {"time": simulation.time})
 
 
-def evaluate_soil_moisture(simulation: xr.Dataset, observed: xr.Dataset) -> Evidence | None:
-    """Water of the root zone and soil moisture, of which only the ups and downs compare."""
+def evaluate_soil_moisture(simulation: xr.Dataset, observed: xr.Dataset) -> VariableComparison | None:
+    """Evaluate root-zone water by its correlation with soil moisture, which has another unit and depth."""
     if "root_zone_water" not in simulation:
         return None
+    pairs = pair_days(simulation.root_zone_water.values, observed.soil_moisture)
     both = pd.DataFrame(
-        {"root_zone_water": simulation.root_zone_water.values, "soil_moisture": observed.soil_moisture.values}
+        {"simulated": simulation.root_zone_water.values, "observed": observed.soil_moisture.values},
+        pd.DatetimeIndex(observed.time.values),
     )
-    both.index = pd.DatetimeIndex(observed.time.values)
-    around = both.rolling(AROUND, center=True, min_periods=AROUND_LEAST).mean()
-    anomalies, both = (both - around).dropna(), both.dropna()
-    told = {}
-    compared = {"correlation": both, "rank_correlation": both.rank(), "anomaly_correlation": anomalies}
-    for name, frame in compared.items():
-        enough = len(frame) >= MIN_PAIRS
-        told[name] = float(frame.corr().to_numpy()[0, 1]) if enough else np.nan, float(len(frame))
-    return Evidence(None, told)
+    anomalies = (both - both.rolling(ANOMALY_WINDOW, center=True, min_periods=MIN_ANOMALY_DAYS).mean()).dropna()
+    sample = xr.Dataset({name: ("time", anomalies[name].to_numpy()) for name in both})
+    value = compute_metrics(sample, {"correlation": METRICS["correlation"]})["correlation"]
+    return VariableComparison(pairs, ("soil_moisture",), {"anomaly_correlation": (value, float(len(anomalies)))})
 
 
 OBSERVED_AS = {"runoff_routed": "runoff"}
 EVALUATORS: Mapping[str, Evaluator] = {
-    "runoff": runoff_evaluator("runoff"),
-    "runoff_routed": runoff_evaluator(
+    "runoff": make_runoff_evaluator("runoff"),
+    "runoff_routed": make_runoff_evaluator(
         "runoff_routed",
-        f"{QUICK_SHARE:.0%} of the drainage through a reservoir of {QUICK_DAYS:g} d, not fitted to any streamflow",
+        f"{QUICKFLOW_FRACTION:.0%} of the drainage through a reservoir of {QUICKFLOW_DAYS:g} d, not fitted to any "
+        "streamflow",
     ),
     "snow_water": evaluate_snow,
-    "latent_heat": flux_evaluator("latent_heat"),
-    "sensible_heat": flux_evaluator("sensible_heat"),
-    "ground_heat": flux_evaluator("ground_heat"),
+    "latent_heat": make_flux_evaluator("latent_heat"),
+    "sensible_heat": make_flux_evaluator("sensible_heat"),
+    "ground_heat": make_flux_evaluator("ground_heat"),
     "soil_temperature": evaluate_soil_temperature,
     "soil_moisture": evaluate_soil_moisture,
 }

@@ -16,9 +16,10 @@ from bowen.experiments.run import Run, as_site, configure_jax
 from bowen.land.quantities import Scalar
 from bowen.land.variables import Forcing
 from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters, StepOutput
-from bowen.models.rollout import Inputs, reset_water_where, unroll
+from bowen.models.rollout import Inputs, reset_root_zone_where, unroll
 from bowen.training.arrays import to_dataset
-from bowen.training.windows import SiteData, stack_trees
+from bowen.training.site_data import SiteData
+from bowen.training.windows import stack_trees
 
 DAY, YEAR = 86400, 365  # s, d
 KEPT_WEATHER = ("air_temperature", "air_pressure", "precipitation")  # of the weather, for the climate of a place
@@ -78,9 +79,9 @@ def _column(run: Run, dataset: xr.Dataset) -> _Column:
     steps = round(DAY / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
     tower = as_site(run, whole, data.fingerprint(dataset))
-    days.attrs["trained_here"] = int(tower.site.number >= 0)
+    days.attrs["trained_here"] = int(tower.parameters.index >= 0)
     days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
-    tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))
+    tower = tower.replace(arrays=jax.tree.map(np.asarray, tower.arrays))
     return _Column(tower, days, min(YEAR, days.sizes["time"]), steps)
 
 
@@ -88,15 +89,15 @@ def _batch(run: Run, columns: Sequence[_Column], say: Callable[[str], None]) -> 
     """Run columns of one step and one length of spin-up, which is how long a piece is."""
     length, steps = columns[0].spin_up, columns[0].steps
     longest = max(column.days.sizes["time"] for column in columns)
-    sites = stack_trees([column.tower.site for column in columns])
-    carry = jax.vmap(run.model.start)(stack_trees([column.tower.state for column in columns]))
-    short = jnp.asarray([not column.tower.series.inputs.last_a_year() for column in columns])
+    sites = stack_trees([column.tower.parameters for column in columns])
+    carry = jax.vmap(run.model.init)(stack_trees([column.tower.state for column in columns]))
+    short = jnp.asarray([not column.tower.arrays.inputs.is_a_year_long() for column in columns])
     pieces: list[DailyOutput] = []
     cycles = max(1, run.config.training.spin_up_years)
     starts = [0] * cycles + list(range(0, longest, length))
     for number, start in enumerate(starts, start=1):
         if number == cycles + 1:
-            carry = reset_water_where(run.model, carry, short, sites)
+            carry = reset_root_zone_where(run.model, carry, short, sites)
         inputs = _piece(columns, start * steps, length * steps)
         carry, days = advance_days(run.model, sites, carry, inputs, steps)
         pieces.append(jax.tree.map(np.asarray, days))
@@ -113,7 +114,7 @@ def _piece(columns: Sequence[_Column], start: int, length: int) -> Inputs:
         places = [np.minimum(np.arange(start, start + length), len(values) - 1) for values in series]
         return jnp.asarray(np.stack([values[place] for values, place in zip(series, places, strict=True)]))
 
-    each = [column.tower.series.inputs for column in columns]
+    each = [column.tower.arrays.inputs for column in columns]
     forcing = jax.tree.map(cut, *(inputs.forcing for inputs in each))
     return Inputs(forcing, cut(*(inputs.features for inputs in each)), each[0].dt)
 
@@ -136,7 +137,7 @@ def advance_days(
     """
 
     def column(site: SiteParameters, carry: Any, forcing: Forcing, features: Array) -> tuple[Any, DailyOutput]:
-        here = model.at(site)
+        here = model.for_site(site)
 
         def day(carry: Any, now: tuple[Forcing, Array]) -> tuple[Any, DailyOutput]:
             carry, record = unroll(here, carry, Inputs(*now, inputs.dt))

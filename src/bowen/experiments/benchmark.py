@@ -19,9 +19,8 @@ from bowen.config.schema import Config
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation import empirical
 from bowen.evaluation.ensemble import ensemble_mean
-from bowen.evaluation.metrics import plumber2_metrics
 from bowen.evaluation.ranking import BENCHMARKS, summarize_normalized, summarize_over_sites
-from bowen.evaluation.scores import COLUMNS, read_scores, score, write_scores
+from bowen.evaluation.scores import SCORE_COLUMNS, read_scores, score, write_scores
 from bowen.experiments.archive_records import LabeledRecords, read_archive, site_in
 from bowen.experiments.comparison import uncalibrated_lad, with_overrides
 from bowen.experiments.run import Run, Watch, configure_jax, guide_hybrid, simulate_run, train_on
@@ -251,11 +250,11 @@ def score_fold(
         asked = {"model": title, "targets": data.fluxes_measured(record)}
         scores = [
             judge(**asked, resolutions=("native", "daily", "monthly")),
-            judge(**asked, resolutions=("native",), metrics=plumber2_metrics),
+            judge(**asked, resolutions=("native",), metrics="plumber2"),
         ]
         tables += [table.assign(tower=key) for table in scores]
     found = pd.concat(tables, ignore_index=True)
-    return found.drop_duplicates([name for name in COLUMNS if name != "value"])
+    return found.drop_duplicates([name for name in SCORE_COLUMNS if name != "value"])
 
 
 def ranking_table(scores: pd.DataFrame) -> pd.DataFrame:
@@ -267,7 +266,7 @@ def ranking_table(scores: pd.DataFrame) -> pd.DataFrame:
     Returns:
         A row for each contestant, seeds apart, and a column for each number.
     """
-    found = summarize_over_sites(scores).xs(("test", "all"), level=("split", "regime"))
+    found = summarize_over_sites(scores).xs(("test", "all"), level=("split", "subset"))
     columns = {}
     for target, symbol in SYMBOLS.items():
         for resolution, metric in (("native", "nse"), ("native", "kge"), ("native", "rmse"), ("daily", "nse")):

@@ -1,15 +1,9 @@
-"""The model that a configuration describes, untrained."""
-
-import dataclasses
-from collections.abc import Mapping
-from typing import Any
+"""Models from configurations, untrained."""
 
 import jax
-import jax.numpy as jnp
 
 from bowen.config.schema import Config
-from bowen.data.features import TARGETS, Scaler
-from bowen.land.land_classes import parameters_for
+from bowen.data.features import Scaler
 from bowen.land.parameters import Parameters
 from bowen.land.step import AbstractStep, ImplicitStep
 from bowen.land.surface_exchange import (
@@ -20,9 +14,11 @@ from bowen.land.surface_exchange import (
     net_radiation_measured_if_available,
 )
 from bowen.models.base import AbstractLandModel, Process, SiteParameters
-from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid, feed_back, feed_back_without_gradient
+from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, Hybrid, feed_back, feed_back_without_gradient
+from bowen.models.lstm import LSTM
 from bowen.models.regionalization import Regionalization
 from bowen.physics.turbulence import coupled, monin_obukhov
+from bowen.training.site_data import flux_scale
 
 STATE_FEEDBACK = {"on": feed_back, "stop_gradient": feed_back_without_gradient, "off": None}
 NET_RADIATION = {
@@ -34,46 +30,22 @@ STABILITY = {"monin_obukhov": monin_obukhov, "monin_obukhov_limited": coupled}
 EVAPORATION = {"resistance": RESISTANCE, "priestley_taylor": PRIESTLEY_TAYLOR}
 
 
-def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
-    """Parameters of the Land Dynamics model for a site, in the precision of the run."""
-    base = parameters_for(
-        site["igbp"],
-        config.data.soil,
-        reference_height=site["reference_height"],
-        canopy_height=site["canopy_height"],
-    )
-    return dataclasses.replace(
-        base,
-        prescribed_radiation=float(site.get("prescribed_radiation", 0)),
-        closure_fraction=float(site.get("closure_fraction", 1)),
-        latent_heat_truncated=float(site.get("latent_heat_truncated", 0)),
-    )
-
-
-def site_parameters(
-    config: Config, site: Mapping[str, Any], attributes: Mapping[str, float], number: int, corrected: bool
-) -> SiteParameters:
-    """What tells a site from others; `number` is its place among the towers that are trained on."""
-    followed = [attributes.get(name, 0.0) for name in config.model.regionalized_by]
-    return SiteParameters(base_parameters(config, site), followed, number, corrected)
-
-
-def make_regionalization(config: Config, towers: int) -> Regionalization | None:
-    """What makes static parameters differ between sites, if anything is to."""
+def make_regionalization(config: Config, num_sites: int) -> Regionalization | None:
+    """Build the dependence of parameters on the site; None if the configuration names no such parameter."""
     model = config.model
     if not (model.regionalized or model.site_specific):
         return None
     return Regionalization(
         model.regionalized,
-        attributes=len(model.regionalized_by),
+        num_attributes=len(model.regionalized_by),
         site_specific=model.site_specific,
         water_corrections=model.water_corrections,
-        towers=towers,
+        num_sites=num_sites,
     )
 
 
 def make_step(config: Config) -> AbstractStep:
-    """The solver a configuration names."""
+    """Build the time step."""
     implicit = ImplicitStep(
         substeps=config.model.substeps,
         iterations=config.model.newton_iterations,
@@ -89,30 +61,40 @@ def make_step(config: Config) -> AbstractStep:
 
 
 def static_parameters(config: Config) -> tuple[str, ...]:
-    """The parameters that are learned as one number: those a model lists, and the tower's share of the fluxes."""
+    """List the parameters learned as one number, with the closure fraction where the configuration learns it."""
     listed = config.model.static
-    learns = config.model.kind != "process" or listed  # LaD as it comes does not
-    through = learns and config.data.closure == "learned_fraction" and "closure_fraction" not in listed
-    return (*listed, "closure_fraction") if through else listed
+    learns = config.model.kind != "process" or listed  # uncalibrated LaD does not
+    has_closure = learns and config.data.closure == "learned_fraction" and "closure_fraction" not in listed
+    return (*listed, "closure_fraction") if has_closure else listed
 
 
-def build_model(config: Config, scaler: Scaler, base: Parameters, towers: int = 1) -> AbstractLandModel:
-    """The untrained model a configuration describes, for a number of towers to train on."""
+def build_model(
+    config: Config, scaler: Scaler, parameters: SiteParameters | Parameters, num_sites: int = 1
+) -> AbstractLandModel:
+    """Build the untrained model of a configuration.
+
+    Args:
+        config: Settings of the run.
+        scaler: Of the features.
+        parameters: Of one of the sites.
+        num_sites: Number of sites to train on.
+    """
     model, key = config.model, jax.random.key(config.training.seed)
-    size = len(scaler.features)
+    num_features = len(scaler.features)
     if model.kind == "process":
-        return Process(base, static_parameters(config), make_step(config), make_regionalization(config, towers))
+        regionalization = make_regionalization(config, num_sites)
+        return Process(parameters, static_parameters(config), solver=make_step(config), regionalization=regionalization)
     if model.kind == "network":
-        scale = FluxScale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
-        return FluxNetwork(features=size, hidden_size=model.hidden_size, key=key, scale=scale)
+        lstm = LSTM(num_features, hidden_size=model.hidden_size, key=key)
+        return FluxNetwork(flux_scale(scaler), network=lstm, key=key)
+    feedback = STATE_FEEDBACK[model.state_feedback]
+    num_features += NUM_STATE_FEATURES if feedback else 0
     return Hybrid(
-        base,
+        parameters,
         model.dynamic,
-        features=size,
-        hidden_size=model.hidden_size,
-        key=key,
+        network=LSTM(num_features, hidden_size=model.hidden_size, key=key),
         static=static_parameters(config),
-        feedback=STATE_FEEDBACK[model.state_feedback],
-        step=make_step(config),
-        regionalization=make_regionalization(config, towers),
+        state_feedback=feedback,
+        solver=make_step(config),
+        regionalization=make_regionalization(config, num_sites),
     )

@@ -17,7 +17,7 @@ from bowen.data.features import Scaler
 from bowen.errors import DataError, RunError
 from bowen.evaluation.scores import write_scores
 from bowen.experiments import run_directory
-from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.build import build_model
 from bowen.experiments.run import (
     Run,
     Watch,
@@ -31,8 +31,9 @@ from bowen.experiments.run import (
     split_record,
     train_run,
 )
-from bowen.experiments.training_sites import LabeledRecord, fit_scaler
+from bowen.experiments.training_sites import LabeledRecord
 from bowen.reporting import write_report
+from bowen.training.site_data import fit_scaler, land_parameters
 
 PRINCIPAL_MODEL = "hybrid"  # the contestant whose simulation is kept
 
@@ -123,7 +124,7 @@ def uncalibrated_run(config: Config, scaler: Scaler, site: Mapping[str, Any]) ->
         {"kind": "process", "static": (), "regionalized": (), "site_specific": (), "water_corrections": ()} | lad,
     )
     scaler = dataclasses.replace(scaler, closures=())
-    return Run(config, scaler, build_model(config, scaler, base_parameters(config, site)), {})
+    return Run(config, scaler, build_model(config, scaler, land_parameters(config, site)), {})
 
 
 def title_models(models: Iterable[Run]) -> dict[str, Run]:

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import equinox as eqx
 import jax
 import numpy as np
 import pandas as pd
@@ -18,23 +17,17 @@ from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import score
 from bowen.experiments import run_directory
-from bowen.experiments.build import base_parameters, build_model
-from bowen.experiments.training_sites import (
-    LabeledRecord,
-    fit_scaler,
-    make_site_data,
-    period_covered,
-    select_training_records,
-)
-from bowen.land.parameters import Parameters
+from bowen.experiments.build import build_model
+from bowen.experiments.training_sites import LabeledRecord, period_covered, select_training_records
 from bowen.land.quantities import Role, check_learnable
-from bowen.models.base import AbstractLandModel
+from bowen.models.base import LEARNABLE, AbstractLandModel
 from bowen.models.hybrid import GuidedHybrid
-from bowen.models.rollout import spin_up, unroll
 from bowen.training import devices
-from bowen.training.arrays import radiation_name, to_dataset
-from bowen.training.trainer import TrainState, ValidationRow, train, train_state_shapes
-from bowen.training.windows import SiteData, WindowLoader
+from bowen.training.arrays import radiation_name
+from bowen.training.simulation import simulate
+from bowen.training.site_data import SiteData, fit_scaler, land_parameters
+from bowen.training.trainer import TrainState, ValidationRow, optimize_weights, train_state_shapes
+from bowen.training.windows import WindowLoader
 
 TITLES = {"process": "calibrated LaD", "hybrid": "hybrid", "network": "LSTM"}
 SITE_ATTRIBUTES = (
@@ -89,7 +82,7 @@ def load_config(path: Path) -> Config:
     ]
     for setting, names, role in asked:
         try:
-            check_learnable(Parameters, names, role)
+            check_learnable(LEARNABLE, names, role)
         except ValueError as problem:
             raise ConfigError(f"{path.name} {setting}: {problem}") from problem
     return config
@@ -181,12 +174,18 @@ def train_on(records: Sequence[LabeledRecord], config: Config, folder: Path, *, 
             meta["fingerprints"].append(data.fingerprint(dataset))
             if {*data.targets_measured(dataset)} & {*data.WATER}:
                 meta["water"][dataset.attrs["site"]] = period_covered(dataset)
-            yield make_site_data(config, scaler, dataset, labels, number, targets=targets)
+            yield SiteData(dataset, labels, scaler=scaler, index=number, targets=targets, config=config)
 
     worth = [settings.water_weight if name in data.WATER else 1.0 for name in targets]
-    columns, window, seed = settings.windows_per_site, settings.window_days, settings.seed
-    streams = WindowLoader(towers(), columns=columns, window=window, seed=seed, target_weights=worth, folder=folder)
-    model = build_model(config, scaler, streams.first.base, len(places))
+    streams = WindowLoader(
+        towers(),
+        windows_per_site=settings.windows_per_site,
+        window=settings.window_days,
+        seed=settings.seed,
+        target_weights=worth,
+        folder=folder,
+    )
+    model = build_model(config, scaler, streams.first_parameters, len(places))
     if (folder / "run.json").exists():
         check_same_run(folder, config, meta)
     elif devices.is_writer():
@@ -208,7 +207,7 @@ def train_on(records: Sequence[LabeledRecord], config: Config, folder: Path, *, 
 
     if devices.is_writer():
         watch(config, history)
-    progress, history = train(model, streams, settings, progress=progress, history=history, watch=keep)
+    progress, history = optimize_weights(model, streams, settings, state=progress, history=history, watch=keep)
     if devices.is_writer():
         publish(progress, history)  # again: the last call may have been stopped between checkpoint and weights
     return Run(config, scaler, progress.best, meta, folder)
@@ -232,7 +231,7 @@ def as_site(run: Run, dataset: xr.Dataset, mark: str) -> SiteData:
     """A record as a trained model meets it; `mark` is the fingerprint that tells whether it was trained on."""
     known = run.meta.get("fingerprints", [])
     number = known.index(mark) if mark in known else -1
-    return make_site_data(run.config, run.scaler, dataset, np.empty(0), number)
+    return SiteData(dataset, scaler=run.scaler, index=number, config=run.config)
 
 
 def check_same_run(folder: Path, config: Config, meta: Mapping[str, Any]) -> None:
@@ -271,7 +270,7 @@ def load_run(folder: Path, precision: Precision | None = None) -> Run:
         config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
     configure_jax(config)
     scaler = Scaler(**meta["scaler"])
-    untrained = build_model(config, scaler, base_parameters(config, meta["site"]), len(meta["fingerprints"]))
+    untrained = build_model(config, scaler, land_parameters(config, meta["site"]), len(meta["fingerprints"]))
     model, _ = run_directory.load_arrays(folder / "weights.npz", untrained)
     return Run(config, scaler, model, meta, folder)
 
@@ -287,14 +286,8 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         ModelError: The model gave a value that is not finite.
     """
     configure_jax(run.config)
-    tower = as_site(run, dataset, data.fingerprint(dataset))
-    model, inputs = run.model.at(tower.site), tower.series.inputs
-    year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
-    carry = spin_up(model, tower.state, inputs.window(0, year), max(1, run.config.training.spin_up_years))
-    if not inputs.last_a_year():
-        carry = model.renewed(carry)
-    _, record = eqx.filter_jit(unroll)(model, carry, inputs)
-    return to_dataset(model, record, dataset, run.title)
+    site = as_site(run, dataset, data.fingerprint(dataset))
+    return simulate(run.model, site, spin_up_years=run.config.training.spin_up_years, name=run.title)
 
 
 def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:

@@ -20,13 +20,14 @@ from bowen.config.schema import Config
 from bowen.errors import ConfigError, DataError, RunError
 from bowen.evaluation.budyko import long_term_water_balance
 from bowen.evaluation.ensemble import ensemble_mean
-from bowen.evaluation.unseen_variables import TRAINED_NOTE, evaluate_unseen_variables, with_routing
+from bowen.evaluation.unseen_variables import TRAINED_NOTE, add_routed_runoff, evaluate_unseen_variables
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
 from bowen.experiments.run import Run, prepare_record
 from bowen.files import replace_atomically
 from bowen.land.quantities import check_learnable
+from bowen.models.base import LEARNABLE
 
 BATCH = 32  # columns that are run side by side; each takes some hundred bytes a step
 STEP = 1800  # s, to which days are made; networks know no other
@@ -151,7 +152,7 @@ def transfer(
             at: ensemble_mean([simulated[each][at] for each in names], name) for at in simulated[names[0]]
         }
     for name, days in simulated.items():
-        shown[name] = {place: with_routing(of).sel(time=slice(first, last)) for place, of in days.items()}
+        shown[name] = {place: add_routed_runoff(of).sel(time=slice(first, last)) for place, of in days.items()}
         reference = reference or shown[name]
         for place in places:
             tables.append(
@@ -183,15 +184,15 @@ def enable_options(run: Run, names: Sequence[str]) -> Run:
     Raises:
         ConfigError: There is no such option.
     """
-    if not (names and run.model.particulars()):
+    if not names or not hasattr(run.model, "offsets"):
         return run
-    base, offsets = run.model.particulars()
+    offsets = run.model.offsets  # type: ignore[attr-defined]
     try:
-        check_learnable(base, tuple(names), "static")
+        check_learnable(LEARNABLE, tuple(names), "static")
     except ValueError as problem:
         raise ConfigError(f"--with: {problem}") from problem
-    switched_on = {name: jnp.zeros_like(base.root_zone_capacity) for name in names if name not in offsets}
-    model = eqx.tree_at(lambda m: m.particulars(), run.model, (base, offsets | switched_on))
+    switched_on = {name: jnp.zeros(()) for name in names if name not in offsets}
+    model = eqx.tree_at(lambda m: m.offsets, run.model, offsets | switched_on)
     config = with_overrides(run.config, {"static": (*run.config.model.static, *switched_on)})
     return dataclasses.replace(run, config=config, model=model)
 

@@ -15,9 +15,9 @@ from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets
 from bowen.land.step import ImplicitStep
-from bowen.land.tower_observation import closure_fractions
-from bowen.land.variables import Forcing
-from bowen.models.base import AbstractLandModel, StepOutput, fill_root_zone, initial_state
+from bowen.land.tower_observation import TowerParameters, closure_fractions
+from bowen.land.variables import Forcing, initial_state
+from bowen.models.base import AbstractLandModel, StepOutput, reset_root_zone
 from bowen.models.rollout import Inputs, spin_up, unroll
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 
@@ -92,26 +92,26 @@ def true_offset(forcing: Forcing) -> Scalar:
 
 
 class TwinModel(AbstractLandModel):
-    """The physics with a surface resistance that follows `true_offset`: what the twin experiment has to find again."""
+    """The physics with a stomatal resistance that follows `true_offset`, which training has to find again."""
 
-    base: Parameters
-    step: ImplicitStep = ImplicitStep()
+    land: Parameters
+    solver: ImplicitStep = ImplicitStep()
 
-    def start(self, state):
-        return state
+    def for_site(self, site):
+        del site
+        return self
 
-    def renewed(self, carry):
-        return fill_root_zone(self.base, carry)
+    def init(self, state):
+        return initial_state(self.land) if state is None else state
 
-    def advance(self, carry, forcing, features, dt):
+    def step(self, carry, forcing, features, dt):
         del features
         offsets = {"minimum_stomatal_resistance": true_offset(forcing)}
-        parameters = apply_logit_offsets(self.base, offsets)
-        state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, StepOutput(fluxes, state, offsets, closure_fractions(parameters))
+        state, fluxes = self.solver(apply_logit_offsets(self.land, offsets), carry, forcing, dt)
+        return state, StepOutput(fluxes, state, offsets, closure_fractions(TowerParameters()))
 
-    def fixed(self):
-        return self.base
+    def frozen(self):
+        return self.land
 
 
 def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
@@ -133,8 +133,8 @@ def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(SITE["timestep_s"])))
     model = TwinModel(base)
     carry = spin_up(model, initial_state(base, forcing.air_temperature.mean()), inputs, 3)
-    if not inputs.last_a_year():
-        carry = model.renewed(carry)
+    if not inputs.is_a_year_long():
+        carry = reset_root_zone(model, carry)
     _, told = jax.jit(unroll)(model, carry, inputs)
     random = np.random.default_rng(seed + 1)
     truth = xr.Dataset(coords={"time": record["time"]})

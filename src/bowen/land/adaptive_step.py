@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optimistix
 from jax.flatten_util import ravel_pytree
 
-from bowen.land.budgets import heat_capacities, with_budget_residuals
+from bowen.land.budgets import heat_capacities, with_budgets
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
 from bowen.land.step import AbstractStep, ImplicitStep, RootZoneOutflow, collect_fluxes
@@ -58,15 +58,15 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     )
     quick = state.quickflow_water / parameters.quickflow_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
-    fluxes = collect_fluxes(
-        forcing, at, flux, melt, frozen, RootZoneOutflow(overflow + leaked, rise, excess, quick, slow)
-    )
+    fluxes = collect_fluxes(at, flux, melt, frozen, RootZoneOutflow(overflow + leaked, rise, excess, quick, slow))
     freezing = (
         soil.freezing(state.soil_temperature_excess, state.soil_ice, parameters.freezable_water, capacities)
         / FREEZING_TIME
     )
+    supplied = fluxes.net_radiation - fluxes.sensible_heat - fluxes.latent_heat
+    heating = supplied - fluxes.fusion_heat
     change = State(
-        soil_temperature_excess=soil_tendency(parameters, state, fluxes.ground_heat, FUSION * freezing),
+        soil_temperature_excess=soil_tendency(parameters, state, heating, FUSION * freezing),
         soil_ice=freezing,
         snow_water=at.snowfall - flux.snow_evaporation - melt + on_snow - running,
         snow_liquid=on_snow - running - frozen,
@@ -78,11 +78,11 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     return change, fluxes
 
 
-def soil_tendency(parameters: Parameters, state: State, ground_heat: Scalar, freezing: soil.Layers) -> soil.Layers:
+def soil_tendency(parameters: Parameters, state: State, heating: Scalar, freezing: soil.Layers) -> soil.Layers:
     """Warming rate of the layers for a heat flux into the first, and what freezing releases in each. [K s-1]."""
     conductances = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))
     differences = state.soil_temperature_excess[..., :-1] - state.soil_temperature_excess[..., 1:]
-    down = [ground_heat, *(g * differences[..., k] for k, g in enumerate(conductances)), jnp.zeros_like(ground_heat)]
+    down = [heating, *(g * differences[..., k] for k, g in enumerate(conductances)), jnp.zeros_like(heating)]
     return (freezing - jnp.diff(jnp.stack(down, axis=-1), axis=-1)) / heat_capacities(parameters)
 
 
@@ -126,4 +126,4 @@ class AdaptiveStep(AbstractStep):
         fluxes = eqx.tree_at(
             lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]
         )
-        return after, with_budget_residuals(parameters, state, after, fluxes, dt)
+        return after, with_budgets(parameters, state, after, fluxes, dt)

@@ -11,8 +11,8 @@ class Parameters(eqx.Module):
     The defaults are a grassland on medium soil; `bowen.land.land_classes.parameters_for` gives those of a site.
     Corrections of a site's record or structure (precipitation factor, external supply, heat capacity of the vegetation)
     are booked in every budget and off by default, as are the responses of stomata, the shelter of snow, insulation and
-    frost of the soil, and water's ways past a root zone that is not full. What a tower sees of fluxes, and the error of
-    latent heat, are no part of the physics: they stand between the fluxes of the land and those its tower reports.
+    frost of the soil, and water's ways past a root zone that is not full. Parameters of the tower's
+    measurement are `bowen.land.tower_observation.TowerParameters`.
     """
 
     minimum_stomatal_resistance: Scalar = quantity(
@@ -236,34 +236,6 @@ class Parameters(eqx.Module):
     )
     vegetation_heat_capacity: Scalar = quantity(
         "J m-2 K-1", "Heat capacity of the vegetation", default=0.0, bounds=(0.0, 8e4), role="static", start=1e4
-    )
-    closure_fraction: Scalar = quantity(
-        "1",
-        "Share of the turbulent fluxes that the tower measures (closure)",
-        default=1.0,
-        bounds=(0.4, 1.2),
-        role="dynamic",
-    )
-    closure_partitioning: Scalar = quantity(
-        "1",
-        "How much more of what a tower misses is sensible heat; 0: it keeps the Bowen ratio",
-        default=0.0,
-        bounds=(-1.0, 1.0),
-        role="dynamic",
-    )
-    latent_heat_noise_scale: Scalar = quantity(
-        "W m-2",
-        "Scale of the random error of latent heat where a tower reports none below zero",
-        default=0.0,
-        bounds=(0.0, 60.0),
-        role="dynamic",
-        start=10.0,
-    )
-    latent_heat_truncated: Scalar = quantity(
-        "1", "Whether the tower reports no latent heat below zero (0 or 1)", default=0.0
-    )
-    demand: Scalar = quantity(
-        "kg m-2 s-1", "Evaporation that a tower would measure and is asked for, where it guides", default=0.0
     )
     snow_cover_mass: Scalar = quantity("kg m-2", "Snow that covers half of the ground for vapor", default=1.0)
     overflow_width: Scalar = quantity("kg m-2", "Half width of the rounding of overflow", default=0.5)

@@ -9,7 +9,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bowen.land.budgets import heat_capacities, with_budget_residuals
+from bowen.land.budgets import heat_capacities, with_budgets
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
 from bowen.land.surface_exchange import (
@@ -23,8 +23,8 @@ from bowen.land.surface_exchange import (
 )
 from bowen.land.variables import Fluxes, Forcing, State
 from bowen.numerics.rematerialization import ITERATES, rematerialize, save_residual
-from bowen.physics import hydrology, snow, soil, thermodynamics, turbulence
-from bowen.physics.constants import FUSION, MELTING_POINT, VAPORIZATION
+from bowen.physics import hydrology, snow, soil, turbulence
+from bowen.physics.constants import FUSION, MELTING_POINT
 from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, balance_surface
 
 
@@ -60,7 +60,7 @@ class ImplicitStep(AbstractStep):
         fluxes = eqx.tree_at(
             lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]
         )
-        return after, with_budget_residuals(parameters, state, after, fluxes, dt)
+        return after, with_budgets(parameters, state, after, fluxes, dt)
 
 
 @functools.partial(jax.jit, static_argnums=0, inline=True)  # traced once, whatever it is transformed by
@@ -118,6 +118,7 @@ def substep(
         -state.soil_temperature_excess[..., 0],
         at.snow_supply,
         at.melt_rate > 0.0,
+        at.vaporization_heat,
         dt,
         step.iterations,
     )
@@ -141,7 +142,7 @@ def substep(
         canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
         **stores,
     )
-    return save_residual(after, ITERATES), collect_fluxes(forcing, at, flux, melt, frozen / dt, released)
+    return save_residual(after, ITERATES), collect_fluxes(at, flux, melt, frozen / dt, released)
 
 
 def drain_root_zone(
@@ -171,23 +172,21 @@ def drain_root_zone(
 
 
 def collect_fluxes(
-    forcing: Forcing,
     at: SurfaceConditions,
     flux: SurfaceFluxes,
     melt: Scalar,
     refreezing: Scalar,
     released: RootZoneOutflow,
 ) -> Fluxes:
-    """All that is told of a step or an instant, the residuals excepted; water in kg m-2 s-1."""
+    """Collect the fluxes of a sub-step, except those that follow from the change of the state; see `budgets`."""
     vapor = flux.vapor
-    fusion = FUSION * (flux.snow_evaporation + melt - refreezing)
     nothing = jnp.zeros_like(vapor)
     return Fluxes(
-        latent_heat=thermodynamics.vaporization_heat(forcing.air_temperature) * vapor,
+        latent_heat=at.vaporization_heat * vapor,
         sensible_heat=flux.sensible_heat,
         net_radiation=flux.net_radiation,
-        ground_heat=flux.net_radiation - flux.sensible_heat - VAPORIZATION * vapor - fusion,
-        vaporization_heat=VAPORIZATION * vapor,
+        ground_heat=nothing,
+        fusion_heat=FUSION * (flux.snow_evaporation + melt - refreezing),
         evapotranspiration=vapor,
         root_evaporation=flux.root_evaporation,
         snow_sublimation=flux.snow_evaporation,

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
-from bowen.land.tower_observation import closure_fractions
 from bowen.land.variables import Forcing, State
 from bowen.physics import evaporation, hydrology, radiation, snow, thermodynamics, turbulence
 from bowen.physics.canopy_resistance import beside_ground, stomatal_resistance
@@ -30,6 +29,7 @@ class SurfaceConditions(NamedTuple):
     humidity: Scalar  # kg kg-1, of the air
     air_pressure: Scalar  # Pa
     air_density: Scalar  # kg m-3
+    vaporization_heat: Scalar  # J kg-1, at the air temperature
     conductance: Scalar  # m s-1, aerodynamic
     control: Any  # of evaporation from the ground, as the law says that the step has
     snow_resistance: Scalar  # s m-1
@@ -85,6 +85,7 @@ def surface_conditions(
         air_density=thermodynamics.air_density(
             forcing.air_temperature, forcing.specific_humidity, forcing.air_pressure
         ),
+        vaporization_heat=thermodynamics.vaporization_heat(forcing.air_temperature),
         conductance=coefficient * wind,
         control=step.evaporation.control(parameters, state, forcing),
         snow_resistance=parameters.snow_resistance,
@@ -173,7 +174,9 @@ def resistance_evaporation(at: SurfaceConditions, temperature: Scalar, energy: S
 def priestley_taylor_control(parameters: Parameters, state: State, forcing: Forcing) -> tuple[Scalar, Scalar]:
     """Share of the available energy that plants turn to vapor [1], and the conductance of the ground [m s-1]."""
     relative = canopy_resistance(jnp.ones_like(parameters.priestley_taylor_coefficient), parameters, state, forcing)
-    equilibrium = evaporation.equilibrium_share(forcing.air_temperature, forcing.air_pressure)
+    equilibrium = evaporation.equilibrium_share(
+        forcing.air_temperature, forcing.air_pressure, thermodynamics.vaporization_heat(forcing.air_temperature)
+    )
     return jnp.minimum(
         parameters.priestley_taylor_coefficient * equilibrium / relative, 1.0
     ), parameters.ground_conductance
@@ -184,7 +187,8 @@ def priestley_taylor_evaporation(at: SurfaceConditions, temperature: Scalar, ene
     share, ground = at.control
     wet = thermodynamics.specific_humidity(thermodynamics.saturation_vapor_pressure(temperature), at.air_pressure)
     through = at.conductance * ground / (at.conductance + ground)
-    return evaporation.energy_evaporation(energy, share) + at.air_density * through * (wet - at.humidity)
+    by_energy = evaporation.energy_evaporation(energy, share, at.vaporization_heat)
+    return by_energy + at.air_density * through * (wet - at.humidity)
 
 
 RESISTANCE = Evaporation(
@@ -195,7 +199,10 @@ PRIESTLEY_TAYLOR = Evaporation(priestley_taylor_control, priestley_taylor_evapor
 
 @functools.cache
 def guided_evaporation(law: Evaporation) -> Evaporation:
-    """Half by a law, half as the parameter `demand` asks, which is short of water only where hardly any is left."""
+    """Return a law of which half is the given law, half the evaporation that `Forcing` requests.
+
+    The requested half is limited only by a nearly empty root zone.
+    """
 
     def potential(at: SurfaceConditions, temperature: Scalar, energy: Scalar) -> Scalar:
         own, demand = at.control
@@ -206,7 +213,7 @@ def guided_evaporation(law: Evaporation) -> Evaporation:
         return evaporation.shared_evaporation(potential, at.available_water, stores, at.dt)
 
     def control(parameters: Parameters, state: State, forcing: Forcing) -> Any:
-        return law.control(parameters, state, forcing), parameters.demand / closure_fractions(parameters)[..., 0]
+        return law.control(parameters, state, forcing), forcing.requested_evaporation
 
     return Evaporation(control, potential, limit)
 
@@ -223,7 +230,13 @@ def potential_sublimation(at: SurfaceConditions, temperature: Scalar) -> Scalar:
 def interception_evaporation(at: SurfaceConditions, energy: Scalar) -> Scalar:
     """Vapor that the rain on the leaves loses with the energy at the start of the step. [kg m-2 s-1]."""
     open_water = evaporation.penman_evaporation(
-        energy, at.potential_temperature, at.humidity, at.air_pressure, at.conductance, at.air_density
+        energy,
+        at.potential_temperature,
+        at.humidity,
+        at.air_pressure,
+        at.conductance,
+        at.air_density,
+        at.vaporization_heat,
     )
     return evaporation.root_evaporation(open_water, at.leaf_water, at.leaf_capacity, at.dt)
 

@@ -1,171 +1,197 @@
-"""The land models: the protocol they follow, what tells their sites apart, and the physics with static parameters."""
+"""The protocol of land models, the parameters of a site, and `Process`: the physics with static parameters."""
 
 import abc
 import dataclasses
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import Scalar, apply_logit_offsets, check_learnable, move_off_bounds
+from bowen.land.quantities import apply_logit_offsets, check_learnable, declared_quantities, move_off_bounds
 from bowen.land.step import AbstractStep, ImplicitStep
-from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports, noise_scale
-from bowen.land.variables import Forcing, State
-from bowen.models.lstm import LSTM
-from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
+from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports, noise_scale
+from bowen.land.variables import Forcing, State, initial_state
+from bowen.numerics.array_types import Scalar
 
 TURBULENT_FLUXES = ("latent_heat", "sensible_heat")
 
 
 class StepOutput(NamedTuple):
-    """What a model tells of one step; with a leading time axis, of a series."""
+    """Output of a model for one step; for a series, with a leading time axis."""
 
-    fluxes: Any  # `Fluxes`, or for a model without physics what it has of them
+    fluxes: Any  # `Fluxes`, or those a model without physics has
     state: State | None  # at the end of the step
     offsets: Mapping[str, Scalar]  # of the learned parameters, in logit space
-    closure_fraction: Float[Array, "*batch target"]  # of latent and sensible heat, by which a tower's differ from them
-    lstm_input: Scalar | None = None  # what the weights of a network's memory were multiplied with
-    error: Scalar | None = None  # of latent heat, where a tower reports none below zero; see `reported`
+    closure_fraction: Float[Array, "*batch target"]  # of latent and sensible heat, the tower's over the land's
+    noise_scale: Scalar | None = None  # W m-2, of latent heat where a tower reports no negative values
 
     def observed(self, names: Sequence[str] = TURBULENT_FLUXES) -> Scalar:
-        """Fluxes or stores as a tower would report them, which sees a share of the turbulent fluxes. [SI]."""
-        share = {name: self.closure_fraction[..., place] for place, name in enumerate(TURBULENT_FLUXES)}
-        told = {name: getattr(self.fluxes if hasattr(self.fluxes, name) else self.state, name) for name in names}
-        told = {name: share[name] * value if name in share else value for name, value in told.items()}
-        if self.error is not None and "latent_heat" in told:
-            told["latent_heat"] = mean_of_truncated_reports(told["latent_heat"], self.error)
-        return jnp.stack(list(told.values()))
+        """Return fluxes or stores as the tower would report them, stacked in the order of the names. [SI]."""
+        fractions = {name: self.closure_fraction[..., place] for place, name in enumerate(TURBULENT_FLUXES)}
+        values = {name: getattr(self.fluxes if hasattr(self.fluxes, name) else self.state, name) for name in names}
+        values = {name: fractions[name] * value if name in fractions else value for name, value in values.items()}
+        if self.noise_scale is not None and "latent_heat" in values:
+            values["latent_heat"] = mean_of_truncated_reports(values["latent_heat"], self.noise_scale)
+        return jnp.stack(list(values.values()))
 
 
 class SiteParameters(eqx.Module):
-    """What tells one column from another."""
+    """Parameters and attributes of one site: everything in which its column differs from others."""
 
-    base: Parameters  # of its classes and heights
-    attributes: Float[Array, "*batch attribute"]  # of order one, that describe it
-    number: Int[Array, "*batch"]  # among the towers that were trained on; -1 is another
-    corrected: Bool[Array, "*batch"]  # whether corrections of its record are allowed
+    land: Parameters  # of its vegetation and soil classes and its heights
+    tower: TowerParameters
+    attributes: Float[Array, "*batch attribute"]  # of order one
+    index: Int[Array, "*batch"]  # among the sites trained on; -1: an unseen site
+    has_water_correction: Bool[Array, "*batch"]
 
     def __init__(
-        self, base: Parameters, attributes: Sequence[float] = (), number: int = -1, corrected: bool | None = None
+        self,
+        land: Parameters,
+        tower: TowerParameters | None = None,
+        *,
+        attributes: Sequence[float] = (),
+        index: int = -1,
+        has_water_correction: bool | None = None,
     ):
-        """Take what is known of a site; unless told otherwise, corrections are allowed where it was trained on."""
-        self.base, self.number = base, jnp.asarray(number)
-        self.attributes = jnp.asarray(attributes, base.root_zone_capacity.dtype)
-        self.corrected = jnp.asarray(number >= 0 if corrected is None else corrected)
+        """Take the parameters of a site; water corrections are allowed at sites trained on, unless the caller says."""
+        self.land, self.tower = land, TowerParameters() if tower is None else tower
+        self.index = jnp.asarray(index)
+        self.attributes = jnp.asarray(attributes, land.root_zone_capacity.dtype)
+        self.has_water_correction = jnp.asarray(index >= 0 if has_water_correction is None else has_water_correction)
+
+
+@runtime_checkable
+class Network(Protocol):
+    """A network that a model takes as an argument: any Equinox module with these two methods."""
+
+    def init(self) -> Any:
+        """Return the memory before the first step; an empty tuple for a network without memory."""
+        ...
+
+    def __call__(self, features: Array, memory: Any, /) -> tuple[Array, Any]:
+        """Return outputs (a vector) for one step, and the memory after it."""
+        ...
 
 
 class AbstractLandModel(eqx.Module):
-    """Anything that turns forcing into fluxes, one step at a time."""
-
-    def at(self, site: SiteParameters) -> "AbstractLandModel":
-        """The model at a site: with its parameters, and what regionalization makes of its attributes."""
-        del site
-        return self
-
-    def particulars(self) -> tuple:
-        """The parts of the model that `at` changes."""
-        return ()
+    """A model that turns forcing into fluxes, one step at a time; it has these four methods and no others."""
 
     @abc.abstractmethod
-    def start(self, state: State) -> Any:
-        """What the model carries from step to step, beginning with a physical state."""
-
-    def renewed(self, carry: Any) -> Any:
-        """What is carried where a record begins that no year of weather precedes: its root zone as full as it says."""
-        return carry
-
-    def memory(self) -> LSTM | None:
-        """The network of the model, if it has one."""
-        return None
+    def for_site(self, site: SiteParameters) -> "AbstractLandModel":
+        """Return the model at a site: with the parameters of the site and its regionalized offsets."""
 
     @abc.abstractmethod
-    def advance(self, carry: Any, forcing: Forcing, features: Scalar, dt: Scalar) -> tuple[Any, StepOutput]:
-        """One forcing interval of `dt` [s]; `features` are the normalized inputs of a network."""
+    def init(self, state: State | None) -> Any:
+        """Return the carry before the first step, from a physical state or, with None, from `initial_state`."""
 
     @abc.abstractmethod
-    def fixed(self) -> Any:
-        """The part of the model that training leaves alone."""
+    def step(self, carry: Any, forcing: Forcing, features: Scalar, dt: Scalar) -> tuple[Any, StepOutput]:
+        """Advance by one forcing interval of `dt` [s]; `features` are the normalized inputs of a network. [1]."""
+
+    @abc.abstractmethod
+    def frozen(self) -> Any:
+        """Return the part of the model that training leaves unchanged."""
 
 
-def specialize_to_site(model: Any, site: SiteParameters, learned: tuple[str, ...]) -> Any:
-    """A model of parameters and offsets at a site, where `learned` of them are ready to learn."""
-    base, offsets = move_off_bounds(site.base, learned), model.offsets
-    if model.regionalization is not None:
-        base, offsets = model.regionalization.ready(site.base, learned, site), model.regionalization(offsets, site)
-    return eqx.tree_at(lambda m: m.particulars(), model, (base, offsets))
+class LearnedParameters(NamedTuple):
+    """Parameters with their learned offsets applied."""
+
+    land: Parameters
+    tower: TowerParameters
+
+
+LEARNABLE = (Parameters, TowerParameters)
+
+
+def split_parameters(parameters: SiteParameters | Parameters, names: Iterable[str]) -> LearnedParameters:
+    """Return land and tower parameters, with those named moved off their bounds so that they can be learned."""
+    site = parameters if isinstance(parameters, SiteParameters) else SiteParameters(parameters)
+    return LearnedParameters(*move_off_bounds((site.land, site.tower), tuple(names)))
+
+
+def zero_offsets(parameters: LearnedParameters, names: Iterable[str]) -> dict[str, Scalar]:
+    """Return a zero offset for each named parameter, of its shape and precision."""
+    owners = {name: module for module in parameters for name in declared_quantities(module)}
+    return {name: jnp.zeros_like(getattr(owners[name], name)) for name in names}
+
+
+def with_offsets(land: Parameters, tower: TowerParameters, offsets: Mapping[str, Scalar]) -> LearnedParameters:
+    """Apply offsets to the parameters they name, in logit space."""
+    return LearnedParameters(*apply_logit_offsets((land, tower), offsets))
+
+
+def specialize_to_site(model: Any, site: SiteParameters, learned: Iterable[str]) -> Any:
+    """Return a model with the parameters of a site, those in `learned` ready to be learned, and the site's offsets."""
+    names, offsets = tuple(learned), model.offsets
+    if model.regionalization is None:
+        land, tower = move_off_bounds((site.land, site.tower), names)
+    else:
+        land, tower = model.regionalization.prepare(site, names)
+        offsets = model.regionalization(offsets, site)
+    return eqx.tree_at(lambda m: (m.land, m.tower, m.offsets), model, (land, tower, offsets))
 
 
 class Process(AbstractLandModel):
-    """The physics alone, with static parameters. `learned` names those that training may move: "calibrated LaD".
+    """The physics alone; with `static` parameters that training may move it is the calibrated land model."""
 
-    With a `regional`, they differ between sites.
-    """
-
-    base: Parameters
+    land: Parameters
+    tower: TowerParameters
     offsets: dict[str, Scalar]
-    step: AbstractStep
+    solver: AbstractStep
     regionalization: Any | None
 
     def __init__(
         self,
-        base: Parameters,
-        learned: tuple[str, ...] = (),
-        step: AbstractStep | None = None,
+        parameters: SiteParameters | Parameters,
+        static: Sequence[str] = (),
+        *,
+        solver: AbstractStep | None = None,
         regionalization: Any | None = None,
     ):
-        """Take the parameters to begin from.
+        """Start from the parameters of a site.
+
+        Args:
+            parameters: Of a site (`SiteData.parameters`), or of the land alone.
+            static: Parameters that are learned as one number each.
+            solver: The time step; None is `ImplicitStep()`.
+            regionalization: Dependence of the learned parameters on the site; None: the same at all sites.
 
         Raises:
             ValueError: A learned name is not a parameter, or may not be learned.
         """
-        check_learnable(base, learned, "static")
-        self.base = move_off_bounds(base, learned)
-        self.offsets = {name: jnp.zeros_like(getattr(base, name)) for name in learned}
-        self.step = ImplicitStep() if step is None else step
+        check_learnable(LEARNABLE, static, "static")
+        start = split_parameters(parameters, static)
+        self.land, self.tower = start
+        self.offsets = zero_offsets(start, static)
+        self.solver = ImplicitStep() if solver is None else solver
         self.regionalization = regionalization
 
-    def at(self, site):
-        return specialize_to_site(self, site, tuple(self.offsets))
+    def for_site(self, site):
+        return specialize_to_site(self, site, self.offsets)
 
-    def particulars(self):
-        return self.base, self.offsets
+    def init(self, state):
+        land, _ = with_offsets(self.land, self.tower, self.offsets)
+        return initial_state(land) if state is None else state
 
-    def start(self, state):
-        return state
-
-    def renewed(self, carry):
-        return fill_root_zone(apply_logit_offsets(self.base, self.offsets), carry)
-
-    def advance(self, carry, forcing, features, dt):
+    def step(self, carry, forcing, features, dt):
         del features
-        parameters = apply_logit_offsets(self.base, self.offsets)
-        state, fluxes = self.step(parameters, carry, forcing, dt)
-        return state, StepOutput(
-            fluxes, state, self.offsets, closure_fractions(parameters), error=noise_scale(parameters)
-        )
+        land, tower = with_offsets(self.land, self.tower, self.offsets)
+        state, fluxes = self.solver(land, carry, forcing, dt)
+        return state, StepOutput(fluxes, state, self.offsets, closure_fractions(tower), noise_scale(tower))
 
-    def fixed(self):
-        return self.base
+    def frozen(self):
+        return self.land, self.tower
 
 
-def fill_root_zone(parameters: Parameters, state: State) -> State:
-    """A state with as much water in the root zone as a record begins with."""
-    return dataclasses.replace(state, root_zone_water=parameters.initial_saturation * parameters.root_zone_capacity)
+def reset_root_zone(model: AbstractLandModel, carry: Any) -> Any:
+    """Return a carry with the root zone at its initial saturation, as where a record shorter than a year begins."""
 
+    def reset(old: Any, new: Any) -> Any:
+        is_state = isinstance(old, State)
+        return dataclasses.replace(old, root_zone_water=new.root_zone_water) if is_state else old
 
-def initial_state(parameters: Parameters, air_temperature: Scalar) -> State:
-    """A first guess to spin up from: soil as warm as the air on average, no snow, no ice.
-
-    Args:
-        parameters: Of the site; only what the root zone holds, and how full it is, is used. [1]
-        air_temperature: Mean air temperature. [K]
-    """
-    zero = jnp.zeros_like(parameters.root_zone_capacity)
-    warmth = jnp.full((*zero.shape, len(LAYER_THICKNESS)), air_temperature - MELTING_POINT, zero.dtype)
-    stores = dict.fromkeys(
-        ("snow_water", "snow_liquid", "root_zone_water", "groundwater", "quickflow_water", "canopy_water"), zero
-    )
-    return fill_root_zone(parameters, State(soil_temperature_excess=warmth, soil_ice=jnp.zeros_like(warmth), **stores))
+    return jax.tree.map(reset, carry, model.init(None), is_leaf=lambda node: isinstance(node, State))

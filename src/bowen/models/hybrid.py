@@ -1,7 +1,7 @@
-"""Learned models: an LSTM that sets the parameters of the physics, and the LSTM alone, its rival."""
+"""Learned models: a network that sets the parameters of the physics, and a network that predicts the fluxes alone."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import equinox as eqx
@@ -10,28 +10,45 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import Scalar, apply_logit_offsets, check_learnable, move_off_bounds, quantity
+from bowen.land.quantities import check_learnable, quantity
 from bowen.land.step import AbstractStep, ImplicitStep
 from bowen.land.surface_exchange import guided_evaporation
-from bowen.land.tower_observation import closure_fractions, noise_scale
-from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLandModel, StepOutput, fill_root_zone, specialize_to_site
-from bowen.models.lstm import LSTM
+from bowen.land.tower_observation import TowerParameters, closure_fractions, noise_scale
+from bowen.land.variables import Forcing, State, initial_state
+from bowen.models.base import (
+    LEARNABLE,
+    AbstractLandModel,
+    LearnedParameters,
+    Network,
+    SiteParameters,
+    StepOutput,
+    specialize_to_site,
+    split_parameters,
+    with_offsets,
+    zero_offsets,
+)
+from bowen.numerics.array_types import Scalar
 from bowen.physics.constants import MELTING_POINT
 from bowen.physics.radiation import snow_masking
 from bowen.physics.thermodynamics import vaporization_heat
 
-STATE_FEATURES = 6
+NUM_STATE_FEATURES = 6
 
 
 def state_features(parameters: Parameters, state: State, forcing: Forcing) -> Float[Array, " feature"]:
-    """What a network sees of the land's state, all of order one. [1]."""
-    surface = state.soil_temperature_excess[0] - (forcing.air_temperature - MELTING_POINT)
+    """Return the state of the land as network inputs of order one. [1].
+
+    Args:
+        parameters: Land parameters. [1]
+        state: At the start of the step. [1]
+        forcing: Of the step. [1]
+    """
+    surface_excess = state.soil_temperature_excess[0] - (forcing.air_temperature - MELTING_POINT)
     return jnp.stack(
         [
             state.root_zone_water / parameters.root_zone_capacity,
             jnp.log1p(jnp.maximum(state.snow_water, 0.0)),
-            surface / 10.0,
+            surface_excess / 10.0,
             state.soil_temperature_excess[1] / 10.0,
             state.soil_temperature_excess[4] / 10.0,
             snow_masking(state.snow_water, parameters.snow_masking_mass),
@@ -40,182 +57,226 @@ def state_features(parameters: Parameters, state: State, forcing: Forcing) -> Fl
 
 
 def feed_back(features: Scalar) -> Scalar:
-    """Feed the states back to the network, with their gradient."""
+    """Feed the states back to the network, with their gradient. [1]."""
     return features
 
 
 def feed_back_without_gradient(features: Scalar) -> Scalar:
-    """Feed the states back to the network, without their gradient."""
+    """Feed the states back to the network, without their gradient. [1]."""
     return jax.lax.stop_gradient(features)
 
 
-class Hybrid(AbstractLandModel):
-    """The physics with some parameters set, at every step, by an LSTM. Untrained, it is `Process`, bit for bit.
+def count_outputs(network: Any, num_features: int | None = None) -> int:
+    """Count the outputs of a network by tracing it, without computing anything.
 
-    `dynamic` names the parameters the LSTM sets; `static` those learned as one number for the site. `feedback` is
-    `fed`, `stopped`, or None for a network that does not see the state of the land.
+    Args:
+        network: Any `Network`.
+        num_features: Size of the feature vector; None takes the network's attribute `num_features` or, without one, the
+            first of the sizes of its arrays with which it can be traced.
+
+    Raises:
+        ValueError: No size fits.
     """
+    own = num_features or getattr(network, "num_features", None)
+    arrays = [leaf for leaf in jax.tree.leaves(network) if eqx.is_inexact_array(leaf)]
+    sizes = [own] if own else sorted({size for array in arrays for size in array.shape})
+    dtype = arrays[0].dtype if arrays else jnp.zeros(()).dtype
+    for size in sizes:
+        features = jax.ShapeDtypeStruct((size,), dtype)
+        try:
+            outputs, _ = eqx.filter_eval_shape(lambda net, x: net(x, net.init()), network, features)
+        except (AttributeError, TypeError, ValueError):
+            continue
+        if len(outputs.shape) == 1:
+            return outputs.shape[0]
+    raise ValueError(
+        f"{type(network).__name__} gives no vector for {' or '.join(map(str, sizes)) or 'any number of'} features. "
+        "A network has init() -> memory and (features, memory) -> (outputs, memory); num_features gives its input size."
+    )
 
-    cell: LSTM
+
+class Hybrid(AbstractLandModel):
+    """The physics with some parameters set by a network at every step; before training, it is `Process` bit for bit."""
+
+    network: Network
     head: eqx.nn.Linear
-    base: Parameters
+    land: Parameters
+    tower: TowerParameters
     offsets: dict[str, Scalar]
-    step: AbstractStep
+    solver: AbstractStep
     regionalization: Any | None
     dynamic: tuple[str, ...] = eqx.field(static=True)
-    feedback: Callable | None = eqx.field(static=True)
+    state_feedback: Callable | None = eqx.field(static=True)
 
     def __init__(
         self,
-        base: Parameters,
-        dynamic: tuple[str, ...],
+        parameters: SiteParameters | Parameters,
+        dynamic: Sequence[str],
         *,
-        features: int,
-        hidden_size: int,
-        key: PRNGKeyArray,
-        static: tuple[str, ...] = (),
-        feedback: Callable | None = feed_back,
-        step: AbstractStep | None = None,
+        network: Any,
+        static: Sequence[str] = (),
+        state_feedback: Callable | None = feed_back,
+        solver: AbstractStep | None = None,
         regionalization: Any | None = None,
+        num_features: int | None = None,
     ):
-        """Set the head to zero, so that the parameters begin at those of `base`.
+        """Join physics and network by an output layer of zeros, so that the parameters start at those of the site.
+
+        Args:
+            parameters: Of a site (`SiteData.parameters`), or of the land alone.
+            dynamic: Parameters the network sets at every step.
+            network: Any Equinox module with `init() -> memory` and `(features, memory) -> (outputs, memory)`, such as
+                `LSTM`; its features are those of the record, followed by `state_features` if there is state feedback.
+            static: Parameters that are learned as one number each.
+            state_feedback: `feed_back`, `feed_back_without_gradient`, or None for a network that does not see states.
+            solver: The time step; None is `ImplicitStep()`.
+            regionalization: Dependence of the learned parameters on the site; None: the same at all sites.
+            num_features: Size of the feature vector, if `count_outputs` cannot find it.
 
         Raises:
             ValueError: A name is not a parameter, may not be learned that way, or is in both lists.
         """
-        check_learnable(base, dynamic, "dynamic")
-        check_learnable(base, static, "static")
+        dynamic, static = tuple(dynamic), tuple(static)
+        check_learnable(LEARNABLE, dynamic, "dynamic")
+        check_learnable(LEARNABLE, static, "static")
         if both := set(dynamic) & set(static):
             raise ValueError(f"`{both.pop()}` is listed as dynamic and as static: keep one.")
-        cell_key, head_key = jax.random.split(key)
-        size = features + (STATE_FEATURES if feedback else 0)
-        self.cell = LSTM(size, hidden_size, key=cell_key)
-        self.head = jax.tree.map(jnp.zeros_like, eqx.nn.Linear(hidden_size, len(dynamic), key=head_key))
-        self.base = move_off_bounds(base, (*dynamic, *static))
-        self.offsets = {name: jnp.zeros_like(getattr(base, name)) for name in static}
-        self.step = ImplicitStep() if step is None else step
-        self.dynamic, self.feedback, self.regionalization = tuple(dynamic), feedback, regionalization
+        head = eqx.nn.Linear(count_outputs(network, num_features), len(dynamic), key=jax.random.key(0))
+        start = split_parameters(parameters, (*dynamic, *static))
+        self.network, self.head = network, jax.tree.map(jnp.zeros_like, head)
+        self.land, self.tower = start
+        self.offsets = zero_offsets(start, static)
+        self.solver = ImplicitStep() if solver is None else solver
+        self.dynamic, self.state_feedback, self.regionalization = dynamic, state_feedback, regionalization
 
-    def at(self, site):
+    def for_site(self, site):
         return specialize_to_site(self, site, (*self.dynamic, *self.offsets))
 
-    def particulars(self):
-        return self.base, self.offsets
+    def init(self, state):
+        land, _ = with_offsets(self.land, self.tower, self.offsets)
+        return self.network.init(), initial_state(land) if state is None else state
 
-    def start(self, state):
-        return self.cell.at_rest(), state
+    def step(self, carry, forcing, features, dt):
+        memory, parameters, offsets = self.set_parameters(carry, forcing, features)
+        state, fluxes = self.solver(parameters.land, carry[1], forcing, dt)
+        output = StepOutput(fluxes, state, offsets, closure_fractions(parameters.tower), noise_scale(parameters.tower))
+        return (memory, state), output
 
-    def renewed(self, carry):
+    def set_parameters(
+        self, carry: Any, forcing: Forcing, features: Scalar
+    ) -> tuple[Any, LearnedParameters, dict[str, Scalar]]:
+        """Return the memory of the network after a step, the parameters it sets, and all offsets. [1]."""
         memory, state = carry
-        return memory, fill_root_zone(apply_logit_offsets(self.base, self.offsets), state)
+        if self.state_feedback:
+            states = self.state_feedback(state_features(self.land, state, forcing))
+            features = jnp.concatenate([features, states])
+        outputs, memory = self.network(features, memory)
+        dynamic = dict(zip(self.dynamic, self.head(outputs), strict=True))
+        offsets = self.offsets | {name: value + self.offsets.get(name, 0.0) for name, value in dynamic.items()}
+        return memory, with_offsets(self.land, self.tower, offsets), offsets
 
-    def advance(self, carry, forcing, features, dt):
-        memory, state = carry
-        if self.feedback:
-            seen = self.feedback(state_features(self.base, state, forcing))
-            features = jnp.concatenate([features, seen])
-        memory, known = self.cell(features, memory)
-        moved = dict(zip(self.dynamic, self.head(memory[0]), strict=True))
-        offsets = self.offsets | {name: now + self.offsets.get(name, 0.0) for name, now in moved.items()}
-        parameters = apply_logit_offsets(self.base, offsets)
-        state, fluxes = self.step(parameters, state, forcing, dt)
-        return (memory, state), StepOutput(
-            fluxes, state, offsets, closure_fractions(parameters), known, noise_scale(parameters)
-        )
-
-    def memory(self):
-        return self.cell
-
-    def fixed(self):
-        return self.base
+    def frozen(self):
+        return self.land, self.tower
 
 
 class TurbulentFluxes(eqx.Module):
-    """What a network without physics predicts."""
+    """Fluxes that a network without physics predicts."""
 
     latent_heat: Scalar = quantity("W m-2", "Latent heat flux")
     sensible_heat: Scalar = quantity("W m-2", "Sensible heat flux")
 
 
 class FluxScale(NamedTuple):
-    """Mean and spread of latent and sensible heat, so that a network can answer in numbers of order one."""
+    """Mean and standard deviation of latent and sensible heat, which scale the outputs of a network."""
 
     mean: Float[Array, "target"]  # W m-2
-    spread: Float[Array, "target"]  # W m-2
+    deviation: Float[Array, "target"]  # W m-2
 
 
 class FluxNetwork(AbstractLandModel):
-    """An LSTM from the same inputs straight to the fluxes: the rival, which conserves nothing."""
+    """A network from the same inputs to the fluxes; it conserves neither energy nor water."""
 
-    cell: LSTM
+    network: Network
     head: eqx.nn.Linear
     scale: FluxScale
 
-    def __init__(self, *, features: int, hidden_size: int, key: PRNGKeyArray, scale: FluxScale):
-        cell_key, head_key = jax.random.split(key)
-        self.cell = LSTM(features, hidden_size, key=cell_key)
-        self.head = eqx.nn.Linear(hidden_size, 2, key=head_key)
-        self.scale = scale
+    def __init__(self, scale: FluxScale, *, network: Any, key: PRNGKeyArray, num_features: int | None = None):
+        """Put an output layer of two fluxes on a network.
 
-    def start(self, state: Any) -> Any:
+        Args:
+            scale: Of the fluxes (`SiteData.flux_scale`).
+            network: Any `Network`; its features are those of the record.
+            key: Random key of the output layer.
+            num_features: Size of the feature vector, if `count_outputs` cannot find it.
+        """
+        self.network, self.scale = network, scale
+        self.head = eqx.nn.Linear(count_outputs(network, num_features), 2, key=jax.random.split(key)[1])
+
+    def for_site(self, site):
+        del site
+        return self
+
+    def init(self, state):
         del state
-        return self.cell.at_rest()
+        return self.network.init()
 
-    def advance(self, carry, forcing, features, dt):
+    def step(self, carry, forcing, features, dt):
         del forcing, dt
-        memory, known = self.cell(features, carry)
-        latent, sensible = self.scale.mean + self.scale.spread * self.head(memory[0])
-        return memory, StepOutput(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(self.scale.mean), known)
+        outputs, memory = self.network(features, carry)
+        latent, sensible = self.scale.mean + self.scale.deviation * self.head(outputs)
+        return memory, StepOutput(TurbulentFluxes(latent, sensible), None, {}, jnp.ones_like(self.scale.mean))
 
-    def memory(self):
-        return self.cell
-
-    def fixed(self):
+    def frozen(self):
         return self.scale
 
 
 class GuidedHybrid(AbstractLandModel):
-    """A hybrid whose evaporation is half its own, half what a network without physics predicts there.
+    """A hybrid whose evaporation is half its own and half what a flux network predicts.
 
-    What the network predicts is asked of the root zone, which gives it as far as there is water, and takes it from the
-    energy at the surface: the budgets close as those of the hybrid do. Nothing of it is trained.
+    The root zone supplies the network's part as far as there is water, and the surface its energy, so that the budgets
+    close as those of the hybrid do. Both models are trained beforehand; this one is not.
     """
 
     hybrid: Hybrid
     network: FluxNetwork
 
     def __init__(self, hybrid: Hybrid, network: FluxNetwork):
-        """Take a hybrid and a network that see the same features.
+        """Join a hybrid and a flux network that take the same features.
 
         Raises:
             ValueError: The hybrid is not stepped implicitly.
         """
-        if not isinstance(hybrid.step, ImplicitStep):
+        if not isinstance(hybrid.solver, ImplicitStep):
             raise ValueError("only a hybrid with the implicit step can be guided.")
-        step = dataclasses.replace(hybrid.step, evaporation=guided_evaporation(hybrid.step.evaporation))
-        self.hybrid, self.network = eqx.tree_at(lambda model: model.step, hybrid, step), network
+        solver = dataclasses.replace(hybrid.solver, evaporation=guided_evaporation(hybrid.solver.evaporation))
+        self.hybrid, self.network = eqx.tree_at(lambda model: model.solver, hybrid, solver), network
 
     @property
-    def base(self) -> Parameters:
-        """Of the hybrid."""
-        return self.hybrid.base
+    def land(self) -> Parameters:
+        """Land parameters of the hybrid."""
+        return self.hybrid.land
 
-    def at(self, site):
-        return eqx.tree_at(lambda model: model.hybrid, self, self.hybrid.at(site))
+    @property
+    def tower(self) -> TowerParameters:
+        """Tower parameters of the hybrid."""
+        return self.hybrid.tower
 
-    def start(self, state):
-        return self.hybrid.start(state), self.network.start(state)
+    def for_site(self, site):
+        return eqx.tree_at(lambda model: model.hybrid, self, self.hybrid.for_site(site))
 
-    def renewed(self, carry):
-        return self.hybrid.renewed(carry[0]), carry[1]
+    def init(self, state):
+        return self.hybrid.init(state), self.network.init(state)
 
-    def advance(self, carry, forcing, features, dt):
+    def step(self, carry, forcing, features, dt):
         own, memory = carry
-        memory, told = self.network.advance(memory, forcing, features, dt)
-        demand = told.fluxes.latent_heat / vaporization_heat(forcing.air_temperature)
-        led = eqx.tree_at(lambda model: model.base.demand, self.hybrid, demand)
-        own, record = led.advance(own, forcing, features, dt)
-        return (own, memory), record._replace(lstm_input=None)
+        memory, guide = self.network.step(memory, forcing, features, dt)
+        network_memory, parameters, offsets = self.hybrid.set_parameters(own, forcing, features)
+        fractions = closure_fractions(parameters.tower)
+        vapor = guide.fluxes.latent_heat / vaporization_heat(forcing.air_temperature)
+        forcing = dataclasses.replace(forcing, requested_evaporation=vapor / fractions[..., 0])
+        state, fluxes = self.hybrid.solver(parameters.land, own[1], forcing, dt)
+        output = StepOutput(fluxes, state, offsets, fractions, noise_scale(parameters.tower))
+        return ((network_memory, state), memory), output
 
-    def fixed(self):
+    def frozen(self):
         return self.hybrid, self.network

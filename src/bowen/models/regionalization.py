@@ -1,6 +1,6 @@
-"""Regionalization: parameters from what is known of a site, so that they hold where nobody has trained."""
+"""Regionalization: parameters that depend on the attributes of a site, so that they hold at unseen sites."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import equinox as eqx
 import jax
@@ -8,8 +8,10 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from bowen.land.parameters import Parameters
-from bowen.land.quantities import Scalar, move_off_bounds
+from bowen.land.quantities import move_off_bounds
+from bowen.land.tower_observation import TowerParameters
 from bowen.models.base import SiteParameters
+from bowen.numerics.array_types import Scalar
 
 
 class Regionalization(eqx.Module):
@@ -23,43 +25,50 @@ class Regionalization(eqx.Module):
     """
 
     slopes: Float[Array, "name attribute"]
-    departures: Float[Array, "tower site_specific"]
+    departures: Float[Array, "site site_specific"]
     names: tuple[str, ...] = eqx.field(static=True)
     site_specific: tuple[str, ...] = eqx.field(static=True)
     water_corrections: tuple[str, ...] = eqx.field(static=True)
 
     def __init__(
         self,
-        names: tuple[str, ...] = (),
+        names: Sequence[str] = (),
         *,
-        attributes: int = 0,
-        site_specific: tuple[str, ...] = (),
-        water_corrections: tuple[str, ...] = (),
-        towers: int = 1,
+        num_attributes: int = 0,
+        site_specific: Sequence[str] = (),
+        water_corrections: Sequence[str] = (),
+        num_sites: int = 1,
     ):
-        self.slopes = jnp.zeros((len(names), attributes))
-        self.departures = jnp.zeros((towers, len(site_specific)))
-        self.names, self.site_specific, self.water_corrections = (
-            tuple(names),
-            tuple(site_specific),
-            tuple(water_corrections),
-        )
+        """Start from slopes and departures of zero.
+
+        Args:
+            names: Parameters with a slope on each attribute.
+            num_attributes: Number of attributes of a site.
+            site_specific: Parameters with a departure for each site that is trained on.
+            water_corrections: Those of `site_specific` that are allowed at some sites only.
+            num_sites: Number of sites that are trained on.
+        """
+        self.slopes = jnp.zeros((len(names), num_attributes))
+        self.departures = jnp.zeros((num_sites, len(site_specific)))
+        self.names, self.site_specific = tuple(names), tuple(site_specific)
+        self.water_corrections = tuple(water_corrections)
 
     def __call__(self, offsets: Mapping[str, Scalar], site: SiteParameters) -> dict[str, Scalar]:
-        """The offsets at a site, from those all sites share. [1]."""
-        here, towers = dict(offsets), jnp.arange(len(self.departures))
+        """Return the offsets at a site, from those that all sites share. [1]."""
+        here, sites = dict(offsets), jnp.arange(len(self.departures))
         for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
             here[name] = here.get(name, 0.0) + shared
-        for name, own in zip(self.site_specific, self.departures.T, strict=True):
-            middle = 0.0 if name in self.water_corrections else own.mean()
+        for name, departures in zip(self.site_specific, self.departures.T, strict=True):
+            mean = 0.0 if name in self.water_corrections else departures.mean()
             # by a mask: looked up, the gradient would be scatters, and XLA crashes where it fuses two (docs/speed.md)
-            here[name] = here.get(name, 0.0) + jnp.where(towers == site.number, own - middle, 0.0).sum()
+            here[name] = here.get(name, 0.0) + jnp.where(sites == site.index, departures - mean, 0.0).sum()
         for name in self.water_corrections:
-            here[name] = jnp.where(site.corrected, here[name], 0.0)
+            here[name] = jnp.where(site.has_water_correction, here[name], 0.0)
         return here
 
-    def ready(self, base: Parameters, learned: tuple[str, ...], site: SiteParameters) -> Parameters:
-        """The parameters of a site, ready to learn those named; but corrections only where they are allowed."""
-        inherited = move_off_bounds(base, tuple(name for name in learned if name not in self.water_corrections))
-        corrected = move_off_bounds(inherited, self.water_corrections)
-        return jax.tree.map(lambda there, here: jnp.where(site.corrected, there, here), corrected, inherited)
+    def prepare(self, site: SiteParameters, learned: Sequence[str]) -> tuple[Parameters, TowerParameters]:
+        """Return the parameters of a site, ready to be learned; water corrections only where they are allowed."""
+        both = site.land, site.tower
+        shared = move_off_bounds(both, tuple(name for name in learned if name not in self.water_corrections))
+        corrected = move_off_bounds(shared, self.water_corrections)
+        return jax.tree.map(lambda there, here: jnp.where(site.has_water_correction, there, here), corrected, shared)

@@ -1,9 +1,9 @@
-"""Models in time: the scan over a series, and spin-up."""
+"""Models in time: the scan over a series, many columns side by side, and spin-up."""
 
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -12,7 +12,8 @@ from jaxtyping import Array, Bool, Float
 
 from bowen.land.quantities import Scalar, quantity
 from bowen.land.variables import Forcing, State
-from bowen.models.base import AbstractLandModel, SiteParameters, StepOutput
+from bowen.models.base import AbstractLandModel, SiteParameters, StepOutput, reset_root_zone
+from bowen.models.lstm import LSTM, LSTMMemory, apply_gates
 from bowen.numerics.rematerialization import GATES, ITERATES, rematerialize
 
 MIN_YEAR = 0.95 * 365 * 86400.0  # s
@@ -20,22 +21,22 @@ STEPS_PER_KERNEL = 48  # steps that may run as one kernel, where they divide the
 
 
 class Inputs(eqx.Module):
-    """What drives a model over a series: the weather, what a network sees of it, and the step length."""
+    """Inputs of a model over a series: forcing, features for a network, and the step length."""
 
     forcing: Forcing
     features: Float[Array, "time feature"] = quantity("1", "Normalized inputs of a network")
     dt: Scalar = quantity("s", "Length of a forcing interval")
 
     def window(self, start: Any, length: int) -> "Inputs":
-        """The `length` steps from `start` on; `start` may be traced, `length` may not."""
+        """Return the `length` steps from `start` on; `start` may be traced, `length` may not."""
 
         def cut(series: Array) -> Array:
             return jax.lax.dynamic_slice_in_dim(series, start, length)
 
         return self.each(cut)
 
-    def last_a_year(self) -> bool:
-        """Whether a year can be made of them; if not, the water of their end is not that of their beginning."""
+    def is_a_year_long(self) -> bool:
+        """Return True if the series can be cycled by the year, so that its end is followed by its beginning."""
         return self.features.shape[0] * float(self.dt) >= MIN_YEAR
 
     def each(self, transform: Callable[[Array], Array]) -> "Inputs":
@@ -64,36 +65,31 @@ def keep_loop_unfused(carry: Any) -> Any:
     return jax.tree.unflatten(structure, leaves)
 
 
-def without_lstm_input(record: StepOutput) -> StepOutput:
-    """Keep all a model tells of the land; what its network knew is for the gradient alone."""
-    return record._replace(lstm_input=None)
-
-
 def unroll(
     model: AbstractLandModel,
     carry: Any,
     inputs: Inputs,
-    select: Callable[[StepOutput], Any] = without_lstm_input,
+    select: Callable[[StepOutput], Any] = lambda output: output,
     segment: int | None = None,
 ) -> tuple[Any, Any]:
-    """Advance a model over a series, from what it carries.
+    """Advance a model over a series.
 
     Args:
         model: Any land model. [1]
-        carry: From `model.start(state)` or an earlier roll. [1]
+        carry: From `model.init(state)` or an earlier call. [1]
         inputs: Series, time leading. [1]
-        select: Which part of the records to keep; what is not kept costs no memory. [1]
+        select: Which part of the outputs to keep; the rest costs no memory. [1]
         segment: Steps whose intermediate values are recomputed in the backward pass instead of stored; must divide the
             number of steps. None stores everything. [1]
 
     Returns:
-        The last carry, and the selected records with a leading time axis.
+        The last carry, and the selected outputs with a leading time axis.
     """
 
     def advance(carry, now):
         forcing, features = now
-        carry, record = model.advance(carry, forcing, features, inputs.dt)
-        return carry, select(record)
+        carry, output = model.step(carry, forcing, features, inputs.dt)
+        return carry, select(output)
 
     def part(carry, now):
         return jax.lax.scan(advance, keep_loop_unfused(carry), now)
@@ -115,94 +111,172 @@ def unroll_columns(
     select: Callable[[StepOutput], Any],
     sites: SiteParameters | None = None,
 ) -> tuple[Any, Any]:
-    """Advance many columns side by side: what is carried leads with columns, series with time and then columns.
+    """Advance many columns side by side: the carry leads with columns, series lead with time and then columns.
 
-    The gradient of a network's weights is one product over all steps and columns after the last step of the backward
-    pass, in the place of a small one at each step: a nudge of the gates, which is zero, has the gates' cotangent.
+    If the model holds one `LSTM`, the gradient of its weights is one matrix product over all steps and columns after
+    the backward pass, instead of a small one at each step: an added bias of zero collects the gates' cotangents.
 
     Args:
-        model: Any land model, the same for all columns but for what it makes of their sites. [1]
-        carry: What each column carries. [1]
+        model: Any land model, the same for all columns but for `for_site`. [1]
+        carry: Of each column. [1]
         inputs: Series, time leading, columns second. [1]
-        select: Which part of the records to keep. [1]
-        sites: Of each column; None leaves all where the model is. [1]
+        select: Which part of the outputs to keep. [1]
+        sites: Of each column; None leaves the model as it is. [1]
 
     Returns:
-        What each column carries in the end, and the selected records, time leading, columns second.
+        The last carry of each column, and the selected outputs, time leading, columns second.
     """
     arrays, rest = eqx.partition(model, eqx.is_inexact_array)
+    site_leaves, place_site_leaves = split_site_leaves(model, sites)
 
-    def run(weight, arrays, particulars, carry, inputs, nudges):
-        network = eqx.combine(arrays, rest)
+    def run(weight, arrays, site_leaves, carry, inputs, added_bias):
+        shared = eqx.combine(arrays, rest)
 
-        def one(particulars, carry, now):
-            forcing, features, nudge = now
-            here = eqx.tree_at(lambda m: m.particulars(), network, particulars)
-            if weight is not None:
-                parts = (weight, network.memory().bias + nudge)
-                here = eqx.tree_at(lambda m: (m.memory().weight, m.memory().bias), here, parts)
-            carry, record = here.advance(carry, forcing, features, inputs.dt)
-            return carry, (select(record), record.lstm_input)
+        def one(site_leaves, carry, now):
+            forcing, features, bias = now
+            here = place_site_leaves(shared, site_leaves)
+            here = here if weight is None else with_deferred_lstm(here, weight, bias)
+            carry, output = here.step(carry, forcing, features, inputs.dt)
+            carry, lstm_input = take_lstm_input(carry)
+            return carry, (select(output), lstm_input)
 
         columns = jax.vmap(rematerialize(one, ITERATES, GATES), in_axes=(None if sites is None else 0, 0, 0))
-        advance = functools.partial(columns, particulars)
-        carry, (kept, known) = jax.lax.scan(advance, carry, (inputs.forcing, inputs.features, nudges))
-        return (carry, kept), known
+        advance = functools.partial(columns, site_leaves)
+        carry, (kept, lstm_inputs) = jax.lax.scan(advance, carry, (inputs.forcing, inputs.features, added_bias))
+        return (carry, kept), lstm_inputs
 
     @jax.custom_vjp
     def deferred(weight, *others):
         return run(weight, *others)[0]
 
     def forward(weight, *others):
-        told, back, known = jax.vjp(lambda *others: run(weight, *others), *others, has_aux=True)
-        return told, (back, known)
+        kept, backward_of_others, lstm_inputs = jax.vjp(lambda *others: run(weight, *others), *others, has_aux=True)
+        return kept, (backward_of_others, lstm_inputs)
 
-    def backward(held, cotangent):
-        back, known = held
-        others = back(cotangent)
-        return jnp.einsum("...g,...k->gk", others[-1], known), *others
+    def backward(residuals, cotangent):
+        backward_of_others, lstm_inputs = residuals
+        others = backward_of_others(cotangent)
+        return jnp.einsum("...g,...k->gk", others[-1], lstm_inputs), *others
 
     deferred.defvjp(forward, backward)
-    particulars = model.particulars() if sites is None else jax.vmap(lambda site: model.at(site).particulars())(sites)
-    cell, place = model.memory(), inputs.features.shape[:2]
-    if cell is None:
-        return run(None, arrays, particulars, carry, inputs, jnp.zeros(place))[0]
-    nudges = jnp.zeros((*place, *cell.bias.shape), cell.bias.dtype)
-    return deferred(cell.weight, arrays, particulars, carry, inputs, nudges)
+    lstms, shape = find_lstms(model), inputs.features.shape[:2]
+    if len(lstms) != 1:
+        return run(None, arrays, site_leaves, carry, inputs, jnp.zeros(shape))[0]
+    (lstm,) = lstms
+    added_bias = jnp.zeros((*shape, *lstm.bias.shape), lstm.bias.dtype)
+    return deferred(lstm.weight, arrays, site_leaves, carry, inputs, added_bias)
 
 
-def reset_water_where(
-    model: AbstractLandModel, carry: Any, renewed: Bool[Array, " column"], sites: SiteParameters | None = None
+def split_site_leaves(
+    model: AbstractLandModel, sites: SiteParameters | None
+) -> tuple[Any, Callable[[AbstractLandModel, Any], AbstractLandModel]]:
+    """Separate the leaves of a model in which columns differ from those that all of them share.
+
+    Returns:
+        The leaves that `for_site` changes, columns leading; and a function that puts those of one column into a model.
+    """
+    if sites is None:
+        return None, lambda model, _: model
+    places = {id(leaf): place for place, leaf in enumerate(jax.tree.leaves(model))}
+    found: list[tuple[Any, list[int | None]]] = []
+
+    def changed(site: SiteParameters) -> list[Any]:
+        leaves, structure = jax.tree.flatten(model.for_site(site))
+        found[:] = [(structure, [places.get(id(leaf)) for leaf in leaves])]
+        return [None if id(leaf) in places else leaf for leaf in leaves]
+
+    site_leaves = jax.vmap(changed)(sites)
+    ((structure, origins),) = found
+
+    def place(model: AbstractLandModel, site_leaves: Any) -> AbstractLandModel:
+        shared = jax.tree.leaves(model)
+        both = zip(site_leaves, origins, strict=True)
+        return jax.tree.unflatten(structure, [own if origin is None else shared[origin] for own, origin in both])
+
+    return site_leaves, place
+
+
+class _DeferredLSTM(eqx.Module):
+    """An LSTM whose weights get no gradient here; it leaves its input in the memory for the product that gives it."""
+
+    weight: Array
+    bias: Array
+
+    def init(self) -> LSTMMemory:
+        raise NotImplementedError("a deferred LSTM only advances a memory")
+
+    def __call__(self, features: Array, memory: LSTMMemory) -> tuple[Array, "_MemoryWithInput"]:
+        lstm_input = jnp.concatenate([features, memory.hidden])
+        memory = apply_gates(lstm_input @ self.weight.T + self.bias, memory.cell)
+        return memory.hidden, _MemoryWithInput(memory, lstm_input)
+
+
+class _MemoryWithInput(NamedTuple):
+    memory: LSTMMemory
+    lstm_input: Array
+
+
+def find_lstms(model: Any) -> list[LSTM]:
+    """Find every `LSTM` in a model."""
+    return [node for node in jax.tree.leaves(model, is_leaf=_is_lstm) if _is_lstm(node)]
+
+
+def with_deferred_lstm(model: Any, weight: Array, added_bias: Array) -> Any:
+    """Replace the LSTM of a model by one with the given weights and a bias added to its own."""
+
+    def replace(node: Any) -> Any:
+        return _DeferredLSTM(weight, node.bias + added_bias) if _is_lstm(node) else node
+
+    return jax.tree.map(replace, model, is_leaf=_is_lstm)
+
+
+def take_lstm_input(carry: Any) -> tuple[Any, Array | None]:
+    """Take the input that a deferred LSTM left in a carry out of it; None without one."""
+
+    def is_extended(node: Any) -> bool:
+        return isinstance(node, _MemoryWithInput)
+
+    found = [node for node in jax.tree.leaves(carry, is_leaf=is_extended) if is_extended(node)]
+    carry = jax.tree.map(lambda node: node.memory if is_extended(node) else node, carry, is_leaf=is_extended)
+    return carry, found[0].lstm_input if found else None
+
+
+def _is_lstm(node: Any) -> bool:
+    return isinstance(node, LSTM)
+
+
+def reset_root_zone_where(
+    model: AbstractLandModel, carry: Any, begins_anew: Bool[Array, " column"], sites: SiteParameters | None = None
 ) -> Any:
-    """What columns carry, but with new water where that begins anew; see `AbstractLand.renewed`."""
+    """Reset the root zone of those columns whose record, shorter than a year, begins anew; see `reset_root_zone`."""
 
-    def one(carry, renewed, site):
-        here = model if site is None else model.at(site)
-        return jax.tree.map(lambda new, old: jnp.where(renewed, new, old), here.renewed(carry), carry)
+    def one(carry, begins_anew, site):
+        here = model if site is None else model.for_site(site)
+        return jax.tree.map(lambda new, old: jnp.where(begins_anew, new, old), reset_root_zone(here, carry), carry)
 
-    return jax.vmap(one)(carry, renewed, sites)
+    return jax.vmap(one)(carry, begins_anew, sites)
 
 
 @eqx.filter_jit
-def simulate(
-    model: AbstractLandModel, state: State, inputs: Inputs, select: Callable[[StepOutput], Any] = without_lstm_input
+def run_from_state(
+    model: AbstractLandModel, state: State, inputs: Inputs, select: Callable[[StepOutput], Any] = lambda output: output
 ) -> tuple[Any, Any]:
-    """Run a model over a series from a physical state; returns the last carry and the records, time leading."""
-    return unroll(model, model.start(state), inputs, select)
+    """Run a model over a series from a physical state; return the last carry and the outputs, time leading."""
+    return unroll(model, model.init(state), inputs, select)
 
 
 @eqx.filter_jit
 def spin_up(model: AbstractLandModel, state: State, inputs: Inputs, cycles: int = 3) -> Any:
-    """Cycle a model over a series (a year, as a rule) until it forgets where it began; returns what it then carries.
+    """Cycle a model over a series, usually a year, until it has forgotten its initial state; return the carry.
 
     Args:
         model: Any land model. [1]
-        state: Where to begin. [1]
+        state: The initial state. [1]
         inputs: The series to cycle over. [1]
-        cycles: How often. [1]
+        cycles: Number of cycles. [1]
     """
 
     def cycle(carry, _):
-        return unroll(model, carry, inputs, lambda record: None)
+        return unroll(model, carry, inputs, lambda output: None)
 
-    return jax.lax.scan(cycle, model.start(state), None, length=cycles)[0]
+    return jax.lax.scan(cycle, model.init(state), None, length=cycles)[0]

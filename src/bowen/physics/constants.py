@@ -6,7 +6,6 @@ GAS_CONSTANT_DRY_AIR = 287.04  # J kg-1 K-1
 GAS_CONSTANT_VAPOR = 461.50  # J kg-1 K-1
 VAPOR_RATIO = GAS_CONSTANT_DRY_AIR / GAS_CONSTANT_VAPOR  # 1, molar mass of water over that of dry air
 HEAT_CAPACITY_AIR = 3.5 * GAS_CONSTANT_DRY_AIR  # J kg-1 K-1, at constant pressure
-VAPORIZATION = 2.500e6  # J kg-1; constant with temperature, which is what lets the energy budget close exactly
 FUSION = 3.34e5  # J kg-1
 STEFAN_BOLTZMANN = 5.6734e-8  # W m-2 K-4
 MELTING_POINT = 273.16  # K

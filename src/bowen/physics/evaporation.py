@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from bowen.numerics.array_types import Scalar
-from bowen.physics.constants import HEAT_CAPACITY_AIR, VAPORIZATION
+from bowen.physics.constants import HEAT_CAPACITY_AIR
 from bowen.physics.thermodynamics import saturation_vapor_pressure, specific_humidity
 
 
@@ -47,12 +47,13 @@ def potential_evaporation(
     return density * (surface_humidity - air_humidity) * conductance / (1.0 + resistance * conductance)
 
 
-def equilibrium_share(air_temperature: Scalar, air_pressure: Scalar) -> Scalar:
-    r"""Share of the available energy that evaporates into air that is always saturated, $s / (s + c_p / L_v)$.
+def equilibrium_share(air_temperature: Scalar, air_pressure: Scalar, vaporization_heat: Scalar) -> Scalar:
+    r"""Share of the available energy that evaporates into air that is always saturated, $s / (s + c_p / \lambda)$.
 
     Args:
         air_temperature: Air temperature. [K]
         air_pressure: Air pressure. [Pa]
+        vaporization_heat: Latent heat of vaporization. [J kg-1]
 
     Returns:
         Share, with s the slope of saturation humidity with temperature. [1]
@@ -65,7 +66,7 @@ def equilibrium_share(air_temperature: Scalar, air_pressure: Scalar) -> Scalar:
         return specific_humidity(saturation_vapor_pressure(temperature), air_pressure)
 
     _, slope = jax.jvp(saturated, (air_temperature,), (jnp.ones_like(air_temperature),))
-    return slope / (slope + HEAT_CAPACITY_AIR / VAPORIZATION)
+    return slope / (slope + HEAT_CAPACITY_AIR / vaporization_heat)
 
 
 def penman_evaporation(
@@ -75,8 +76,9 @@ def penman_evaporation(
     air_pressure: Scalar,
     conductance: Scalar,
     density: Scalar,
+    vaporization_heat: Scalar,
 ) -> Scalar:
-    r"""Evaporation of open water, $L_v e = [s A + \rho c_p (q^*_a - q_a) / r_a] / (s + c_p / L_v)$; dew is none.
+    r"""Evaporation of open water, $\lambda e = [s A + \rho c_p (q^*_a - q_a) / r_a] / (s + c_p / \lambda)$, never dew.
 
     It does not depend on the warming of the surface, which little water on leaves would make a switch.
 
@@ -87,6 +89,7 @@ def penman_evaporation(
         air_pressure: Air pressure. [Pa]
         conductance: Aerodynamic conductance, 1 / r_a. [m s-1]
         density: Air density. [kg m-3]
+        vaporization_heat: Latent heat of vaporization. [J kg-1]
 
     Returns:
         Evaporation. [kg m-2 s-1]
@@ -95,17 +98,19 @@ def penman_evaporation(
         Penman (1948), Proc. R. Soc. A 193, 120-145, in the form of Monteith without stomata, as Rutter et al. (1971),
         Agric. Meteorol. 9, 367-384, have it for a wet canopy.
     """
-    share = equilibrium_share(air_temperature, air_pressure)
+    share = equilibrium_share(air_temperature, air_pressure, vaporization_heat)
     deficit = specific_humidity(saturation_vapor_pressure(air_temperature), air_pressure) - air_humidity
-    return jnp.maximum(share * energy / VAPORIZATION + (1.0 - share) * density * conductance * deficit, 0.0)
+    vapor = share * energy / vaporization_heat + (1.0 - share) * density * conductance * deficit
+    return jnp.maximum(vapor, 0.0)
 
 
-def energy_evaporation(energy: Scalar, share: Scalar) -> Scalar:
-    r"""Evaporation by the energy there is for it, $e = x \max(A, 0) / L_v$; none where there is none.
+def energy_evaporation(energy: Scalar, share: Scalar, vaporization_heat: Scalar) -> Scalar:
+    r"""Evaporation by the energy there is for it, $e = x \max(A, 0) / \lambda$; none where there is none.
 
     Args:
         energy: Net radiation less what warms the ground. [W m-2]
         share: Share x of the energy that evaporates water, at most 1. [1]
+        vaporization_heat: Latent heat of vaporization. [J kg-1]
 
     Returns:
         Evaporation. [kg m-2 s-1]
@@ -114,7 +119,7 @@ def energy_evaporation(energy: Scalar, share: Scalar) -> Scalar:
         Priestley & Taylor (1972), Mon. Weather Rev. 100, 81-92, eq. 5, with x their coefficient of 1.26 times the share
         in equilibrium.
     """
-    return share * jnp.maximum(energy, 0.0) / VAPORIZATION
+    return share * jnp.maximum(energy, 0.0) / vaporization_heat
 
 
 def root_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt: Scalar) -> Scalar:

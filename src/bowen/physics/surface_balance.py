@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool
 
 from bowen.numerics.array_types import Scalar
 from bowen.numerics.rematerialization import ITERATES, save_residual
-from bowen.physics.constants import FUSION, VAPORIZATION
+from bowen.physics.constants import FUSION
 
 LARGEST_NEWTON_STEP = 15.0  # K; keeps iterates away from the poles of the saturation humidity
 
@@ -69,13 +69,14 @@ def available_energy(net_radiation: Scalar, warming: Scalar, below: GroundHeatCo
     return net_radiation - below.storage * warming - below.flux - below.slope * warming
 
 
-def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: GroundHeatCoupling) -> Scalar:
-    r"""Energy left for snow: $Q = A - H - L_v E$, with fusion not yet paid.
+def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: GroundHeatCoupling, vaporization_heat: Scalar) -> Scalar:
+    r"""Energy left for snow: $Q = A - H - \lambda E$, with fusion not yet paid.
 
     Args:
         fluxes: Radiative and turbulent fluxes at the warmed surface. [W m-2, kg m-2 s-1]
         warming: Warming of the first layer over the step. [K]
         below: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
+        vaporization_heat: Latent heat of vaporization. [J kg-1]
 
     Returns:
         Surplus. [W m-2]
@@ -83,7 +84,7 @@ def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: GroundHeatCoupling) -
     Source:
         Milly & Shmakin (2002): heat balance of the first soil layer.
     """
-    turbulent = fluxes.sensible_heat + VAPORIZATION * fluxes.vapor
+    turbulent = fluxes.sensible_heat + vaporization_heat * fluxes.vapor
     return available_energy(fluxes.net_radiation, warming, below) - turbulent
 
 
@@ -93,6 +94,7 @@ def balance_surface(
     to_melting: Scalar,
     snow_supply: Scalar,
     sheltered: Bool[Array, "..."],
+    vaporization_heat: Scalar,
     dt: Scalar,
     iterations: int,
 ) -> SurfaceBalance:
@@ -109,6 +111,7 @@ def balance_surface(
         to_melting: Warming that would bring the surface to the melting point. [K]
         snow_supply: Snow at the start of the step with the step's snowfall. [kg m-2]
         sheltered: Whether the surface is a canopy above the snow. [1]
+        vaporization_heat: Latent heat of vaporization. [J kg-1]
         dt: Step length. [s]
         iterations: Newton steps, the differentiated one included. [1]
 
@@ -120,33 +123,37 @@ def balance_surface(
         one-step derivative: Bolte, Pauwels & Vaiter (2023), NeurIPS.
     """
     at_melting = fluxes(to_melting)
-    heat = surplus(at_melting, to_melting, below)
+    heat = surplus(at_melting, to_melting, below, vaporization_heat)
     all_snow = snow_supply / dt
     melted_out = (heat >= FUSION * all_snow) & ~sheltered
     melting = (heat > FUSION * at_melting.snow_evaporation) & ~melted_out & ~sheltered
 
-    def residual(value, warming, below, all_snow):
+    def residual(value, warming, below, vaporization_heat, all_snow):
         loss = jnp.where(melted_out, all_snow, value.snow_evaporation + value.sheltered_melt)
-        return surplus(value, warming, below) - FUSION * loss
+        return surplus(value, warming, below, vaporization_heat) - FUSION * loss
 
-    def slopes(fluxes, below, warming):
+    def slopes(fluxes, below, vaporization_heat, warming):
         """Fluxes at `warming`, their slopes, and the slope of the residual."""
         value, slope = jax.jvp(fluxes, (warming,), (jnp.ones_like(warming),))
         one, zero = jnp.ones_like(warming), jnp.zeros_like(warming)
         loss_slope = jnp.where(melted_out, 0.0, slope.snow_evaporation + slope.sheltered_melt)
-        return value, slope, surplus(slope, one, below._replace(flux=zero)) - FUSION * loss_slope
+        heat_slope = surplus(slope, one, below._replace(flux=zero), vaporization_heat)
+        return value, slope, heat_slope - FUSION * loss_slope
 
-    frozen = jax.lax.stop_gradient((fluxes, below, all_snow)) if iterations > 1 else (fluxes, below, all_snow)
+    given = fluxes, below, vaporization_heat, all_snow
+    frozen = jax.lax.stop_gradient(given) if iterations > 1 else given
     warming = jnp.zeros_like(to_melting)
     for _ in range(iterations - 1):
-        value, _, slope_of_residual = slopes(*frozen[:2], warming)
+        value, _, slope_of_residual = slopes(*frozen[:3], warming)
         step = residual(value, warming, *frozen[1:]) / slope_of_residual
         warming = warming - jnp.clip(step, -LARGEST_NEWTON_STEP, LARGEST_NEWTON_STEP)
 
     warming = jnp.where(melting, to_melting, save_residual(warming, ITERATES))
-    _, slope, slope_of_residual = slopes(*frozen[:2], jax.lax.stop_gradient(warming) if iterations > 1 else warming)
+    _, slope, slope_of_residual = slopes(*frozen[:3], jax.lax.stop_gradient(warming) if iterations > 1 else warming)
     value = fluxes(warming)
-    last_step = jnp.where(melting, 0.0, -residual(value, warming, below, all_snow) / slope_of_residual)
+    last_step = jnp.where(
+        melting, 0.0, -residual(value, warming, below, vaporization_heat, all_snow) / slope_of_residual
+    )
     applied = jax.tree.map(lambda flux, rate: flux + rate * last_step, value, slope)
     unforced = applied.snow_evaporation + applied.sheltered_melt
     snow_loss = jnp.where(melted_out, all_snow, jnp.where(melting, heat / FUSION, unforced))

@@ -1,4 +1,4 @@
-"""Moist air: saturation, humidity, density, and the heat of vaporization a tower uses."""
+"""Moist air: saturation, humidity, density, and the latent heat of vaporization."""
 
 import jax.numpy as jnp
 
@@ -88,7 +88,7 @@ def potential_temperature(air_temperature: Scalar, height: Scalar) -> Scalar:
 
 
 def vaporization_heat(air_temperature: Scalar) -> Scalar:
-    """Latent heat of vaporization that eddy-covariance processing applies to the vapor flux.
+    """Latent heat of vaporization at the air temperature, as eddy-covariance processing applies it.
 
     Args:
         air_temperature: Air temperature. [K]

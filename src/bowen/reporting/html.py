@@ -1,81 +1,110 @@
-"""HTML that cannot be spoiled by its content: every plain string is escaped where it enters a page."""
+"""Components of HTML pages, by Jinja2 templates that escape every string that is not `Markup`."""
 
-import html
+import functools
 from collections.abc import Iterable
+from typing import NamedTuple
+
+import jinja2
+from markupsafe import Markup, escape
 
 
-class Markup(str):
-    """Text that is HTML already."""
+class Section(NamedTuple):
+    """A section of a page, to which the navigation links."""
 
-    __slots__ = ()
+    identifier: str
+    title: str
+    content: Markup
+
+
+@functools.cache
+def jinja_environment() -> jinja2.Environment:
+    """Return the environment of the templates, with escaping on."""
+    loader = jinja2.PackageLoader("bowen.reporting", "templates")
+    return jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+
+
+def _render(component: str, *arguments: object) -> Markup:
+    return getattr(jinja_environment().get_template("components.html").module, component)(*arguments)
 
 
 def element(tag: str, *children: str, **attributes: object) -> Markup:
-    """Write an HTML element; children that are not `Markup` are escaped.
+    """Return an HTML element; children that are not `Markup` are escaped.
 
     A trailing underscore of an attribute's name is dropped (`class_`), the others become hyphens.
     """
-    names = (f' {name.rstrip("_").replace("_", "-")}="{html.escape(str(value))}"' for name, value in attributes.items())
+    names = (f' {name.rstrip("_").replace("_", "-")}="{escape(value)}"' for name, value in attributes.items())
     return Markup(f"<{tag}{''.join(names)}>{join(children)}</{tag}>")
 
 
 def join(parts: Iterable[str]) -> Markup:
-    """Put parts one after the other, escaping those that are not `Markup`."""
-    return Markup("".join(part if isinstance(part, Markup) else html.escape(str(part)) for part in parts))
+    """Concatenate parts, escaping those that are not `Markup`."""
+    return Markup("").join(parts)
 
 
-def section(identifier: str, title: str, *parts: str) -> Markup:
-    """Write a section that the navigation can point to."""
-    return element("section", element("h2", title), *parts, id=identifier)
+def section(identifier: str, title: str, *parts: str) -> Section:
+    """Return a section of several parts."""
+    return Section(identifier, title, join(parts))
 
 
 def prose(*parts: str) -> Markup:
-    """Write a paragraph."""
+    """Return a paragraph."""
     return element("p", *parts)
 
 
-def coded(sentence: str) -> Markup:
-    """Write a sentence with the words between backticks as code."""
+def mark_code(sentence: str) -> Markup:
+    """Return a sentence with the words between backticks as code."""
     return join(element("code", part) if place % 2 else part for place, part in enumerate(sentence.split("`")))
 
 
-def caption(*parts: str) -> Markup:
-    """Write a small remark on what stands above it."""
-    return element("p", *parts, class_="caption")
+def caption(text: str) -> Markup:
+    """Return a remark in small type."""
+    return _render("caption", text)
 
 
-def figure(drawing: Markup, said: str = "", kind: str = "wide") -> Markup:
-    """Frame a drawing; a wide one scrolls sideways on a narrow screen instead of shrinking to nothing."""
-    return element(
-        "figure", element("div", drawing, class_="frame", tabindex=0), element("figcaption", said), class_=kind
-    )
+def figure(drawing: Markup, text: str = "", kind: str = "wide") -> Markup:
+    """Return a drawing with its caption; on a narrow screen a wide one scrolls sideways instead of shrinking.
+
+    Args:
+        drawing: The drawing.
+        text: The caption.
+        kind: Width on the page: "wide", "half" or "third".
+    """
+    return _render("figure", drawing, text, kind)
 
 
 def grid(*cells: str, columns: int = 2) -> Markup:
-    """Set cells side by side where there is room, else below each other."""
-    return element("div", *cells, class_=f"grid grid-{columns}")
+    """Arrange cells in columns where there is room, else in one column."""
+    return _render("grid", cells, columns)
 
 
 def table(title: str, header: Iterable[str], rows: Iterable[Iterable[str]]) -> Markup:
-    """Write a table whose first column names the rows."""
-    head = element("tr", *(element("th", cell, scope="col") for cell in header))
-    body = [
-        element("tr", element("th", first, scope="row"), *(element("td", cell) for cell in rest))
-        for first, *rest in rows
-    ]
-    parts = (element("caption", title), element("thead", head), element("tbody", *body))
-    return element("div", element("table", *parts), class_="frame", tabindex=0)
+    """Return a table whose first column names the rows."""
+    return _render("table", title, header, rows)
 
 
-def key(named: Iterable[tuple[str, str]], said: str = "") -> Markup:
-    """Name the lines of a drawing, each by its text and the name of its color in the style sheet."""
-    swatches = (
-        element("span", element("i", class_="stroke", style=f"color:var(--{color})"), text, class_="swatch")
-        for text, color in named
-    )
-    return element("p", said, *swatches, class_="legend")
+def swatch(color: str, text: str, *, has_dashes: bool = False) -> Markup:
+    """Return a text after a stroke.
+
+    Args:
+        color: Name of the color in the style sheet.
+        text: The text.
+        has_dashes: True where the stroke has the dashes of that color, as lines by `bowen.reporting.theme.strokes`.
+    """
+    return _render("swatch", color, text, has_dashes)
+
+
+def legend(swatches: Iterable[Markup], text: str = "") -> Markup:
+    """Return the legend of a drawing.
+
+    Args:
+        swatches: Names after their colors.
+        text: Words before them.
+    """
+    return _render("legend", swatches, text)
 
 
 def fold(summary: str, *parts: str) -> Markup:
-    """Hide parts behind a line that opens them."""
-    return element("details", element("summary", summary), *parts)
+    """Return parts that are hidden until the reader opens them."""
+    return _render("fold", summary, join(parts))

@@ -11,11 +11,12 @@ from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from bowen.evaluation.scores import STORES
+from bowen.data.schema import WATER_BUDGET
+from bowen.evaluation.scores import variables_in_budget
 from bowen.reporting import theme
 from bowen.reporting.flux_figures import mean_day
-from bowen.reporting.study import Study
-from bowen.reporting.wording import described, number
+from bowen.reporting.study import Study, water_stores
+from bowen.reporting.wording import describe_variable, format_number
 
 MEGAJOULE = 1e6
 ZERO_CELSIUS = 273.15
@@ -35,7 +36,7 @@ def parameter(study: Study, name: str) -> Figure:
             through_time.fill_between(start, low, high, color=strokes["color"], alpha=0.22, linewidth=0)
             through_time.plot(start, median, **strokes)
             by_hour.plot(*mean_day(values, study.hours, study.warm_season), **strokes)
-    theme.name_axes(through_time, *described(simulation_of(study, name)[name]))
+    theme.name_axes(through_time, *describe_variable(simulation_of(study, name)[name]))
     theme.name_axes(by_hour, "Mean summer day")
     theme.hour_axis(by_hour)
     theme.date_axis(through_time, study.time)
@@ -85,10 +86,9 @@ def state_panels(study: Study) -> dict[tuple[str, str], Callable[[Axes], None]]:
         found["Precipitation", "mm d⁻¹"] = lambda panel: _precipitation(panel, study)
     if study.physical and "soil_temperature" in study.physical[study.principal]:
         found[f"Soil temperature by depth, {study.principal}", "°C"] = lambda panel: _soil(panel, study)
-    for store in STORES:
-        if any(store in simulation for simulation in study.physical.values()):
-            meaning, _ = described(simulation_of(study, store)[store])
-            found[meaning, "mm"] = lambda panel, store=store: _store(panel, study, store)
+    for store in dict.fromkeys(store for data in study.physical.values() for store in water_stores(data)):
+        meaning, _ = describe_variable(simulation_of(study, store)[store])
+        found[meaning, "mm"] = lambda panel, store=store: _store(panel, study, store)
     return found
 
 
@@ -123,8 +123,9 @@ def water_budget(study: Study, model: str) -> Figure:
     """Draw what came in, what left and what stayed of the water, summed from the start."""
     simulation = study.simulations[model]
     rates = {name: simulation[name].values for name in ("evapotranspiration", "runoff")}
-    arrived = np.sum([simulation[name].values for name in ("rainfall", "snowfall", "external_supply")], axis=0)
-    stored = np.sum([simulation[store].values for store in STORES], axis=0)
+    sources = variables_in_budget(simulation, WATER_BUDGET, "source")
+    arrived = np.sum([simulation[name].values for name in sources], axis=0)
+    stored = np.sum([simulation[store].values for store in water_stores(simulation)], axis=0)
     curves = {
         "Precipitation and supply": (np.cumsum(arrived) * study.step, "water-in"),
         "Evapotranspiration": (np.cumsum(rates["evapotranspiration"]) * study.step, "vapor"),
@@ -136,15 +137,15 @@ def water_budget(study: Study, model: str) -> Figure:
 
 def energy_budget(study: Study, model: str) -> Figure:
     """Draw net radiation and where it went, summed from the start."""
-    radiation, vaporization, sensible = (
+    radiation, latent, sensible = (
         np.cumsum(study.simulations[model][name].values) * study.step / MEGAJOULE
-        for name in ("net_radiation", "vaporization_heat", "sensible_heat")
+        for name in ("net_radiation", "latent_heat", "sensible_heat")
     )
     curves = {
         "Net radiation": (radiation, "accent"),
-        "Heat of vaporization": (vaporization, "vapor"),
+        "Latent heat": (latent, "vapor"),
         "Sensible heat": (sensible, "heat"),
-        "Into soil and snow": (radiation - vaporization - sensible, "store"),
+        "Into soil and snow": (radiation - latent - sensible, "store"),
     }
     return _cumulative(study, curves, f"Energy, {model}", "MJ m⁻²")
 
@@ -161,7 +162,7 @@ def _cumulative(study: Study, curves: dict[str, tuple[np.ndarray, str]], title: 
     low, high = panel.get_ylim()
     heights = _apart(np.array([values[-1] for values, _ in curves.values()]), 0.115 * (high - low))
     for (label, (values, name)), height in zip(curves.items(), heights, strict=True):
-        written = f"{label}\n{number(values[-1], 0)}"
+        written = f"{label}\n{format_number(values[-1], 0)}"
         place = {"xy": (1.02, height), "xycoords": ("axes fraction", "data"), "va": "center", "annotation_clip": False}
         panel.annotate(written, **place, color=theme.color(name), fontsize=7.5, linespacing=1.15)
     return figure

@@ -1,15 +1,13 @@
 """The page: sections in order under a header, in one file that needs nothing else."""
 
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.files import replace_atomically
-from bowen.reporting.html import Markup, element, join
+from bowen.reporting.html import element
 from bowen.reporting.study import Study
 
 
@@ -48,10 +46,11 @@ def write_report(
     import matplotlib
 
     from bowen.reporting import model_sections, tables, theme
+    from bowen.reporting.page import write_page
 
     study = Study(observed, simulations, np.asarray(split), scores, history or {})
     with matplotlib.rc_context(theme.STYLE):
-        body = [
+        sections = [
             model_sections.skill(study),
             model_sections.series(study),
             model_sections.cycles(study),
@@ -62,41 +61,5 @@ def write_report(
             model_sections.training(study),
             model_sections.notes(study, list(notes)),
         ]
-    header = element(
-        "header",
-        element("p", "bowen · site report", class_="eyebrow"),
-        element("h1", title),
-        tables.facts(study.observed),
-        tables.ribbon(study),
-    )
-    text = page(title, theme.style_sheet(), header, [part for part in body if part])
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-    return Path(path)
-
-
-def page(title: str, style: Markup, header: Markup, body: list[Markup]) -> str:
-    """Put a page together, with links to its sections."""
-    links = [_link(part) for part in body]
-    head = join(
-        [
-            Markup('<meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">'),
-            element("title", title),
-            style,
-        ]
-    )
-    footer = element("footer", f"Written by bowen {_version()}.")
-    whole = element("body", header, element("nav", *links), element("main", *body), footer)
-    return f'<!doctype html>\n<html lang="en">{element("head", head)}{whole}</html>\n'
-
-
-def _link(part: Markup) -> Markup:
-    identifier = part.split('id="', 1)[1].split('"', 1)[0]
-    return element("a", identifier.capitalize(), href=f"#{identifier}")
-
-
-def _version() -> str:
-    try:
-        return metadata.version("bowen")
-    except metadata.PackageNotFoundError:
-        return "from a source tree"
+    header = [element("h1", title), tables.facts(study.observed), tables.ribbon(study)]
+    return write_page(path, title, "bowen · site report", header, sections)

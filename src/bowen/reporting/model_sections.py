@@ -3,23 +3,23 @@
 import numpy as np
 import xarray as xr
 
+from bowen.evaluation.metrics import METRICS
 from bowen.reporting import flux_figures, land_figures, tables, theme
-from bowen.reporting.html import Markup, caption, element, figure, grid, key, prose, section
+from bowen.reporting.html import Markup, Section, caption, element, figure, grid, legend, prose, section, swatch
 from bowen.reporting.study import Study, parameter_names
-from bowen.reporting.wording import described, flux_name, number, small
+from bowen.reporting.wording import describe_variable, flux_name, format_number, format_significant
 
 EMPTY = Markup("")
 STEP_NAMES = {1800: "Half-hours", 3600: "Hours"}
 
 
-def legend(study: Study, models: list[str], *, observed: bool = False) -> Markup:
-    """Name the strokes of the drawings that follow."""
+def model_legend(study: Study, models: list[str], *, observed: bool = False) -> Markup:
+    """Return the legend of the models, and of the observations if they are drawn."""
     dot = element("span", element("i", class_="dot"), "observed", class_="swatch")
-    strokes = [tables.swatch(study, model) for model in models]
-    return element("p", *([dot] if observed else []), *strokes, class_="legend")
+    return legend([*([dot] if observed else []), *(tables.model_swatch(study, model) for model in models)])
 
 
-def skill(study: Study) -> Markup:
+def skill(study: Study) -> Section:
     """Scores: at a glance and in full."""
     explained = prose(
         f"{STEP_NAMES.get(round(study.step), 'Steps')} are compared where the flux was measured (quality flag 0), "
@@ -31,7 +31,7 @@ def skill(study: Study) -> Markup:
     return section("skill", "Skill on held-out data", *(bars if tested else []), explained, tables.score_tables(study))
 
 
-def series(study: Study) -> Markup:
+def series(study: Study) -> Section:
     """Fluxes through time."""
     start = study.time[flux_figures.window_start(study)]
     tinted = " Test blocks are tinted." if study.test_spans() else ""
@@ -40,7 +40,7 @@ def series(study: Study) -> Markup:
     return section(
         "series",
         "Fluxes through time",
-        legend(study, list(study.simulations), observed=True),
+        model_legend(study, list(study.simulations), observed=True),
         figure(
             theme.svg(flux_figures.fortnight(study), "fortnight", f"{words} step by step over two weeks."),
             f"{days}, step by step; observations only where measured.{tinted}",
@@ -52,7 +52,7 @@ def series(study: Study) -> Markup:
     )
 
 
-def cycles(study: Study) -> Markup:
+def cycles(study: Study) -> Section:
     """Mean days by season."""
     cells = []
     for target in study.targets:
@@ -62,11 +62,11 @@ def cycles(study: Study) -> Markup:
         )
         cells.append(element("div", element("h3", f"{name} [{flux_figures.UNIT}]"), figure(drawing, "", "half")))
     said = f"Means over the measured steps of the {study.held_out_name}, the same steps in observations and models."
-    shown = legend(study, list(study.simulations), observed=True)
+    shown = model_legend(study, list(study.simulations), observed=True)
     return section("cycles", "Mean diurnal cycles", shown, grid(*cells), caption(said))
 
 
-def scatter(study: Study) -> Markup:
+def scatter(study: Study) -> Section:
     """Modeled against observed."""
     said = (
         f"Measured steps of the {study.held_out_name}. Color deepens with the logarithm of the number of pairs; the "
@@ -84,31 +84,31 @@ def _scatter_row(study: Study, target: str) -> Markup:
     for model in study.simulations:
         words = f"Density of modeled against observed {flux_name(target)}, {model}."
         drawing = theme.svg(flux_figures.density(study, model, target, span), f"density-{target}-{model}", words)
-        scores = {metric: study.score(model, target, metric) for metric in ("nse", "correlation", "n")}
         written = [
-            f"{tables.LABELS[metric]} {number(value, tables.PLACES[metric])}" for metric, value in scores.items()
+            f"{METRICS[name].label} {format_number(study.score(model, target, name), METRICS[name].digits)}"
+            for name in ("nse", "correlation", "n")
         ]
         drawings.append(figure(drawing, " · ".join(written), "third"))
     return grid(*drawings, columns=3)
 
 
-def parameters(study: Study) -> Markup:
+def parameters(study: Study) -> Section | None:
     """What was learned of the parameters."""
     models = [model for model, simulation in study.physical.items() if parameter_names(simulation)]
     if not models:
-        return EMPTY
+        return None
     names = dict.fromkeys(name for model in models for name in parameter_names(study.simulations[model]))
     drawings = []
     for name in names:
         if any(_moves(study.simulations[model][name].values) for model in models if name in study.simulations[model]):
-            meaning, _ = described(land_figures.simulation_of(study, name)[name])
+            meaning, _ = describe_variable(land_figures.simulation_of(study, name)[name])
             words = f"{meaning}: through time and over the mean summer day, between its bounds."
             drawings.append(figure(theme.svg(land_figures.parameter(study, name), name, words)))
     said = caption(
         f"Line and band: median and 5 to 95 % of each {study.period}; dotted: default; gray: outside the bounds, where "
         "learning cannot go. Right: the mean day of the three warmest months."
     )
-    shown = [legend(study, models), *drawings, said] if drawings else []
+    shown = [model_legend(study, models), *drawings, said] if drawings else []
     return section("parameters", "Learned parameters", *shown, tables.parameter_table(study))
 
 
@@ -116,47 +116,51 @@ def _moves(values: np.ndarray) -> bool:
     return bool(np.ptp(values) > 1e-6 * np.max(np.abs(values)))
 
 
-def states(study: Study) -> Markup:
+def states(study: Study) -> Section | None:
     """Soil temperature, snow, root zone and groundwater."""
     if not any(title != "Precipitation" for title, _ in land_figures.state_panels(study)):
-        return EMPTY
+        return None
     simulation = study.physical[study.principal]
     depths = simulation["layer_depth"].values if "layer_depth" in simulation else []
-    layers = [(f"{100 * depth:.3g} cm", land_figures.depth_color(layer)) for layer, depth in enumerate(depths)]
+    layers = [swatch(land_figures.depth_color(layer), f"{100 * depth:.3g} cm") for layer, depth in enumerate(depths)]
     drawing = theme.svg(
         land_figures.states(study), "states", "Precipitation, soil temperature, snow, root zone and groundwater."
     )
     return section(
         "states",
         "States",
-        legend(study, list(study.physical)),
-        key(layers, "soil at") if layers else EMPTY,
+        model_legend(study, list(study.physical)),
+        legend(layers, "soil at") if layers else EMPTY,
         figure(drawing, f"Precipitation as in the forcing; states as {study.mean_name}."),
     )
 
 
-def budgets(study: Study) -> Markup:
+def budgets(study: Study) -> Section | None:
     """Cumulative budgets, with their residuals printed."""
     if not study.budgets:
-        return EMPTY
+        return None
     model, found = list(study.budgets.items())[-1]
     water = theme.svg(
         land_figures.water_budget(study, model), "water-budget", "Cumulative precipitation, evapotranspiration, runoff."
     )
-    said = f"Left over at the end: {small(found['water_closure'])} mm."
+    said = f"Left over at the end: {format_significant(found['water_closure'])} mm."
     drawings = [
-        figure(water, f"{said} Largest residual of a step: {small(found['water_residual_max'])} kg m⁻² s⁻¹.", "half")
+        figure(
+            water,
+            f"{said} Largest residual of a step: {format_significant(found['water_residual_max'])} kg m⁻² s⁻¹.",
+            "half",
+        )
     ]
-    if {"net_radiation", "vaporization_heat"} <= set(study.simulations[model].data_vars):
+    if {"net_radiation", "latent_heat"} <= set(study.simulations[model].data_vars):
         energy = theme.svg(
             land_figures.energy_budget(study, model), "energy-budget", "Cumulative net radiation and where it went."
         )
-        said = f"Largest residual of a step: {small(found['energy_residual_max'])} W m⁻²."
+        said = f"Largest residual of a step: {format_significant(found['energy_residual_max'])} W m⁻²."
         drawings.append(figure(energy, said, "half"))
     return section("budgets", "Budgets", grid(*drawings), tables.budget_table(study))
 
 
-def training(study: Study) -> Markup:
+def training(study: Study) -> Section | None:
     """Training curves."""
     drawings = []
     for model, history in study.history.items():
@@ -167,10 +171,10 @@ def training(study: Study) -> Markup:
     said = caption(
         "Above, loss on the training blocks; below, mean NSE on the validation blocks. The dot marks the weights kept."
     )
-    return section("training", "Training", grid(*drawings, columns=3), said) if drawings else EMPTY
+    return section("training", "Training", grid(*drawings, columns=3), said) if drawings else None
 
 
-def notes(study: Study, remarks: list[str]) -> Markup:
+def notes(study: Study, remarks: list[str]) -> Section:
     """What was assumed, and whose data these are."""
     assumed = [line.strip() for line in str(study.observed.attrs.get("assumptions", "")).splitlines() if line.strip()]
     items = [element("li", line) for line in dict.fromkeys([*remarks, *assumed])]

@@ -18,7 +18,7 @@ from bowen.data.schema import QC, SCHEMA
 from bowen.data.solar import sunrise
 from bowen.evaluation.scores import step_seconds
 from bowen.reporting import flux_figures, theme
-from bowen.reporting.wording import MINUS, readable, small
+from bowen.reporting.wording import MINUS, format_significant, to_display_unit
 
 ORIGINS = [code for code in QC if code != QC.MISSING]
 MOST_COLUMNS = 740  # of a picture: two years of days
@@ -128,7 +128,7 @@ def fingerprints(dataset: xr.Dataset) -> Figure:
     days = Days(dataset.time.values, step_seconds(dataset))
     figure, panels = theme.stack(len(names), 0.78)
     for panel, name in zip(panels[:, 0], names, strict=True):
-        values, unit = readable(name, dataset[name].values)
+        values, unit = to_display_unit(name, dataset[name].values)
         picture = days.mean(np.asarray(values), HOURS)
         norm, cmap = _scale(name, picture)
         days.show(panel, picture.T, 24.0, norm=norm, cmap=cmap)
@@ -164,7 +164,12 @@ def _key(panel: Axes, norm: Normalize, cmap: Colormap) -> None:
     bar.set_axis_off()
     for value, place, side in ((low, -0.06, "right"), (high, 1.06, "left")):
         bar.annotate(
-            small(value), (place, 0.5), xycoords="axes fraction", ha=side, va="center", color=theme.color("muted")
+            format_significant(value),
+            (place, 0.5),
+            xycoords="axes fraction",
+            ha=side,
+            va="center",
+            color=theme.color("muted"),
         )
 
 

@@ -1,14 +1,12 @@
 """The page about a record: what it holds, whether it can be used, and what is doubtful about it."""
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
-from bowen.files import replace_atomically
-from bowen.reporting.html import Markup, caption, coded, element, prose, section
-from bowen.reporting.wording import MARKS
+from bowen.reporting.html import Markup, Section, caption, element, mark_code, prose, section
+from bowen.reporting.wording import VERDICT_MARKS
 
 
 def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any]) -> Path:
@@ -30,9 +28,10 @@ def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any
 
     from bowen.reporting import record_sections, tables, theme
     from bowen.reporting.model_sections import attribution
+    from bowen.reporting.page import write_page
 
     with matplotlib.rc_context(theme.STYLE):
-        body = [
+        sections = [
             _verdicts(found["verdicts"]),
             record_sections.origins(dataset, found),
             record_sections.fingerprints(dataset),
@@ -42,7 +41,7 @@ def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any
             _assumptions(found, attribution(dataset)),
         ]
     facts = [element("h1", f"The record of {found['site']['site']}"), _problem(found["usable"]), tables.facts(dataset)]
-    return _written(path, f"The record of {found['site']['site']}", facts, [part for part in body if part])
+    return write_page(path, f"The record of {found['site']['site']}", "bowen · record", facts, sections)
 
 
 def write_refusal(path: Path | str, name: str, reason: str) -> Path:
@@ -59,18 +58,11 @@ def write_refusal(path: Path | str, name: str, reason: str) -> Path:
     Raises:
         RunError: The file cannot be written.
     """
-    return _written(path, name, [element("h1", name), _banner("This file cannot be read", reason)], [])
+    from bowen.reporting.page import write_page  # here, because it brings matplotlib
 
-
-def _written(path: Path | str, title: str, top: Iterable[Markup], body: list[Markup]) -> Path:
-    from bowen.reporting import theme
-    from bowen.reporting.model_page import page
-
-    header = element("header", element("p", "bowen · record", class_="eyebrow"), *top)
-    text = page(title, theme.style_sheet(), header, body)
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-    return Path(path)
+    return write_page(
+        path, name, "bowen · record", [element("h1", name), _banner("This file cannot be read", reason)], []
+    )
 
 
 def _problem(usable: dict[str, str | None]) -> Markup:
@@ -85,20 +77,22 @@ def _banner(what: str, reason: str) -> Markup:
     return element("div", element("b", f"{what}."), element("p", reason), class_="problem", role="alert")
 
 
-def _verdicts(verdicts: list[dict[str, str]]) -> Markup:
+def _verdicts(verdicts: list[dict[str, str]]) -> Section:
     items = [
         element(
             "li",
-            element("i", MARKS[verdict["mark"]], class_=verdict["mark"], role="img", aria_label=verdict["mark"]),
+            element(
+                "i", VERDICT_MARKS[verdict["mark"]], class_=verdict["mark"], role="img", aria_label=verdict["mark"]
+            ),
             element("b", verdict["about"].capitalize()),
-            element("span", coded(verdict["sentence"])),
+            element("span", mark_code(verdict["sentence"])),
         )
         for verdict in verdicts
     ]
     return section("verdicts", "Verdicts", element("ul", *items, class_="verdicts"))
 
 
-def _assumptions(found: dict[str, Any], whose: str) -> Markup:
+def _assumptions(found: dict[str, Any], whose: str) -> Section:
     items = [element("li", line) for line in found["assumptions"]]
     listed = element("ul", *items) if items else prose("None: the file says all that is needed.")
     return section(

@@ -6,8 +6,23 @@ import xarray as xr
 
 from bowen.evaluation.scores import step_seconds
 from bowen.reporting import record_figures, theme
-from bowen.reporting.html import Markup, caption, coded, element, figure, fold, grid, join, key, prose, section, table
-from bowen.reporting.wording import DASH, MINUS, SEASON_NAMES, number, readable, small
+from bowen.reporting.html import (
+    Markup,
+    Section,
+    caption,
+    element,
+    figure,
+    fold,
+    grid,
+    join,
+    legend,
+    mark_code,
+    prose,
+    section,
+    swatch,
+    table,
+)
+from bowen.reporting.wording import DASH, MINUS, SEASON_NAMES, format_number, format_significant, to_display_unit
 
 PARTS = {
     "record": "All steps",
@@ -22,7 +37,7 @@ STUCK_SHOWN = 8
 WORTH_TELLING = 0.01  # of the precipitation, falling while LE is missing
 
 
-def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Markup:
+def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Section:
     """Where the values of each variable come from, and where they do not move."""
     occurring = {origin for entry in found["variables"] for origin in entry["quality"]}
     names = [code.name.lower() for code in record_figures.ORIGINS if code.name.lower() in occurring]
@@ -57,11 +72,11 @@ def _stuck(found: dict[str, Any]) -> Markup:
     longest_first = sorted(found["stuck"], key=lambda stretch: -stretch["hours"])
     rows = []
     for stretch in longest_first:
-        (value, unit), (last, _) = (readable(stretch["name"], stretch[end]) for end in ("value", "last"))
+        (value, unit), (last, _) = (to_display_unit(stretch["name"], stretch[end]) for end in ("value", "last"))
         name = stretch["name"].replace("_", " ").capitalize()
-        values = f"{small(float(value))} {unit}"
+        values = f"{format_significant(float(value))} {unit}"
         if stretch["value"] != stretch["last"]:
-            values = f"{small(float(value))} to {small(float(last))} {unit}"
+            values = f"{format_significant(float(value))} to {format_significant(float(last))} {unit}"
         rows.append([name, stretch["start"], f"{stretch['hours']:,g}", values])
     title = "Constant or on a straight line for longer than a day, though flagged as measured"
     head = ["Variable", "From", "Hours", "Value"]
@@ -77,7 +92,7 @@ def _stuck(found: dict[str, Any]) -> Markup:
     return join([table(title, head, rows[:STUCK_SHOWN]), more, said])
 
 
-def fingerprints(dataset: xr.Dataset) -> Markup:
+def fingerprints(dataset: xr.Dataset) -> Section:
     """Each variable by day and hour."""
     days = record_figures.Days(dataset.time.values, step_seconds(dataset)).together
     over = "" if days == 1 else f", means over {days} days"
@@ -90,14 +105,14 @@ def fingerprints(dataset: xr.Dataset) -> Markup:
     return section("fingerprints", "Days and hours", figure(drawing, said))
 
 
-def energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
+def energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
     """How the energy balance closes."""
     if not balance["parts"]:
         return section("energy", "Energy", prose(balance["verdict"]))
     whole, against = balance["parts"]["record"], balance["against"]
     line = "" if whole["slope"] is None else (
-        f"Line: {number(whole['slope'], 2)} x {'+' if whole['intercept'] >= 0 else MINUS} "
-        f"{abs(whole['intercept']):.0f} W m⁻², r {number(whole['correlation'], 2)}. "
+        f"Line: {format_number(whole['slope'], 2)} x {'+' if whole['intercept'] >= 0 else MINUS} "
+        f"{abs(whole['intercept']):.0f} W m⁻², r {format_number(whole['correlation'], 2)}. "
     )  # fmt: skip
     drawings = [
         figure(
@@ -128,10 +143,10 @@ def _closure_cells(part: dict[str, Any]) -> list[str]:
 
 
 def _written_number(value: float | None, places: int) -> str:
-    return DASH if value is None else number(value, places)
+    return DASH if value is None else format_number(value, places)
 
 
-def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
+def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
     """How precipitation and evapotranspiration add up."""
     if not balance["calendar"]:
         return section("water", "Water", prose(balance["verdict"]), *(prose(doubt) for doubt in balance["doubts"]))
@@ -150,18 +165,18 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
             "common steps would lack it."
         )
     totals = {name: sum(year[name] for year in balance["calendar"]) for name in record_figures.WATER_COLORS}
-    legend = key(
-        (f"{name.capitalize()} {number(totals[name], 0)} mm", color)
+    named = legend(
+        swatch(color, f"{name.capitalize()} {format_number(totals[name], 0)} mm")
         for name, color in record_figures.WATER_COLORS.items()
     )
     head = ["Year", "Days", "P, mm", "ET, mm", f"P {MINUS} ET, mm"]
     rows = [
         [
             str(year["year"]),
-            number(year["days"], 0),
-            number(year["precipitation"], 0),
-            number(year["evapotranspiration"], 0),
-            number(year["precipitation"] - year["evapotranspiration"], 0),
+            format_number(year["days"], 0),
+            format_number(year["precipitation"], 0),
+            format_number(year["evapotranspiration"], 0),
+            format_number(year["precipitation"] - year["evapotranspiration"], 0),
         ]
         for year in balance["calendar"]
     ]
@@ -169,19 +184,19 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Markup:
         f"{balance['snow_share']:.0%} of the precipitation fell below 1 °C. Allowed for is {balance['allowance']:.0f} "
         "mm from the soil: 250 mm within a year, 100 mm from a season to the same season of another year."
     )
-    text = [prose(coded(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
-    return section("water", "Water", *text, legend, figure(drawing, said), table("Calendar years", head, rows), soil)
+    text = [prose(mark_code(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
+    return section("water", "Water", *text, named, figure(drawing, said), table("Calendar years", head, rows), soil)
 
 
-def variables(entries: list[dict[str, Any]]) -> Markup:
+def variables(entries: list[dict[str, Any]]) -> Section:
     """Units, ranges and origins."""
     rows = []
     for entry in entries:
         values = []
         for bound in ("minimum", "mean", "maximum"):
-            value, _ = readable(entry["name"], float("nan") if entry[bound] is None else entry[bound])
-            values.append(small(float(value)) if entry[bound] is not None else DASH)
-        unit = readable(entry["name"], 0.0)[1]
+            value, _ = to_display_unit(entry["name"], float("nan") if entry[bound] is None else entry[bound])
+            values.append(format_significant(float(value)) if entry[bound] is not None else DASH)
+        unit = to_display_unit(entry["name"], 0.0)[1]
         shares = [f"{entry[share]:.0%}" for share in ("measured", "filled", "missing")]
         name = entry["name"].replace("_", " ").capitalize()
         rows.append([name, unit, *values, *shares, _shares(entry["quality"])])

@@ -3,29 +3,28 @@
 import dataclasses
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bowen.data.quality_flags import measured
+from bowen.data.schema import WATER_BUDGET
 from bowen.data.time_axis import spells
 from bowen.errors import DataError
 from bowen.evaluation.scores import (
-    RESIDUALS,
-    STORES,
     TARGETS,
-    WATER_FLUXES,
     audit_budgets,
     check_axes,
     check_columns,
-    pairs,
+    has_budgets,
+    select_pairs,
     step_seconds,
+    variables_in_budget,
 )
 from bowen.evaluation.subsets import ALL
 
-STATES = ("soil_temperature", *STORES)
 KNOWN_MODELS = ("calibrated LaD", "hybrid", "LSTM")
 MODEL_COLORS = 5
 LONGEST_DAILY_RECORD = 1200
@@ -91,7 +90,7 @@ class Study:
     @property
     def physical(self) -> dict[str, xr.Dataset]:
         """The simulations that have parameters or states."""
-        return {model: data for model, data in self.simulations.items() if parameter_names(data) or _has(data, STATES)}
+        return {model: data for model, data in self.simulations.items() if parameter_names(data) or has_states(data)}
 
     @property
     def principal(self) -> str:
@@ -101,10 +100,7 @@ class Study:
     @property
     def budgets(self) -> dict[str, dict]:
         """The audit of each model that keeps whole budgets."""
-        needed = (*RESIDUALS, *WATER_FLUXES, *STORES)
-        return {
-            model: audit_budgets(data) for model, data in self.simulations.items() if _has(data, needed) == len(needed)
-        }
+        return {model: audit_budgets(data) for model, data in self.simulations.items() if has_budgets(data)}
 
     @property
     def held_out(self) -> np.ndarray:
@@ -142,7 +138,7 @@ class Study:
     def values(self) -> dict[tuple[str, ...], float]:
         """The scores of all steps by model, split, variable, resolution and metric."""
         names = ["model", "split", "variable", "resolution", "metric"]
-        scores = self.scores.loc[self.scores["regime"] == ALL]
+        scores = self.scores.loc[self.scores["subset"] == ALL]
         return dict(zip(scores[names].itertuples(index=False, name=None), scores["value"], strict=True))
 
     def score(self, model: str, target: str, metric: str, split: str = "test", resolution: str = "native") -> float:
@@ -151,7 +147,7 @@ class Study:
 
     def compared(self, model: str, target: str, keep: np.ndarray) -> xr.Dataset:
         """Pair a model with the measured ones of the steps to keep."""
-        return pairs(
+        return select_pairs(
             self.simulations[model], self.observed, target, keep & measured(self.observed, target), model=model
         )
 
@@ -178,5 +174,11 @@ def parameter_names(simulation: xr.Dataset) -> list[str]:
     return [str(name) for name in simulation.data_vars if str(name).startswith("parameter_")]
 
 
-def _has(simulation: xr.Dataset, names: Iterable[str]) -> int:
-    return sum(name in simulation for name in names)
+def water_stores(simulation: xr.Dataset) -> list[str]:
+    """Return the stores of water of a simulation, which its variables say they are."""
+    return variables_in_budget(simulation, WATER_BUDGET, "store")
+
+
+def has_states(simulation: xr.Dataset) -> bool:
+    """Return whether a simulation has the states of a land column."""
+    return "soil_temperature" in simulation or bool(water_stores(simulation))

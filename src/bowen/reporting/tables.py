@@ -9,25 +9,20 @@ import xarray as xr
 
 from bowen.data.quality_flags import measured
 from bowen.data.splits import SPLITS
-from bowen.evaluation.metrics import METRICS
+from bowen.evaluation.metrics import METRICS, Metric
 from bowen.evaluation.scores import TARGETS, step_seconds
-from bowen.reporting.html import Markup, element, fold, grid, join, table
+from bowen.reporting.html import Markup, element, fold, grid, join, swatch, table
 from bowen.reporting.land_figures import simulation_of
 from bowen.reporting.study import Study, parameter_names
-from bowen.reporting.wording import BIOMES, DASH, SYMBOLS, described, flux_name, number, small
-
-LABELS = {
-    "nse": "NSE",
-    "kge": "KGE",
-    "rmse": "RMSE, W m⁻²",
-    "bias": "Bias, W m⁻²",
-    "bias_percent": "Bias, %",
-    "correlation": "r",
-    "n": "n",
-}
-PLACES = {"nse": 3, "kge": 3, "rmse": 1, "bias": 1, "bias_percent": 1, "correlation": 3, "n": 0}
-MERITS = ("nse", "kge", "correlation")
-ERRORS = ("rmse", "bias", "bias_percent")
+from bowen.reporting.wording import (
+    DASH,
+    FLUX_SYMBOLS,
+    VEGETATION_NAMES,
+    describe_variable,
+    flux_name,
+    format_number,
+    format_significant,
+)
 
 
 def facts(observed: xr.Dataset) -> Markup:
@@ -37,7 +32,7 @@ def facts(observed: xr.Dataset) -> Markup:
     targets = [target for target in TARGETS if target in observed]
     known = {
         "Site": attributes.get("site"),
-        "Vegetation": BIOMES.get(attributes.get("igbp", ""), attributes.get("igbp")),
+        "Vegetation": VEGETATION_NAMES.get(attributes.get("igbp", ""), attributes.get("igbp")),
         "Position": _position(attributes),
         "Elevation": _meters(attributes, "elevation"),
         "Canopy": _meters(attributes, "canopy_height"),
@@ -46,7 +41,7 @@ def facts(observed: xr.Dataset) -> Markup:
         "Step": f"{step_seconds(observed) / 60:g} min",
         "Source": attributes.get("source"),
         "Measured": ", ".join(
-            f"{SYMBOLS[target]} {100 * measured(observed, target).mean():.0f} %" for target in targets
+            f"{FLUX_SYMBOLS[target]} {100 * measured(observed, target).mean():.0f} %" for target in targets
         ),
     }
     cells = [element("div", element("dt", name), element("dd", str(value))) for name, value in known.items() if value]
@@ -106,8 +101,8 @@ def _bar(study: Study, model: str, target: str) -> Markup:
         "div",
         element("span", model, class_="name", style=f"color:{color}"),
         element("span", reach, class_="bar"),
-        element("b", number(nse, 3)),
-        element("small", f"RMSE {number(rmse, 1)} · bias {number(bias, 1)} W m⁻²"),
+        element("b", format_number(nse, 3)),
+        element("small", f"RMSE {format_number(rmse, 1)} · bias {format_number(bias, 1)} W m⁻²"),
         class_="skill",
     )
 
@@ -121,37 +116,33 @@ def score_tables(study: Study) -> Markup:
 
 def _score_tables(study: Study, split: str) -> Iterator[Markup]:
     steps = {"native": f"{study.step / 60:g}-minute steps", "daily": "daily means"}
+    metrics = [metric for metric in METRICS.values() if "standard" in metric.sets]
+    headings = [metric.heading("W m⁻²") for metric in metrics]
     for resolution, target in itertools.product(steps, study.targets):
-        values = {
-            model: {metric: study.score(model, target, metric, split, resolution) for metric in METRICS}
-            for model in study.simulations
-            if (model, split, target, resolution, "n") in study.values
-        }
-        if values:
-            rows = [
-                [swatch(study, model), *(_score_cell(values, model, metric) for metric in METRICS)] for model in values
+        models = [model for model in study.simulations if (model, split, target, resolution, "n") in study.values]
+        if models:
+            columns = [
+                _score_cells(metric, [study.score(model, target, metric.name, split, resolution) for model in models])
+                for metric in metrics
             ]
-            yield table(f"{flux_name(target)} · {split} · {steps[resolution]}", ["Model", *LABELS.values()], rows)
+            rows = [[model_swatch(study, model), *cells] for model, *cells in zip(models, *columns, strict=True)]
+            yield table(f"{flux_name(target)} · {split} · {steps[resolution]}", ["Model", *headings], rows)
 
 
-def _score_cell(values: dict[str, dict[str, float]], model: str, metric: str) -> str:
-    """Write a score, bold where none beside it is better at the places shown."""
-    worths = {name: _worth(metric, scores[metric]) for name, scores in values.items()}
-    best = len(values) > 1 and worths[model] == np.nanmax([*worths.values(), -np.inf])
-    written = number(values[model][metric], PLACES[metric])
-    return element("b", written) if best else written
+def _score_cells(metric: Metric, values: list[float]) -> list[str]:
+    """Format the scores of several models, in bold the best at the digits shown."""
+    distances = [metric.distance(round(value, metric.digits)) for value in values]
+    written = [format_number(value, metric.digits) for value in values]
+    least = np.nanmin([*distances, np.inf])
+    return [
+        element("b", text) if len(values) > 1 and distance == least else text
+        for text, distance in zip(written, distances, strict=True)
+    ]
 
 
-def _worth(metric: str, value: float) -> float:
-    """Return a number that is larger for a better score, NaN for what is no matter of better or worse."""
-    shown = round(value, PLACES[metric])
-    return shown if metric in MERITS else -abs(shown) if metric in ERRORS else np.nan
-
-
-def swatch(study: Study, model: str) -> Markup:
-    """Write a model's name after a stroke in its color."""
-    name = study.colors[model]
-    return element("span", element("i", class_=f"stroke {name}", style=f"color:var(--{name})"), model, class_="swatch")
+def model_swatch(study: Study, model: str) -> Markup:
+    """Return the name of a model after a stroke in its color."""
+    return swatch(study.colors[model], model, has_dashes=True)
 
 
 def parameter_table(study: Study) -> Markup:
@@ -160,9 +151,9 @@ def parameter_table(study: Study) -> Markup:
     rows = []
     for name in dict.fromkeys(name for data in study.physical.values() for name in parameter_names(data)):
         variable = simulation_of(study, name)[name]
-        meaning, unit = described(variable)
+        meaning, unit = describe_variable(variable)
         low, high, default = (
-            small(variable.attrs.get(key, np.nan)) for key in ("lower_bound", "upper_bound", "default")
+            format_significant(variable.attrs.get(key, np.nan)) for key in ("lower_bound", "upper_bound", "default")
         )
         values = [_value(study, model, name) for model in models]
         rows.append([f"{meaning} [{unit}]" if unit else meaning, f"{low} {DASH} {high}", default, *values])
@@ -174,7 +165,9 @@ def _value(study: Study, model: str, name: str) -> Markup:
         return Markup(DASH)
     low, median, high = np.quantile(study.physical[model][name].values, [0.05, 0.5, 0.95])
     written = (
-        small(median) if np.isclose(low, high, rtol=1e-3) else f"{small(median)} ({small(low)} {DASH} {small(high)})"
+        format_significant(median)
+        if np.isclose(low, high, rtol=1e-3)
+        else f"{format_significant(median)} ({format_significant(low)} {DASH} {format_significant(high)})"
     )
     start, end = (place(value, study.physical[model][name].attrs) for value in (low, high))
     if start is None or end is None:
@@ -195,20 +188,20 @@ def place(value: float, attributes: dict) -> float | None:
 def budget_table(study: Study) -> Markup:
     """Print the residuals of each physical model, and the water budget of the whole record."""
     rows = {
-        "Largest energy residual of a step [W m⁻²]": ("energy_residual_max", small),
-        "Largest water residual of a step [kg m⁻² s⁻¹]": ("water_residual_max", small),
+        "Largest energy residual of a step [W m⁻²]": ("energy_residual_max", format_significant),
+        "Largest water residual of a step [kg m⁻² s⁻¹]": ("water_residual_max", format_significant),
         "Precipitation [mm]": ("precipitation", whole),
         "External supply [mm]": ("external_supply", whole),
         "Evapotranspiration [mm]": ("evapotranspiration", whole),
         "Runoff [mm]": ("runoff", whole),
         "Change of storage [mm]": ("storage_change", whole),
-        "Left over [mm]": ("water_closure", small),
+        "Left over [mm]": ("water_closure", format_significant),
     }
     budgets = study.budgets
     body = [[label, *(write(budgets[model][key]) for model in budgets)] for label, (key, write) in rows.items()]
-    return table("Budgets of the whole record", ["", *(swatch(study, model) for model in budgets)], body)
+    return table("Budgets of the whole record", ["", *(model_swatch(study, model) for model in budgets)], body)
 
 
 def whole(value: float) -> str:
     """Write a sum of water."""
-    return number(value, 1)
+    return format_number(value, 1)

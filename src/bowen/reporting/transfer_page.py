@@ -11,25 +11,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from bowen.evaluation.budyko import DAY, budyko_curve
-from bowen.evaluation.unseen_variables import SOIL_DEPTH, soil_temperature_at
-from bowen.files import replace_atomically
+from bowen.evaluation.metrics import METRICS
+from bowen.evaluation.unseen_variables import DEFAULT_SOIL_DEPTH, interpolate_soil_temperature
 from bowen.physics.constants import MELTING_POINT
 from bowen.reporting import theme
-from bowen.reporting.html import Markup, element, figure, key, prose, section, table
-from bowen.reporting.model_page import page
-from bowen.reporting.wording import number
+from bowen.reporting.html import Markup, Section, element, figure, legend, prose, section, swatch, table
+from bowen.reporting.page import write_page
+from bowen.reporting.wording import format_number
 
 Simulated = Mapping[str, Mapping[str, xr.Dataset]]  # by model and place
 COLORS = {"observed": "ink", "LaD": "model-4", "calibrated LaD": "model-1", "hybrid": "model-2", "LSTM": "model-3"}
 WAYS = {"runoff": "the model's own", "runoff_routed": "half by a quick way"}
-PLACES = {"n": 0, "bias_percent": 1, "melt_out_days": 1, "melt_out_days_off": 1}
-SHOWN = ("nse", "kge", "log_nse", "correlation", "rank_correlation", "anomaly_correlation", "bias_percent", "sd_ratio",
-         "runoff_ratio_error", "melt_out_days", "peak_ratio")  # fmt: skip
 TERMS = ("precipitation", "evapotranspiration", "runoff", "observed_runoff")
 HYDROGRAPH = 730  # d at the end of what is judged
 KGE_RANGE = -0.4, 0.9
 ACROSS = 4
-UNTOLD = {("ground_heat", "bias_percent"), ("soil_temperature", "bias_percent")}  # of about zero, and of the kelvin
 MAPPED = (
     "KGE of daily runoff at each basin, by the model's own runoff and, where it has no quick way, with half of its "
     "drainage through a reservoir of one day in the place of groundwater."
@@ -61,14 +57,11 @@ def write_transfer(
         RunError: The file cannot be written.
     """
     with matplotlib.rc_context(theme.STYLE):
-        body = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated)]
-        body += [_soil(observed, simulated), _balance(balances)]
-    top = element("p", "bowen · transfer", class_="eyebrow"), element("h1", "What the models were never shown")
+        sections = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated)]
+        sections += [_soil(observed, simulated), _balance(balances)]
     said = prose(f"{len(observed)} places. Models: {', '.join(simulated)}.")
-    text = page("Transfer", theme.style_sheet(), element("header", *top, said), [part for part in body if part])
-    with replace_atomically(path) as unfinished:
-        unfinished.write_text(text, encoding="utf-8")
-    return Path(path)
+    header = [element("h1", "What the models were never shown"), said]
+    return write_page(path, "Transfer", "bowen · transfer", header, sections)
 
 
 def _shade(model: str) -> str:
@@ -80,25 +73,25 @@ def _color(model: str) -> str:
 
 
 def _legend(names: Iterable[str]) -> Markup:
-    return key((name, _shade(name)) for name in names)
+    return legend(swatch(_shade(name), name) for name in names)
 
 
-def _numbers(medians: pd.DataFrame) -> Markup:
-    kept = medians[[numbered not in UNTOLD and numbered[1] in SHOWN for numbered in medians.index]]
-    rows = [
-        [f"{str(variable).replace('_', ' ')}, {str(metric).replace('_', ' ')}"]
-        + [number(value, PLACES.get(str(metric), 2)) for value in row[:-1]]
-        + [number(row[-1], 0)]
-        for (variable, metric), row in zip(kept.index, kept.to_numpy(), strict=True)
-    ]
-    head = ["Median over places", *map(str, kept.columns[:-1]), "Places"]
+def _numbers(medians: pd.DataFrame) -> Section:
+    rows = []
+    for (variable, name), values in zip(medians.index, medians.to_numpy(), strict=True):
+        metric = METRICS.get(str(name))
+        if metric and "transfer" in metric.tables and variable not in metric.not_for:
+            cells = [format_number(value, metric.digits) for value in values[:-1]]
+            title = f"{str(variable).replace('_', ' ').capitalize()}: {metric.heading()}"
+            rows.append([title, *cells, format_number(values[-1], 0)])
+    head = ["Median over sites", *map(str, medians.columns[:-1]), "Sites"]
     return section("numbers", "Numbers", table("", head, rows))
 
 
-def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
+def _streamflow(numbers: pd.DataFrame, observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Section | None:
     kge = numbers.loc[(numbers["metric"] == "kge") & numbers["variable"].isin(list(WAYS)) & numbers["value"].notna()]
     if kge.empty:
-        return Markup("")
+        return None
     models = {model: simulated[model] for model in kge["model"].unique()}
     last = kge.loc[(kge["model"] == list(models)[-1]) & (kge["variable"] == "runoff")].sort_values(by="value")
     basin = str(last["site"].iloc[len(last) // 2])
@@ -129,7 +122,7 @@ def _maps(kge: pd.DataFrame, observed: Mapping[str, xr.Dataset]) -> Figure:
     for panel, (title, part) in zip(panels.flat, parts.items(), strict=False):
         east, north = ([observed[site].attrs[at] for site in part["site"]] for at in ("longitude", "latitude"))
         points = panel.scatter(east, north, c=part["value"].to_numpy(), s=60, **scale)
-        panel.set_title(f"{title}: {number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=6.5)
+        panel.set_title(f"{title}: {format_number(float(np.median(part['value'].to_numpy())), 2)}", fontsize=6.5)
         panel.set_aspect(1.0 / np.cos(mean))
         panel.margins(0.08)
         panel.xaxis.set_major_formatter("{x:g}°")
@@ -181,16 +174,18 @@ def _draw_year(panel: Axes, series: Mapping[str, list[xr.DataArray]]) -> None:
     panel.set_xlim(1, 12)
 
 
-def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
+def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Section | None:
     places = [place for place, days in observed.items() if "soil_temperature" in days and days.soil_temperature.count()]
     models = {model: sims for model, sims in simulated.items() if any("soil_temperature" in d for d in sims.values())}
     if not (places and models):
-        return Markup("")
+        return None
     drawing, panels = _grid(len(places), 1.7)
     for panel, place in zip(panels.flat, places, strict=False):
         seen = observed[place].soil_temperature.dropna("time")
-        depth = float(seen.attrs.get("depth", SOIL_DEPTH))
-        told = {model: soil_temperature_at(sims[place], depth) for model, sims in models.items() if place in sims}
+        depth = float(seen.attrs.get("depth", DEFAULT_SOIL_DEPTH))
+        told = {
+            model: interpolate_soil_temperature(sims[place], depth) for model, sims in models.items() if place in sims
+        }
         series = {name: days.reindex(time=seen.time) for name, days in {"observed": seen, **told}.items()}
         _draw_year(panel, {name: [days - MELTING_POINT] for name, days in series.items()})
         panel.set_title(f"{place}, {100.0 * depth:.0f} cm", fontsize=6.5)
@@ -200,22 +195,22 @@ def _soil(observed: Mapping[str, xr.Dataset], simulated: Simulated) -> Markup:
     return section("soil", "Soil temperature", _legend(["observed", *models]), figure(plot, said))
 
 
-def _snow(simulated: Simulated) -> Markup:
+def _snow(simulated: Simulated) -> Section | None:
     snow = {
         model: [days.snow_water for days in places.values() if "snow_water" in days and days.sizes["time"] >= 365]
         for model, places in simulated.items()
     }
     snow = {model: places for model, places in snow.items() if places}
     if not snow:
-        return Markup("")
+        return None
     said = "Mean of each month over all places with a whole year, by the models."
     drawing = theme.svg(_mean_year(snow, "Snow water", 1.0, "mm"), "snow", "Snow of each month.")
     return section("snow", "Snow", _legend(snow), figure(drawing, said))
 
 
-def _balance(balances: pd.DataFrame) -> Markup:
+def _balance(balances: pd.DataFrame) -> Section | None:
     if balances.empty:
-        return Markup("")
+        return None
     drawing, panels = theme.stack(1, 3.2)
     panel: Axes = panels.flat[0]
     widest = 1.1 * balances["aridity"].to_numpy().max()
@@ -227,7 +222,7 @@ def _balance(balances: pd.DataFrame) -> Markup:
     for model in models:
         part = balances.loc[balances["model"] == model]
         panel.scatter(part["aridity"], part["evaporative_index"], color=_color(model), s=22)
-        means = [number(float(np.mean(part[name].to_numpy())), 0) for name in TERMS]
+        means = [format_number(float(np.mean(part[name].to_numpy())), 0) for name in TERMS]
         rows.append([model, *means, f"{np.sum(part['within'].to_numpy())} of {len(part)}"])
     seen = balances.drop_duplicates("site").dropna(subset=["observed_runoff"])
     index = 1.0 - seen["observed_runoff"] / seen["precipitation"]

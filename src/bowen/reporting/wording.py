@@ -1,4 +1,4 @@
-"""How quantities, numbers and units are written for reading."""
+"""Text of numbers, units and names for pages and the terminal."""
 
 import re
 
@@ -9,15 +9,15 @@ from bowen.data.schema import SCHEMA
 
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
-MARKS = {"good": "✓", "doubt": "!", "bad": "✗", "unknown": "?"}
-SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
+VERDICT_MARKS = {"good": "✓", "doubt": "!", "bad": "✗", "unknown": "?"}
+FLUX_SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 SEASON_NAMES = {
     "DJF": "December to February",
     "MAM": "March to May",
     "JJA": "June to August",
     "SON": "September to November",
 }
-READABLE = {  # SI unit: factor, offset and name of the unit that people read
+DISPLAY_UNITS = {  # SI unit: factor, offset and name of the unit displayed
     "K": (1.0, -273.15, "°C"),
     "Pa": (0.01, 0.0, "hPa"),
     "kg kg-1": (1e3, 0.0, "g kg⁻¹"),
@@ -25,7 +25,7 @@ READABLE = {  # SI unit: factor, offset and name of the unit that people read
     "kg m-2 s-1": (3600.0, 0.0, "mm h⁻¹"),
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-BIOMES = {
+VEGETATION_NAMES = {  # by IGBP class
     "ENF": "evergreen needleleaf forest",
     "EBF": "evergreen broadleaf forest",
     "DNF": "deciduous needleleaf forest",
@@ -46,39 +46,39 @@ BIOMES = {
 }
 
 
-def number(value: float, places: int) -> str:
-    """Write a number with a true minus sign; a dash where there is none."""
-    return f"{value:,.{places}f}".replace("-", MINUS) if np.isfinite(value) else DASH
+def format_number(value: float, digits: int) -> str:
+    """Format a number with a typographic minus sign; NaN as a dash."""
+    return f"{value:,.{digits}f}".replace("-", MINUS) if np.isfinite(value) else DASH
 
 
-def small(value: float) -> str:
-    """Write a number of any size in three digits, whole thousands in full."""
+def format_significant(value: float) -> str:
+    """Format a number of any magnitude to three significant digits, thousands as integers."""
     if not np.isfinite(value):
         return "not a number"
     written = f"{value:,.0f}" if 1e3 <= abs(value) < 1e5 else f"{value:.3g}".replace("e+0", "e").replace("e-0", "e-")
     return written.replace("-", MINUS)
 
 
-def written_unit(unit: str) -> str:
-    """Write a UDUNITS string for reading: `W m-2` as W m⁻²; a pure number has none."""
+def format_unit(unit: str) -> str:
+    """Format a UDUNITS string: `W m-2` as W m⁻², and that of a pure number as nothing."""
     return (
         "" if unit == "1" else re.sub(r"(?<=[A-Za-z])-?\d+", lambda power: power.group().translate(SUPERSCRIPTS), unit)
     )
 
 
-def described(variable: xr.DataArray) -> tuple[str, str]:
-    """Return a variable's meaning and written unit."""
+def describe_variable(variable: xr.DataArray) -> tuple[str, str]:
+    """Return the meaning and the formatted unit of a variable."""
     meaning = variable.attrs.get("long_name") or str(variable.name).removeprefix("parameter_").replace("_", " ")
-    return meaning[:1].upper() + meaning[1:], written_unit(variable.attrs.get("units", ""))
+    return meaning[:1].upper() + meaning[1:], format_unit(variable.attrs.get("units", ""))
 
 
-def readable(name: str, values: float | np.ndarray) -> tuple[float | np.ndarray, str]:
-    """Return values of a variable of the catalogue in the unit people read, and that unit as written."""
+def to_display_unit(name: str, values: float | np.ndarray) -> tuple[float | np.ndarray, str]:
+    """Convert values of a canonical variable to the unit displayed, and return that unit too."""
     unit = SCHEMA[name].units
-    factor, offset, written = READABLE.get(unit, (1.0, 0.0, written_unit(unit)))
-    return factor * values + offset, written
+    factor, offset, shown = DISPLAY_UNITS.get(unit, (1.0, 0.0, format_unit(unit)))
+    return factor * values + offset, shown
 
 
 def flux_name(target: str) -> str:
-    """Return a target's name with its symbol."""
-    return f"{target.replace('_', ' ').capitalize()} flux {SYMBOLS.get(target, '')}".strip()
+    """Return the name of a target with its symbol."""
+    return f"{target.replace('_', ' ').capitalize()} flux {FLUX_SYMBOLS.get(target, '')}".strip()

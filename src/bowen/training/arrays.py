@@ -1,4 +1,4 @@
-"""The door between the wings: a Dataset becomes the arrays a model runs on, and what a model tells a Dataset again."""
+"""The only door between xarray and JAX: a dataset becomes the arrays of a model, and its output a dataset again."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,21 +13,22 @@ from jaxtyping import Array, Bool, Float
 from bowen.data import OBSERVED, RADIATION, WATER, measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.data.features import FORCING, Scaler, features
+from bowen.data.schema import ALMA_NAME, ENERGY_BUDGET, WATER_BUDGET
 from bowen.errors import DataError, ModelError
-from bowen.land.quantities import apply_logit_offsets, declared_quantities
-from bowen.land.variables import Forcing
+from bowen.land.quantities import apply_logit_offsets, declared_quantities, quantity_value
+from bowen.land.variables import Forcing, State
 from bowen.models.base import AbstractLandModel, StepOutput
 from bowen.models.rollout import Inputs
 from bowen.physics.constants import LAYER_DEPTH, MELTING_POINT
 
 
 def radiation_name(prescribed: bool) -> str:
-    """The variable that drives the radiation of the model: incoming longwave, or net radiation where prescribed."""
+    """Name the radiation that drives the model: incoming longwave, or net radiation where that is prescribed."""
     return "net_radiation" if prescribed else "longwave_down"
 
 
 class SiteArrays(eqx.Module):
-    """A record as a model sees it: inputs, and the targets with what they count: nothing where not measured."""
+    """Arrays of a record: inputs, and targets with their weights."""
 
     inputs: Inputs
     targets: Float[Array, "time target"]
@@ -46,12 +47,12 @@ class SiteArrays(eqx.Module):
         targets: Sequence[str] = TARGETS,
         dtype: Any = None,
     ) -> "SiteArrays":
-        """Arrays of a canonical dataset; without targets in the dataset nothing counts as measured.
+        """Convert a canonical dataset; targets that it lacks count as not measured.
 
         Args:
             dataset: Canonical dataset with forcing without gaps. [SI]
             scaler: Normalizes the features. [1]
-            prescribed: Whether net radiation drives the model in the place of longwave. [1]
+            prescribed: Whether net radiation drives the model instead of longwave. [1]
             weighted: Whether uncertain fluxes count less; see `confidence`. [1]
             targets: Names of the targets. [1]
             dtype: Precision; None is JAX's default. [1]
@@ -84,7 +85,7 @@ class SiteArrays(eqx.Module):
 
 
 def uncertainty_weights(dataset: xr.Dataset, name: str) -> np.ndarray:
-    """What each step of a target counts: 1 if it is certain, one half at the median of its random uncertainty.
+    """Compute the weight of each step of a target: 1 if it is certain, one half at the median random uncertainty.
 
     The weight is m^2 / (m^2 + s^2), with s the standard uncertainty and m its median; steps without one count 1/2.
 
@@ -93,8 +94,9 @@ def uncertainty_weights(dataset: xr.Dataset, name: str) -> np.ndarray:
     """
     if f"{name}_uncertainty" not in dataset:
         raise DataError(
-            f"{dataset.attrs.get('site')}: has no random uncertainty of {name}, which the weights are to follow.\n"
-            '  fix: set weights = "uniform" in [training], or give a file that has it (LE_RANDUNC in FLUXNET).'
+            str(dataset.attrs.get("site")),
+            f"has no random uncertainty of {name}, which the weights depend on",
+            fix='set weights = "uniform" in [training], or give a file that has it (LE_RANDUNC in FLUXNET)',
         )
     uncertainty = dataset[f"{name}_uncertainty"].values
     median = np.nanmedian(uncertainty)
@@ -102,23 +104,25 @@ def uncertainty_weights(dataset: xr.Dataset, name: str) -> np.ndarray:
 
 
 def require_complete(dataset: xr.Dataset, name: str) -> None:
-    """Check that a variable is there and has no gap: NaN forcing would spread through the state for good."""
+    """Check that a variable is there and has no gap: NaN in the forcing would stay in the state for good."""
     site = dataset.attrs.get("site", "the record")
     if name not in dataset:
-        other = "prescribed" if name == "longwave_down" else "balance"
-        hint = f'set radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
-        raise DataError(f"{site}: no {name}, which drives the model.\n  fix: {hint}.")
+        other = "measured" if name == "longwave_down" else "computed"
+        is_radiation = name in ("longwave_down", "net_radiation")
+        hint = f'set net_radiation = "{other}" in [data]' if is_radiation else "add it to the record"
+        raise DataError(site, f"no {name}, which drives the model", fix=hint)
     gaps = ~np.isfinite(dataset[name].values)
     if gaps.any():
         first = str(dataset["time"].values[gaps][0])[:16]
         raise DataError(
-            f"{site}: {name} is missing at {gaps.sum()} of {len(gaps)} steps, first at {first}.\n"
-            "  fix: fill it with `bowen.data.fill_forcing`, or choose a period without the gap."
+            site,
+            f"{name} is missing at {gaps.sum()} of {len(gaps)} steps, first at {first}",
+            fix="fill it with `fill_forcing`, or choose a period without the gap",
         )
 
 
 def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, name: str) -> xr.Dataset:
-    """What a model told of a series, with units, names and bounds in the attributes.
+    """Convert the output of a model for a series to a dataset, with units, names and bounds in the attributes.
 
     Args:
         model: The model that was run; its base parameters give what the offsets move. [1]
@@ -127,15 +131,15 @@ def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, n
         name: Name of the model, kept in the attributes. [1]
 
     Raises:
-        ModelError: A value is not finite; the message tells which, when and where.
+        ModelError: A value is not finite; the message names the variable, time and site.
     """
     time = like["time"]
     variables = described_variables(record.fluxes)
     if record.state is not None:
         variables |= described_variables(record.state)
-        warmth = variables.pop("soil_temperature_excess")[1]
-        attributes = {"units": "K", "long_name": "Temperature of the soil layers, top down"}
-        variables["soil_temperature"] = (("time", "layer"), MELTING_POINT + warmth, attributes)
+        dimensions, excess, attributes = variables.pop("soil_temperature_excess")
+        attributes |= {"long_name": "Temperature of the soil layers, top down"}
+        variables["soil_temperature"] = (dimensions, MELTING_POINT + excess, attributes)
     if record.offsets:
         variables |= learned_parameters(model, record)
     for target, seen in zip(TARGETS, np.asarray(record.observed(), float), strict=True):
@@ -153,30 +157,48 @@ def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, n
 
 
 def described_variables(module: Any) -> dict[str, tuple]:
-    """Variables of a module with a leading time axis, ready for a Dataset."""
+    """Describe the quantities of a module as variables of a dataset, time leading.
+
+    Their attributes are those of the declarations: unit, meaning, names in CF and ALMA, and the part in the budgets.
+    """
     table = {}
     for name, meta in declared_quantities(module).items():
         values = np.asarray(getattr(module, name), float)
-        attributes = {"units": meta["unit"], "long_name": meta["meaning"]}
+        method = meta["cell_method"] or ("point" if isinstance(module, State) else "mean")
+        attributes = {
+            "units": meta["unit"],
+            "long_name": meta["meaning"],
+            "cell_methods": f"time: {method}",
+            "standard_name": meta["standard_name"],
+            ALMA_NAME: meta["alma"],
+            WATER_BUDGET: meta["water"],
+            ENERGY_BUDGET: meta["energy"],
+        }
+        attributes = {key: value for key, value in attributes.items() if value}
         table[name] = (("time", "layer")[: values.ndim], values, attributes)
     return table
 
 
 def learned_parameters(model: Any, record: StepOutput) -> dict[str, tuple]:
-    """Parameters that were learned, through time, with their bounds."""
-    moved = jax.vmap(lambda offsets: apply_logit_offsets(model.base, offsets))(record.offsets)
-    table, variables = declared_quantities(model.base), {}
+    """Describe the learned parameters as variables of a dataset, with their bounds."""
+    base = model.land, model.tower
+    moved = jax.vmap(lambda offsets: apply_logit_offsets(base, offsets))(record.offsets)
+    table, variables = declared_quantities(base), {}
     for name in record.offsets:
         meta = table[name]
-        (low, high), default = meta["bounds"], float(getattr(model.base, name))
+        (low, high), default = meta["bounds"], float(quantity_value(base, name))
         attributes = {"units": meta["unit"], "long_name": meta["meaning"], "lower_bound": low, "upper_bound": high}
         attributes |= {"log_scale": int(meta["log"]), "default": default}
-        variables[f"parameter_{name}"] = ("time", np.asarray(getattr(moved, name), float), attributes)
+        variables[f"parameter_{name}"] = ("time", np.asarray(quantity_value(moved, name), float), attributes)
     return variables
 
 
 def require_finite(dataset: xr.Dataset) -> None:
-    """Find the first value that is not a number, over all variables."""
+    """Check that every value is finite.
+
+    Raises:
+        ModelError: One is not; the message names the first.
+    """
     bad = {
         name: ~np.isfinite(values.values.reshape(dataset.sizes["time"], -1)).all(-1) for name, values in dataset.items()
     }
@@ -185,7 +207,8 @@ def require_finite(dataset: xr.Dataset) -> None:
         name = min(broken, key=lambda key: broken[key])
         when = str(dataset["time"].values[broken[name]])[:16]
         raise ModelError(
-            f"{dataset.attrs['site']}: {dataset.attrs['model']} gave no finite {name} at {when}.\n"
-            "  fix: look at the forcing of that step with `bowen inspect`; "
-            "if it is sound, lower the learning rate or train in float64."
+            dataset.attrs["site"],
+            f"{dataset.attrs['model']} gave no finite {name} at {when}",
+            fix="look at the forcing of that step with `bowen inspect`; if it is sound, lower the learning rate or use "
+            "float64",
         )

@@ -1,7 +1,7 @@
-"""Devices: each computes its share of the columns and knows all of the model. One device is no other case than many.
+"""Devices: each computes its share of the columns and holds the whole model; one device is the same case as many.
 
-Several processes are one program on the devices of all: each makes the batches of its own columns, and the first alone
-writes.
+Several processes are one program on all of their devices: each makes the batches of its own columns, and only the
+first one writes.
 """
 
 import os
@@ -24,25 +24,26 @@ Tree = TypeVar("Tree")
 
 
 def join_processes() -> None:
-    """Make this process one of those a scheduler, mpirun or the environment tell of, before JAX is used.
+    """Join the processes that a scheduler, mpirun or the environment names, before JAX is used.
 
     Raises:
-        ConfigError: Nothing tells of others, or they do not answer.
+        ConfigError: No others are named, or they do not answer.
     """
-    told = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
+    given = (os.environ.get(name) for name in ("JAX_NUM_PROCESSES", "JAX_PROCESS_ID"))
     try:
-        count, number = (int(text) if text else None for text in told)
+        count, number = (int(text) if text else None for text in given)
         jax.distributed.initialize(num_processes=count, process_id=number)
     except (ValueError, RuntimeError) as problem:
         raise ConfigError(
-            f"--distributed: this process does not find the others ({problem}).\n"
-            "  fix: start it with srun or mpirun, or set JAX_COORDINATOR_ADDRESS (host and free port of the "
-            "first), JAX_NUM_PROCESSES and JAX_PROCESS_ID."
+            "--distributed",
+            f"this process does not find the others ({problem})",
+            fix="start it with srun or mpirun, or set JAX_COORDINATOR_ADDRESS (host and free port of the first), "
+            "JAX_NUM_PROCESSES and JAX_PROCESS_ID",
         ) from problem
 
 
 def is_writer() -> bool:
-    """Whether this process is the one that writes and tells."""
+    """Return True in the process that writes files and messages."""
     return jax.process_index() == 0
 
 
@@ -54,13 +55,14 @@ def check_same_update(step: int) -> None:
     """
     if len(steps := np.unique(multihost_utils.process_allgather(np.asarray(step)))) > 1:
         raise RunError(
-            f"the processes would go on from different updates ({', '.join(map(str, steps))}).\n"
-            "  fix: give all of them one run directory, on a disk that they share."
+            "--distributed",
+            f"the processes would go on from different updates ({', '.join(map(str, steps))})",
+            fix="give all of them one run directory, on a disk that they share",
         )
 
 
 def mesh_for(columns: int) -> Mesh:
-    """As many devices of each process as there is use for, so that none has more columns than it must."""
+    """Choose as many devices of each process as are useful, so that none has more columns than it must."""
     devices = [[here for here in jax.devices() if here.process_index == at] for at in range(jax.process_count())]
     processes, most = len(devices), min(map(len, devices))
     each = -(-columns // (processes * most))
@@ -69,14 +71,14 @@ def mesh_for(columns: int) -> Mesh:
 
 
 def column_places(mesh: Mesh, columns: int) -> np.ndarray:
-    """Which column each place of the devices has: its own, or the last once more where that fills a device."""
+    """Assign a column to each place of the devices; the last device is padded with copies of the last column."""
     return np.minimum(np.arange(-(-columns // mesh.size) * mesh.size), columns - 1)
 
 
 def local_columns(mesh: Mesh, columns: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which columns the devices of this process have, and what each counts: nothing if it is there to fill a device.
+    """Return the columns of this process, and the weight of each: zero for a copy that pads a device.
 
-    Over the devices of all the mean of what columns count is one.
+    Over all devices the mean weight is one.
     """
     which = column_places(mesh, columns)
     counts = (np.arange(len(which)) < columns) * (len(which) / columns)
@@ -85,7 +87,7 @@ def local_columns(mesh: Mesh, columns: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def place_on_devices(mesh: Mesh, tree: Tree, where: Any) -> Tree:
-    """Arrays that every process has whole, over the devices; `where` tells of each or of a branch where columns are."""
+    """Place arrays that every process has whole on the devices; `where` partitions each array or branch."""
 
     def place(x, axis, spec):
         whole = np.asarray(x)
@@ -97,7 +99,7 @@ def place_on_devices(mesh: Mesh, tree: Tree, where: Any) -> Tree:
 
 
 def gather_from_devices(mesh: Mesh, tree: Tree, where: Any, columns: int) -> Tree:
-    """Arrays that `placed` has put over the devices, whole and on one device of every process."""
+    """Gather arrays from the devices, whole and on one device of every process; undoes `place_on_devices`."""
 
     def gather(x, axis, _):
         whole = jax.device_put(x, NamedSharding(mesh, REPLICATED)).addressable_data(0)
@@ -107,7 +109,7 @@ def gather_from_devices(mesh: Mesh, tree: Tree, where: Any, columns: int) -> Tre
 
 
 def map_arrays(function: Callable, tree: Tree, where: Any) -> Tree:
-    """What a function makes of each array, the axis of its columns if it has one, and where it lies."""
+    """Apply a function to each array, the axis of its columns (or None) and its partition."""
 
     def branch(spec, below):
         axis = tuple(spec).index(COLUMN) if COLUMN in tuple(spec) else None
@@ -117,7 +119,7 @@ def map_arrays(function: Callable, tree: Tree, where: Any) -> Tree:
 
 
 def place_batch(mesh: Mesh, tree: Tree) -> Tree:
-    """Series of which every process has its own columns, second, over the devices."""
+    """Place series on the devices, of which every process has its own columns, second."""
 
     def put(x, spec):
         return jax.make_array_from_process_local_data(NamedSharding(mesh, spec), x)
@@ -126,18 +128,18 @@ def place_batch(mesh: Mesh, tree: Tree) -> Tree:
 
 
 def batch_specs(tree: Any) -> Any:
-    """Where columns are in series: second, and in a scalar nowhere."""
+    """Return the partition of series: columns second, scalars replicated."""
     return jax.tree.map(lambda x: COLUMNS_SECOND if x.ndim else REPLICATED, tree)
 
 
 def shard_columns(mesh: Mesh, function: Callable, gives: Any) -> Callable:
-    """A function of a model and of what columns carry, their series and sites, on each device for the columns it has.
+    """Run a function of a model, carries, series and sites on each device, for the columns it has.
 
     Args:
         mesh: The devices.
-        function: What each does; sums over devices are its own to take. Were they left to `check_vma`, one would be
-            taken at every step of the backward pass, wherever a weight meets a column.
-        gives: Where columns are in what it returns.
+        function: Takes sums over devices itself. Left to `check_vma`, one would be taken at every step of the backward
+            pass, wherever a weight meets a column.
+        gives: Partition of its results.
     """
 
     def run(model, carry, batch, sites):

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.schema import SCHEMA, describe
+from bowen.data.schema import ALMA_NAME, SCHEMA, describe
 from bowen.data.time_axis import minute
 from bowen.data.units import to_si
 from bowen.errors import DataError
@@ -20,15 +20,17 @@ _SITE_NUMBERS = {  # attribute of a canonical dataset, which is a scalar variabl
 }
 _SITE_ATTRIBUTES = {"site": "site_code", "utc_offset_hours": "utc_offset_h"}
 _CLASS = "IGBP_veg_short"
+_OUR_NAME = "bowen_name"  # attribute, in a file, of a variable that named its own ALMA name
 _OF_THE_FILE = ("Conventions", "title", "featureType")
 _FILL = -9990.0  # and below; some files have -9999 and do not declare it
 _POST_PROCESSED = 101  # PLUMBER2: replaced by something else, e.g. carbon dioxide of Mauna Loa
 
 
 def to_alma(dataset: xr.Dataset) -> xr.Dataset:
-    """A record or a simulation under ALMA names, as a CF dataset that `read_plumber2` reads back.
+    """Rename a record or a simulation to ALMA names, as a CF dataset that `read_plumber2` reads back.
 
-    Variables ALMA has no name for keep ours; the site's position and heights become scalar variables.
+    A simulated variable names its own, in the attribute `alma_name`; variables ALMA has no name for keep ours. The
+    site's position and heights become scalar variables.
 
     Args:
         dataset: A canonical dataset.
@@ -36,12 +38,16 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
     Returns:
         The same values, renamed and described.
     """
-    renamed = {
-        name: SCHEMA[stem].alma + str(name)[len(stem) :]
-        for name in dataset.data_vars
-        if (stem := str(name).removesuffix("_qc")) in SCHEMA and SCHEMA[stem].alma
-    }
-    file = describe(dataset).rename(renamed)
+    file = describe(dataset)
+    renamed = {}
+    for name, variable in file.data_vars.items():
+        stem = str(name).removesuffix("_qc")
+        own = variable.attrs.pop(ALMA_NAME, "")
+        if alma := own or (SCHEMA[stem].alma if stem in SCHEMA else ""):
+            renamed[name] = alma + str(name)[len(stem) :]
+        if own:
+            variable.attrs[_OUR_NAME] = str(name)
+    file = file.rename(renamed)
     file.attrs = {
         "Conventions": "CF-1.11",
         "title": " ".join(str(dataset.attrs[key]) for key in ("site", "model", "source") if key in dataset.attrs),
@@ -61,7 +67,7 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
 
 
 def undo_alma(file: xr.Dataset) -> xr.Dataset:
-    """What `to_alma` was given: every variable under our name, the site among the attributes.
+    """Give a dataset of `to_alma` our names back, and the site among the attributes.
 
     Args:
         file: A dataset that `to_alma` made.
@@ -70,7 +76,12 @@ def undo_alma(file: xr.Dataset) -> xr.Dataset:
         The same values, under our names.
     """
     back = {alias + end: name + end for alias, name in _CANONICAL.items() for end in ("", "_qc")}
-    dataset = file.rename({name: back[str(name)] for name in file.data_vars if name in back})
+    own = {str(name): variable.attrs[_OUR_NAME] for name, variable in file.items() if _OUR_NAME in variable.attrs}
+    back |= own
+    dataset = file.rename({name: back[str(name)] for name in file.data_vars if str(name) in back})
+    for alma, name in own.items():
+        attributes = {key: value for key, value in file[alma].attrs.items() if key != _OUR_NAME}
+        dataset[name].attrs = attributes | {ALMA_NAME: alma}
     scalars = {name: file[name].item() for name in (*_SITE_NUMBERS, _CLASS) if name in file}
     ours = {**{theirs: ours for ours, theirs in _SITE_ATTRIBUTES.items()}, _CLASS: "igbp"}
     attributes = {**file.attrs, **scalars}
