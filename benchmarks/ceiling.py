@@ -1,11 +1,10 @@
-"""What boosted trees reach at a tower on days between those they were fitted to: about as much as its weather tells.
+"""Upper reference for scores at unseen towers: boosted trees fitted to the tower itself.
 
-A measure of what is there to reach for models that have never seen the tower, not a bound: of a short record trees
-learn less. Blocks of five days, one of five judged in turn, by measured half-hours without the first 15 days, as in
-the arena; trees see what `boosting` sees there, the net radiation that drives the other models, the hour and the day
-of the year.
+It is not a bound, because trees learn less from a short record. The trees are cross-validated on blocks of five days,
+five folds, by measured half-hours without the first 15 days, as in `bowen benchmark`. Their inputs are those of
+`boosting` there, the net radiation that drives the other models, the hour and the day of the year.
 
-python benchmarks/ceiling.py CONFIG      # one of `bowen benchmark`, as examples/benchmark.toml
+python benchmarks/ceiling.py CONFIG      # a configuration of `bowen benchmark`, such as examples/benchmark.toml
 """
 
 import sys
@@ -25,7 +24,7 @@ BLOCK, FOLDS, SETTLING = 5, 5, 15  # d, parts, d
 
 
 def judged(record: xr.Dataset) -> dict[tuple[str, str], float]:
-    """NSE [1] and root mean square error [W m-2] of each flux of a record."""
+    """Compute NSE [1] and root mean square error [W m-2] of each flux of a record."""
     recipe, times = MODELS["boosting"], record.time.dt
     names = (*recipe.inputs, *(["net_radiation"] if record.attrs.get("prescribed_radiation") else []))
     turns = np.stack([times.hour / 24.0 + times.minute / 1440.0, times.dayofyear / 365.0], axis=1) * 2.0 * np.pi
@@ -44,7 +43,7 @@ def judged(record: xr.Dataset) -> dict[tuple[str, str], float]:
 
 
 def main(config: Path) -> None:
-    """Print a row for each record with fluxes of half-hours, and their median and worst quarter."""
+    """Print a row for each record with half-hourly fluxes, and statistics over all records."""
     records = read_archive(load_config(config))
     table = {}
     for name in records:

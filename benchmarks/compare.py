@@ -1,8 +1,8 @@
-"""Compare the speed of this checkout with an earlier one: `make bench-compare BASE=main`, or any revision git knows.
+"""Comparison of the speed of this checkout with that of another revision: `make bench-compare BASE=main`.
 
-The base is checked out beside, and removed again in the end. Each runs these cases by its own `speed.py`, in turn,
-each in a process of its own and without compiling. Printed are rates and the ratios of neighboring turns, above 1 where
-this checkout is faster: medians, quartiles in parentheses.
+The base is checked out to a temporary folder. Each revision runs the cases by its own `speed.py`, in turn and in a
+process of its own; compilation is not timed. Printed are rates and ratios of neighboring turns, above 1 where this
+checkout is faster: medians, with quartiles in parentheses.
 """
 
 import argparse
@@ -22,7 +22,7 @@ CASES = [Case("process", 1), Case("process", 4096, days=2), Case("hybrid", 64), 
 
 
 def git(*words: str) -> str:
-    """What git says of this checkout."""
+    """Return the output of a git command in this checkout."""
     done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
     if done.returncode:
         raise LookupError(done.stderr.strip())
@@ -30,7 +30,7 @@ def git(*words: str) -> str:
 
 
 def resolve(base: str) -> str:
-    """The commit a revision stands for; leaves with a sentence if there is none."""
+    """Return the commit of a revision; exit with a message if there is none."""
     try:
         return git("rev-parse", "--verify", "--quiet", "--end-of-options", f"{base}^{{commit}}")
     except LookupError:
@@ -42,24 +42,24 @@ def resolve(base: str) -> str:
 
 @contextlib.contextmanager
 def checked_out(commit: str) -> Iterator[Path]:
-    """A folder with the sources of a commit, for as long as it is needed."""
+    """Check a commit out to a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="bowen-base-") as folder:
         path = Path(folder) / "base"
         try:
             git("worktree", "add", "--detach", str(path), commit)
             yield path
         finally:
-            for stop in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not stop the cleaning
+            for stop in (signal.SIGINT, signal.SIGTERM):  # a second Ctrl-C must not interrupt the cleanup
                 signal.signal(stop, signal.SIG_IGN)
             with contextlib.suppress(LookupError):
                 git("worktree", "remove", "--force", str(path))
 
 
 def compared(case: Case, folders: dict[str, Path], rounds: int) -> list[dict[str, str]]:
-    """One row forward and one with the gradient.
+    """Measure one row forward and one with the gradient.
 
     Raises:
-        Failed: One of the two cannot run the case.
+        Failed: One of the two revisions cannot run the case.
     """
     with contextlib.ExitStack() as ends:
         workers = {}
@@ -86,7 +86,7 @@ def compared(case: Case, folders: dict[str, Path], rounds: int) -> list[dict[str
 
 
 def main() -> None:
-    """Compare the cases, and print the table."""
+    """Compare all cases and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="revision to compare with")
     parser.add_argument("--rounds", type=int, default=15, help="turns of each")

@@ -1,9 +1,9 @@
-"""How well days that are disaggregated stand for the half-hours they were means of, at every tower of a folder.
+"""Errors of disaggregated forcing, and of LaD driven by it, at every tower of a folder.
 
-A year of each tower becomes days, the days become half-hours again, and LaD is driven by the true and by the made ones:
-once with all that can be known of a day ("all"), once with what daily towers know ("lean": light, extremes of
-temperature, deficit, rain). `python benchmarks/disaggregation.py FOLDER` prints the table; FOLDER is `towers` of the
-shared data.
+A year of each tower is aggregated to days and disaggregated to half-hours again, and LaD is driven by the true and by
+the disaggregated ones: once from all daily variables ("all"), once from those that daily towers have ("lean": shortwave
+radiation, extremes of temperature, vapor pressure deficit, rain). `python benchmarks/disaggregation.py FOLDER` prints
+the table; FOLDER is `towers` of the shared data.
 """
 
 import argparse
@@ -18,7 +18,7 @@ DAYS = 365
 
 
 def of(folder: Path, name: str) -> xr.Dataset:
-    """The first year of a tower's whole days, its gaps filled."""
+    """Read the first year of a tower in whole days, with gaps filled."""
     from bowen.data import fill_forcing, read
 
     met = folder / name
@@ -32,7 +32,7 @@ def of(folder: Path, name: str) -> xr.Dataset:
 
 
 def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
-    """Daily means of the latent heat of uncalibrated LaD, spun up by cycling the record."""
+    """Compute daily means of the latent heat of uncalibrated LaD, spun up by cycling the record. [W m-2]."""
     import equinox as eqx
     import jax.numpy as jnp
 
@@ -55,12 +55,12 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
 
 
 def latent_heat(record):
-    """What to keep of a run."""
+    """Return the latent heat of a model output. [W m-2]."""
     return record.fluxes.latent_heat
 
 
 def worst_return(given: xr.Dataset, made: xr.Dataset) -> float:
-    """The largest relative difference between values of days and those that come back."""
+    """Compute the largest relative difference between daily values and means of the disaggregated ones. [1]."""
     from bowen.data import aggregate
 
     back = aggregate(made)
@@ -69,7 +69,7 @@ def worst_return(given: xr.Dataset, made: xr.Dataset) -> float:
 
 
 def compare(record: xr.Dataset) -> dict[str, float]:
-    """One row of the table."""
+    """Compute one row of the table."""
     from bowen.data import aggregate, disaggregate
 
     days = aggregate(record)
@@ -90,7 +90,7 @@ def compare(record: xr.Dataset) -> dict[str, float]:
 
 
 def rmse(ours: np.ndarray, theirs: np.ndarray) -> float:
-    """Root mean square error."""
+    """Compute the root mean square error."""
     return float(np.sqrt(np.mean((ours - theirs) ** 2)))
 
 

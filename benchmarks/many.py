@@ -1,4 +1,4 @@
-"""What memory training takes on copies of one made record: 212 of ten years, as many towers as FLUXNET2015 has.
+"""Memory of training on copies of one synthetic record: 212 of ten years, as many towers as FLUXNET2015 has.
 
 python benchmarks/many.py [COPIES] [YEARS]
 """
@@ -25,13 +25,13 @@ SETTINGS = {
 
 
 def held() -> dict[str, float]:
-    """Memory of this process by what it is for; of a file that is mapped, the system takes back what it needs. [GB]"""
+    """Return the memory of this process: anonymous, and of mapped files, which the system can reclaim. [GB]."""
     found = re.findall(r"^Rss(Anon|File):\s+(\d+) kB$", Path("/proc/self/status").read_text(), re.MULTILINE)
     return {name: float(count) * 1.024e-6 for name, count in found}
 
 
 def main(copies: int = 212, years: int = 10) -> None:
-    """Train two updates, and print the most that was held before them and with them."""
+    """Train two updates, and print the peak memory before and during them."""
     xla_flags.fuse_more()
     xla_flags.fuse_loops()
     xla_flags.use_cores()

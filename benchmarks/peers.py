@@ -1,16 +1,16 @@
-"""How fast bowen is beside its peers, on this machine, in one run, each thing in turn with the others of its group.
+"""Speed of bowen and of other models on this machine, in one run; the models of a group run in turn.
 
 python benchmarks/peers.py [--canveg FOLDER]
 
-A peer that is not installed is skipped, and the sentence that says so names what is missing. To have them all:
+A model that is not installed is skipped with a message that names the missing package. To install all of them:
 `pip install torch dmg hydrodl2 hydroeval pyproj requests scikit-learn`, and for JAX-CanVeg a checkout of its repository
-(github.com/pnnl/JAX-CanVeg), of which FOLDER is the path. Prints Markdown, and writes build/peers.json.
+(github.com/pnnl/JAX-CanVeg) in FOLDER. Prints Markdown and writes build/peers.json.
 
-What the rates count differs, and the table says so: a step of bowen is a half-hour in two sub-steps (one in the
-examples of many towers), with the balance of energy solved; one of dMG's HBV is a day of a bucket of water. JAX-CanVeg
-is given the soil moisture and temperature that bowen predicts, and its half-hours are independent of each other, so
-that it needs no loop in time; it in turn resolves the canopy and its carbon. All use two cores, and float32; PyTorch is
-also given one thread, because its two wait for each other, and lose the more the less idle the machine is.
+Rates count different steps, as the table says: a step of bowen is a half-hour in two sub-steps (one in the examples of
+many towers), with the energy balance solved; one of dMG's HBV is a day of a water bucket. JAX-CanVeg takes as input the
+soil moisture and temperature that bowen predicts, and its half-hours are independent of each other, so it needs no loop
+over time; in turn it resolves the canopy and its carbon. All use two cores and float32. PyTorch is also run with one
+thread, because its two threads wait for each other, and lose more on a busy machine.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from bowen.cli.xla_flags import fuse_loops, fuse_more, use_cores
 THREADS, COLUMNS, HIDDEN, DAYS, BASIN_DAYS = 2, 64, 64, 30, 365
 SITE = Path("data/fluxtower/US-Me2/US-Me2-forcings-test.csv")
 STEP, FORWARD = "training step", "forward"
-GROUPS = {  # what runs in turn; ours come last
+GROUPS = {  # models that run in turn; those of bowen come last
     f"{STEP}, {COLUMNS} columns, {DAYS} days of half-hours, hidden {HIDDEN}": [
         "PyTorch LSTM, 1 thread", "PyTorch LSTM", "bowen Network", "bowen Hybrid",
     ],
@@ -45,7 +45,7 @@ GROUPS = {  # what runs in turn; ours come last
 
 
 def network_of_torch(folder: str, threads: int = THREADS) -> None:
-    """`torch.nn.LSTM` and a linear head, with Adam."""
+    """Train `torch.nn.LSTM` and a linear head with Adam."""
     import torch
 
     torch.set_num_threads(threads)
@@ -62,7 +62,7 @@ def network_of_torch(folder: str, threads: int = THREADS) -> None:
 
 
 def hybrid_of_dmg(folder: str, members: int, threads: int = THREADS) -> None:
-    """The differentiable HBV of hydrodl2 behind the LSTM of dMG, three parameters moving in time, with Adam."""
+    """Train the differentiable HBV of hydrodl2 with the LSTM of dMG, three dynamic parameters, with Adam."""
     import torch
     from dmg.models.delta_models.dpl_model import DplModel
     from dmg.models.neural_networks.lstm import LstmModel
@@ -87,14 +87,14 @@ def hybrid_of_dmg(folder: str, members: int, threads: int = THREADS) -> None:
 
 
 def canopy_of_canveg(folder: str, layers: str) -> None:
-    """JAX-CanVeg at US-Me2 as its repository sets it up, untrained; a month at once goes faster than a year."""
+    """Run untrained JAX-CanVeg at US-Me2 as set up in its repository, a month, which is faster than a year."""
     from types import ModuleType
 
     import equinox as eqx
     import jax
     import jax.numpy as jnp
 
-    clip = jnp.clip  # JAX has renamed two arguments since, and the matrix of dispersion is read, not computed
+    clip = jnp.clip  # JAX has renamed two arguments; the dispersion matrix is read, not computed
     jnp.clip = lambda x, a_min=None, a_max=None, **bounds: clip(x, a_min, a_max, **bounds)
     unused = ModuleType("dispersion")
     unused.disp_mx = None
@@ -116,7 +116,7 @@ def canopy_of_canveg(folder: str, layers: str) -> None:
 
 
 def ours_in_training(folder: str, model: str) -> None:
-    """Forward, gradient and Adam of a model of bowen."""
+    """Train a model of bowen: forward pass, gradient and Adam."""
     import jax
     import optax
 
@@ -139,7 +139,7 @@ def ours_in_training(folder: str, model: str) -> None:
 
 
 def ours_forward(folder: str, columns: int, substeps: int) -> None:
-    """The physics of bowen under the weather that JAX-CanVeg comes with."""
+    """Run the physics of bowen with the weather in the repository of JAX-CanVeg."""
     import jax
     import jax.numpy as jnp
 
@@ -177,18 +177,18 @@ WORKS: dict[str, tuple[Callable, tuple]] = {
 
 
 def versions(*names: str) -> dict[str, str]:
-    """Versions of packages."""
+    """Return the versions of packages."""
     return {name: version(name) for name in names}
 
 
 def measured(names: list[str], folder: str, rounds: int) -> tuple[list[dict], list[str]]:
-    """Rates of a group, run in turn, and the sentences about those that cannot run here."""
+    """Measure a group in turn; return its rates, and messages about models that cannot run here."""
     command = [sys.executable, "-W", "ignore", __file__, "--canveg", folder, "--serve"]
     untold, workers, about = [], {}, {}
     with contextlib.ExitStack() as ends:
         for name in names:
             if name.startswith("bowen") and not workers:
-                return [], untold  # nobody to be set beside
+                return [], untold  # no other model to compare with
             worker = ends.enter_context(Worker([*command, name]))
             try:
                 about[name] = worker.about()
@@ -204,7 +204,7 @@ def measured(names: list[str], folder: str, rounds: int) -> tuple[list[dict], li
 
 
 def beside(rows: list[dict]) -> list[dict[str, str]]:
-    """One row of the table each: its rate, and how many times as fast each of ours is in neighboring turns."""
+    """Make one table row per model: its rate, and the speed of each model of bowen relative to it."""
     told = []
     ours = [row for row in rows if row["name"].startswith("bowen")]
     for row in rows:
@@ -217,7 +217,7 @@ def beside(rows: list[dict]) -> list[dict[str, str]]:
 
 
 def main() -> None:
-    """Measure group by group, print tables, write build/peers.json."""
+    """Measure group by group, print tables and write build/peers.json."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--canveg", default="", help="folder of a checkout of JAX-CanVeg")
     parser.add_argument("--rounds", type=int, default=9, help="turns of each")
@@ -231,7 +231,7 @@ def main() -> None:
             fuse_loops()
             use_cores()
         return work(chosen.canveg, *arguments)
-    if hasattr(os, "sched_setaffinity"):  # what is started from here has as many threads as it may use cores
+    if hasattr(os, "sched_setaffinity"):  # child processes use as many threads as cores
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:THREADS])
     content, found = {}, {}
     print(f"{machine()}; {THREADS} threads; medians of {chosen.rounds} turns, quartiles in parentheses\n")

@@ -1,4 +1,4 @@
-"""How long it takes to read a tower: a year of FLUXNET's text against pandas alone, and a prepared record.
+"""Time to read a record: a year of FLUXNET text relative to pandas alone, and a prepared record of an archive.
 
 python benchmarks/reading.py FLX_BE-Vie_2014.csv
 """
@@ -21,14 +21,14 @@ REPETITIONS = 15
 
 
 def seconds(function: Callable[[], object]) -> float:
-    """Processor time of one call [s]."""
+    """Measure the processor time of one call. [s]."""
     start = time.process_time()
     function()
     return time.process_time() - start
 
 
 def main(path: Path) -> None:
-    """Read in turn, and print medians."""
+    """Read in turn and print medians."""
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".xz")
         plain.write_bytes(lzma.open(path).read() if path.suffix == ".xz" else path.read_bytes())

@@ -1,12 +1,12 @@
-"""How fast a model runs, forward and with its gradient: `make bench` prints the table and writes build/bench.{json,md}.
+"""Speed of models, forward and with gradient: `make bench` prints the table and writes build/bench.{json,md}.
 
-Each case runs in a process of its own, so that compile time and peak memory are its own, as training runs it: many
-columns side by side, shared out between devices, day by day, float32, with the options of XLA that the command sets.
+Each case runs as in training and in a process of its own, so that compile time and peak memory are those of the case:
+many columns side by side, distributed over devices, day by day, float32, with the options of XLA that the command sets.
 Times are medians of the compiled function.
 
-How fast it could be: a step takes at least the time of its operations at the rate of a large matrix product and of its
-transcendental functions at the rate of those, or that of a stream of its inputs and results through memory, if that is
-longer. XLA counts the operations of a step, the bytes are counted here, and the rates are measured in the same run.
+Attainable speed: a step takes at least the time of its operations at the rate of a large matrix product plus that of
+its transcendental functions at their rate, or the time to stream its inputs and results through memory, if that is
+longer. XLA counts the operations of a step, bytes are counted here, and the rates are measured in the same run.
 """
 
 import argparse
@@ -27,7 +27,7 @@ FEATURES = 24
 
 
 class Case(NamedTuple):
-    """What is run: model, columns side by side, width of its LSTM, whether states are fed back, days, sub-steps."""
+    """Case to run: model, number of columns, hidden size, state feedback ("fed" or "none"), days, sub-steps."""
 
     model: str
     columns: int
@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
     @classmethod
     def of(cls, words: list[str]) -> "Case":
-        """The case that was written as words; those that lack in the end are as they are by default."""
+        """Make a case from words; missing ones at the end take their defaults."""
         return cls(*(kind(word) for kind, word in zip((str, int, int, str, int, int), words, strict=False)))
 
 
@@ -55,12 +55,12 @@ CASES = [
     Case("network", 4096, days=2),
     Case("network", 64, hidden_size=32),
     Case("network", 64, hidden_size=256),
-    Case("hybrid", 1, days=8 * 365),  # eight years in one gradient: what does it take of memory?
+    Case("hybrid", 1, days=8 * 365),  # eight years in one gradient, for its memory
 ]
 
 
 class Made(NamedTuple):
-    """A case ready to run: what is timed is a loss of the arguments, and the loss with its gradient by the first."""
+    """Case ready to run: a loss of the arguments, and the loss with its gradient by the first of them."""
 
     functions: dict[str, Callable]
     arguments: tuple
@@ -69,7 +69,7 @@ class Made(NamedTuple):
 
 
 def make(case: Case, forcing: Any = None) -> Made:
-    """Set a case up, under synthetic weather or a given forcing."""
+    """Set up a case with synthetic weather or a given forcing."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -128,7 +128,7 @@ def make(case: Case, forcing: Any = None) -> Made:
 
 
 def synthetic(days: int) -> Any:
-    """Forcing of one column by made weather."""
+    """Make the forcing of one column from synthetic weather."""
     import jax.numpy as jnp
 
     from bowen.experiments.twin_experiment import make_weather
@@ -141,7 +141,7 @@ def synthetic(days: int) -> Any:
 
 
 def one_step(case: Case) -> dict[str, dict[str, float]]:
-    """Operations and least bytes of a step of one column, as XLA counts them: what is in a loop, once."""
+    """Count operations (by XLA, loop bodies once) and minimum bytes of a step of one column."""
     import equinox as eqx
     import jax
     import jax.numpy as jnp
@@ -173,7 +173,7 @@ def one_step(case: Case) -> dict[str, dict[str, float]]:
 
 
 def operations(case: Case) -> dict[str, dict[str, float]]:
-    """The same with the physics counted as often as it runs in its loop of sub-steps."""
+    """Count the same with the physics once per sub-step."""
     told, physics = one_step(case), one_step(Case("process", 1))
     if case.model != "network":
         for name in told:
@@ -202,7 +202,7 @@ def run(case: Case) -> dict:
 
 
 def turns(case: Case) -> None:
-    """Run one case when asked, as `turns.Worker` does."""
+    """Run one case on request of `turns.Worker`."""
     import jax
 
     import bowen
@@ -219,7 +219,7 @@ def turns(case: Case) -> None:
 
 
 def rates() -> dict[str, float]:
-    """What this machine can do on all devices, float32: product, transcendental functions, stream of memory."""
+    """Measure this machine on all devices, float32: matrix product, transcendental functions, memory stream."""
     import jax
     import jax.numpy as jnp
 
@@ -237,7 +237,7 @@ def rates() -> dict[str, float]:
         jax.block_until_ready(ready(argument))
         return min(repeated(lambda: jax.block_until_ready(ready(argument)), least=7)) / count
 
-    def bent(x):  # functions that do not wait for each other
+    def bent(x):  # independent of each other
         return jax.lax.fori_loop(0, 64, lambda _, x: x + sum(jnp.tanh(by * x) for by in (0.9, 0.8, 0.7, 0.6)), x)
 
     side, long, short = 2048, 1 << 24, 1 << 14
@@ -249,27 +249,27 @@ def rates() -> dict[str, float]:
 
 
 def fraction(counted: dict[str, float], per_second: float, rate: dict[str, float]) -> float:
-    """Which part of the attainable speed was reached. [1]."""
+    """Compute the reached fraction of the attainable speed. [1]."""
     computing = counted["flops"] / rate["product_GFLOP_per_s"]
     computing += counted["transcendentals"] / rate["transcendentals_G_per_s"]
     return per_second * max(computing, counted["bytes"] / rate["stream_GB_per_s"]) / 1e9
 
 
 def seconds(code: str) -> float:
-    """Median time of a Python process that runs `code`."""
+    """Measure the median time of a Python process that runs `code`. [s]."""
     command = [sys.executable, "-c", code]
     times = repeated(lambda: subprocess.run(command, check=True, capture_output=True), least=7)
     return round(statistics.median(times), 2)
 
 
 def alone(*arguments: str) -> dict:
-    """What this script prints in a process of its own."""
+    """Run this script in a process of its own and return the JSON that it prints."""
     command = [sys.executable, __file__, *arguments]
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main() -> None:
-    """Run every case, one process each, and write the table."""
+    """Run every case in a process of its own and write the table."""
     words = " ".join(Case._fields)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--case", nargs="+", metavar="WORD", help=f"run one, print JSON: {words}")
@@ -278,7 +278,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build"))
     chosen = parser.parse_args()
     case = Case.of(chosen.serve or chosen.case) if chosen.serve or chosen.case else None
-    with contextlib.suppress(ImportError):  # in a revision to compare with, whose command did not
+    with contextlib.suppress(ImportError):  # in an older revision, whose command does not set it
         from bowen.cli.xla_flags import fuse_more
 
         fuse_more()

@@ -1,6 +1,6 @@
-"""Timed turns: each thing measured compiles in a process of its own and then runs when asked, so that they alternate.
+"""Timed turns: programs compile in processes of their own and run alternately on request.
 
-Other work on the machine then slows all of them alike, and the ratio of neighboring turns tells what times do not.
+Other work on the machine then slows all of them alike, so ratios of neighboring turns are more precise than times.
 """
 
 import json
@@ -19,14 +19,14 @@ LEAST_TURN = 0.5  # s
 
 
 class Failed(Exception):
-    """A worker ended before it answered; the message is the last line it wrote."""
+    """Failure of a worker that ended before it answered, with the last line it wrote."""
 
 
 class Worker:
-    """A process that runs `serve`, seen from outside; to be used in a `with` statement, which ends it."""
+    """Handle of a process that runs `serve`; the end of its `with` statement ends the process."""
 
     def __init__(self, command: Sequence[str], **environment: str):
-        """Start it; `about` waits until it is ready."""
+        """Start the process; `about` waits until it is ready."""
         self.errors = tempfile.TemporaryFile("w+")
         pipe = subprocess.PIPE
         surroundings = os.environ | environment
@@ -43,10 +43,10 @@ class Worker:
         self.errors.close()
 
     def about(self) -> Any:
-        """What it says next: what it is, once it has compiled, and then the seconds of each turn.
+        """Return the next message: the description after compilation, then the time of each turn [s].
 
         Raises:
-            Failed: It ended.
+            Failed: The process ended.
         """
         line = self.process.stdout.readline()
         if not line:
@@ -58,22 +58,22 @@ class Worker:
         return json.loads(line)
 
     def turn(self, name: str) -> float:
-        """Seconds of one run of what it calls `name`."""
+        """Measure one run of the function called `name`. [s]."""
         try:
             self.process.stdin.write(name + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
-            pass  # `about` tells why
+            pass  # `about` raises the reason
         return self.about()
 
 
 def serve(runs: Mapping[str, Callable[[], object]], **about: Any) -> None:
-    """Run each once and tell that all is ready; then run the one asked for and tell its seconds, until nobody asks.
+    """Run each function once and report readiness; then run those requested on stdin and report their times [s].
 
-    What is quick runs many times in a turn: after the turns of others it begins with cold caches.
+    A fast function runs many times in a turn, because it starts with cold caches after the turns of others.
     """
     told = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # whatever else is printed goes to the errors
+    os.dup2(2, 1)  # other output goes to stderr
     for run in runs.values():
         run()
     print(json.dumps(about), file=told, flush=True)
@@ -83,7 +83,7 @@ def serve(runs: Mapping[str, Callable[[], object]], **about: Any) -> None:
 
 
 def repeated(run: Callable[[], object], least: int = 3, most: int = 15, seconds: float = 2.0) -> list[float]:
-    """Times of a function that has run before: many where it is quick, few where it is slow [s]."""
+    """Measure a function that has run before: often if it is fast, rarely if it is slow. [s]."""
     times: list[float] = []
     while len(times) < least or (len(times) < most and sum(times) < seconds):
         began = time.perf_counter()
@@ -93,25 +93,25 @@ def repeated(run: Callable[[], object], least: int = 3, most: int = 15, seconds:
 
 
 def spread(times: Sequence[float]) -> float:
-    """Range over the median. [1]."""
+    """Compute the range over the median. [1]."""
     return (max(times) - min(times)) / statistics.median(times)
 
 
 def middle(values: Sequence[float], form: str = ".3g") -> str:
-    """A median, with the quartiles."""
+    """Format the median with the quartiles."""
     low, median, high = statistics.quantiles(values, n=4, method="inclusive") if len(values) > 1 else [*values] * 3
     return f"{median:{form}} ({low:{form}} to {high:{form}})"
 
 
 def table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Rows of equal keys as Markdown."""
+    """Format rows with equal keys as a Markdown table."""
     header = list(rows[0])
     lines = [f"| {' | '.join(header)} |", "|" + "---|" * len(header)]
     return "\n".join(lines + [f"| {' | '.join(str(row[name]) for name in header)} |" for row in rows])
 
 
 def machine() -> str:
-    """Processor, cores and Python."""
+    """Describe processor, cores and Python."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text().splitlines() if listing.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

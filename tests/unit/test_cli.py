@@ -381,7 +381,7 @@ def test_progress_tells_loss_skill_and_time_left():
 
 @pytest.mark.parametrize("color", ["1", ""], ids=["terminal", "pipe"])
 def test_progress_goes_to_stderr(capsys, monkeypatch, color):
-    monkeypatch.setenv("SCORE_COLUMNS", "120")
+    monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.setenv("FORCE_COLOR", color)
     config = Config(data=DataConfig(met=Path("Met.nc")), training=TrainingConfig(updates=11))
     with output.show_training() as watch:
@@ -394,7 +394,7 @@ def test_progress_goes_to_stderr(capsys, monkeypatch, color):
 
 def test_a_narrow_terminal_loses_no_number_of_a_wide_table(capsys, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("SCORE_COLUMNS", "40")
+    monkeypatch.setenv("COLUMNS", "40")
     numbers = [f"{place}.125" for place in range(9)]
     output.show_table(["variable", *("calibrated LaD + LSTM",) * 9], [["LE NSE median", *numbers]])
     shown = capsys.readouterr().out
