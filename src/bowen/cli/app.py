@@ -72,7 +72,7 @@ def read_site(path: Path | None) -> dict[str, Any] | None:
     """What `--site` says."""
     from bowen import data
 
-    return None if path is None else data.read_site(path)
+    return None if path is None else data.read_site_file(path)
 
 
 def read_record(

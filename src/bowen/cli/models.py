@@ -131,7 +131,7 @@ def simulate(
     model = experiment.load_run(run, precision)
     dataset = read_record(model, met, flux, site, kind)
     asked = " ".join(f"{flag} {date}" for flag, date in (("--from", first), ("--to", last)) if date)
-    wanted = data.period(dataset.time.values, first, last, asked)
+    wanted = data.select_period(dataset.time.values, first, last, asked)
     simulation = experiment.simulate_run(model, dataset).isel(time=wanted)
     path = out or output_path(run, "simulation.nc", dataset, met)
     typer.echo(data.write_netcdf(data.to_alma(simulation), path))

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.forcing.disaggregation import by_day
-from bowen.data.quality_flags import measured
+from bowen.data.forcing.disaggregation import has_daily_fluxes
+from bowen.data.quality_flags import is_measured
 from bowen.data.schema import OBSERVED
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
@@ -70,12 +70,12 @@ def score(
     labels = np.asarray(split)
     check_axes(simulation, observed, labels, model)
     step = step_seconds(observed)
-    interval = 86400.0 if by_day(observed) else step
+    interval = 86400.0 if has_daily_fluxes(observed) else step
     after_warmup = observed.time.values >= observed.time.values[0] + np.timedelta64(round(warmup_days * 86400), "s")
     rows = []
     for target in targets:
         _check_target(observed, target)
-        scorable = measured(observed, target) & after_warmup
+        scorable = is_measured(observed, target) & after_warmup
         for label in (label for label in SPLITS if (labels == label).any()):
             for regime, inside in (regimes or {ALL: np.full(labels.shape, True)}).items():
                 native = pairs(simulation, observed, target, scorable & (labels == label) & inside, model=model)

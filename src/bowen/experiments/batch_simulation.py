@@ -74,10 +74,10 @@ def simulate_days(
 
 
 def _column(run: Run, dataset: xr.Dataset) -> _Column:
-    whole = data.whole_days(dataset)
+    whole = data.cut_to_whole_days(dataset)
     steps = round(DAY / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY})
-    tower = as_site(run, whole, data.fingerprint(dataset))
+    tower = as_site(run, whole, data.compute_fingerprint(dataset))
     days.attrs["trained_here"] = int(tower.site.number >= 0)
     days.attrs["water_trained"] = run.meta.get("water", {}).get(dataset.attrs["site"], "")
     tower = tower._replace(series=jax.tree.map(np.asarray, tower.series))

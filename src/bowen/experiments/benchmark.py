@@ -117,7 +117,7 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
         found = [Fold("years", keys, keys, deal, deal)] if keys else []
     else:
         by_day = config.benchmark.split == "daily"
-        judges = [key for key, dataset in records.items() if data.by_day(dataset) == by_day]
+        judges = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
             test = [key for key in judges if site_in(key) in chosen[name]]
@@ -225,7 +225,7 @@ def run_model(
     """What a contestant makes of the records of a fold that it is judged at, by key."""
     train = LabeledRecords(records, fold.train, fold.deal)
     if name in empirical.MODELS:
-        of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
+        of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.has_daily_fluxes(dataset)]
         model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
         return {key: model.predict(records[key]) for key in fold.test}
 
@@ -248,7 +248,7 @@ def score_fold(
     for key, simulation in simulations.items():
         record = records[key]
         judge = functools.partial(score, simulation, record, np.where(fold.judge(record) == "test", "test", ""))
-        asked = {"model": title, "targets": data.fluxes_measured(record)}
+        asked = {"model": title, "targets": data.list_measured_fluxes(record)}
         scores = [
             judge(**asked, resolutions=("native", "daily", "monthly")),
             judge(**asked, resolutions=("native",), metrics=plumber2_metrics),

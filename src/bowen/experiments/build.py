@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 
 from bowen.config.schema import Config
-from bowen.data.features import TARGETS, Scaler
+from bowen.data.features import Scaler
+from bowen.data.schema import TURBULENT
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.step import AbstractStep, ImplicitStep
@@ -103,7 +104,7 @@ def build_model(config: Config, scaler: Scaler, base: Parameters, towers: int = 
     if model.kind == "process":
         return Process(base, static_parameters(config), make_step(config), make_regionalization(config, towers))
     if model.kind == "network":
-        scale = FluxScale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
+        scale = FluxScale(*(jnp.asarray([table[name] for name in TURBULENT]) for table in (scaler.mean, scaler.spread)))
         return FluxNetwork(features=size, hidden_size=model.hidden_size, key=key, scale=scale)
     return Hybrid(
         base,

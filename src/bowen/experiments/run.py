@@ -99,7 +99,7 @@ def configure_jax(config: Config) -> None:
     """Tell JAX the precision, and to keep what it compiles for the next start; called by commands, never on import."""
     jax.config.update("jax_enable_x64", config.model.precision == "float64")
     if not jax.config.values["jax_compilation_cache_dir"]:
-        jax.config.update("jax_compilation_cache_dir", str(data.cache_folder() / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(data.get_cache_folder() / "compiled"))
 
 
 def read_configured_record(config: Config) -> xr.Dataset:
@@ -120,15 +120,15 @@ def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     if (
         either
         and "net_radiation" in dataset
-        and data.measured(dataset, "net_radiation").mean() < MIN_NET_RADIATION_COVERAGE
+        and data.is_measured(dataset, "net_radiation").mean() < MIN_NET_RADIATION_COVERAGE
     ):
         dataset = dataset.drop_vars("net_radiation")
     need = [name for name in (*data.FORCING, *radiation) if name in dataset]
     complete = data.fill_forcing(dataset, need=need).assign_attrs(prescribed_radiation=int("net_radiation" in need))
     if either and "net_radiation" not in dataset:
-        complete = data.with_net_radiation(complete)
+        complete = data.add_net_radiation(complete)
     closes = config.data.closure == "corrected" and any(name in dataset for name in data.TURBULENT)
-    return data.with_closed_balance(complete) if closes else complete
+    return data.close_energy_balance(complete) if closes else complete
 
 
 def split_record(config: Config, dataset: xr.Dataset) -> np.ndarray:
@@ -178,8 +178,8 @@ def train_on(records: Sequence[LabeledRecord], config: Config, folder: Path, *, 
         for number, place in enumerate(places):
             dataset, labels = records[place]
             meta.setdefault("site", {name: dataset.attrs[name] for name in SITE_ATTRIBUTES})
-            meta["fingerprints"].append(data.fingerprint(dataset))
-            if {*data.targets_measured(dataset)} & {*data.WATER}:
+            meta["fingerprints"].append(data.compute_fingerprint(dataset))
+            if {*data.list_measured_targets(dataset)} & {*data.WATER}:
                 meta["water"][dataset.attrs["site"]] = period_covered(dataset)
             yield make_site_data(config, scaler, dataset, labels, number, targets=targets)
 
@@ -287,7 +287,7 @@ def simulate_run(run: Run, dataset: xr.Dataset) -> xr.Dataset:
         ModelError: The model gave a value that is not finite.
     """
     configure_jax(run.config)
-    tower = as_site(run, dataset, data.fingerprint(dataset))
+    tower = as_site(run, dataset, data.compute_fingerprint(dataset))
     model, inputs = run.model.at(tower.site), tower.series.inputs
     year = min(round(365 * 86400 / dataset.attrs["timestep_s"]), dataset.sizes["time"])
     carry = spin_up(model, tower.state, inputs.window(0, year), max(1, run.config.training.spin_up_years))
@@ -303,7 +303,7 @@ def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:
     At any other it is "test", but for 15 days to settle.
     """
     known = run.meta["fingerprints"]
-    if data.fingerprint(dataset) in known:
+    if data.compute_fingerprint(dataset) in known:
         return split_record(run.config, dataset) if len(known) == 1 else np.full(dataset.sizes["time"], "train")
     settled = np.arange(dataset.sizes["time"]) * dataset.attrs["timestep_s"] >= 15 * 86400
     return np.where(settled, "test", "")
@@ -311,4 +311,6 @@ def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:
 
 def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
     """Score a simulation of a run, by what each step is to it."""
-    return score(simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))
+    return score(
+        simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.list_measured_fluxes(dataset)
+    )

@@ -7,7 +7,7 @@ import xarray as xr
 
 from bowen import data
 from bowen.config.schema import Config
-from bowen.data.features import Scaler, site_attributes
+from bowen.data.features import Scaler, compute_site_attributes
 from bowen.errors import ConfigError
 from bowen.experiments.build import site_parameters
 from bowen.models.base import initial_state
@@ -26,7 +26,7 @@ def select_training_records(config: Config, records: Iterable[LabeledRecord]) ->
     Raises:
         ConfigError: There is none.
     """
-    each, network = [{*data.targets_measured(dataset)} for dataset, _ in records], config.model.kind == "network"
+    each, network = [{*data.list_measured_targets(dataset)} for dataset, _ in records], config.model.kind == "network"
     known = set().union(*each)
     teaching = known - {*data.WATER} if network else known
     chosen = [place for place, told in enumerate(each) if told & teaching]
@@ -73,15 +73,15 @@ def make_site_data(
     series = SiteArrays.of(dataset, scaler, prescribed=prescribed, weighted=weighted, targets=targets)
     known = dataset.attrs | {
         "prescribed_radiation": prescribed,
-        "latent_heat_truncated": data.latent_heat_truncated(dataset),
+        "latent_heat_truncated": data.is_latent_heat_truncated(dataset),
     }
-    needs = data.lives_on_more_than_rain(dataset)
-    exceeds = number >= 0 and config.model.water_corrections and data.water_balance(dataset)["exceeds"]
+    needs = data.has_water_beyond_rain(dataset)
+    exceeds = number >= 0 and config.model.water_corrections and data.summarize_water_balance(dataset)["exceeds"]
     of_record, of_others = known, known
     if config.data.closure == "measured_fraction":
         of_record, of_others = (known | {"closure_fraction": scaler.closure(place)} for place in (number, -1))
-    attributes = site_attributes(dataset)
+    attributes = compute_site_attributes(dataset)
     site = site_parameters(config, of_record, attributes, number, bool(exceeds or needs))
     unseen_site = site_parameters(config, of_others, attributes, -1, needs) if config.model.train_as_unseen else None
     state = initial_state(site.base, series.inputs.forcing.air_temperature.mean())
-    return SiteData(dataset.attrs["site"], series, site, state, labels, data.by_day(dataset), unseen_site)
+    return SiteData(dataset.attrs["site"], series, site, state, labels, data.has_daily_fluxes(dataset), unseen_site)

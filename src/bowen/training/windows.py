@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bowen.errors import DataError
-from bowen.files import lay_on_disk
+from bowen.files import memory_map_arrays
 from bowen.land.variables import State
 from bowen.models.base import SiteParameters
 from bowen.models.rollout import Inputs
@@ -99,7 +99,7 @@ class WindowLoader:
                 shapes.append(shape)
                 yield from map(np.asarray, arrays)
 
-        arrays = iter(lay_on_disk(series(), folder) if folder else list(series()))
+        arrays = iter(memory_map_arrays(series(), folder) if folder else list(series()))
         self._series = [shape.unflatten(itertools.islice(arrays, shape.num_leaves)) for shape in shapes]
         days, daily, short, variances, *known = zip(*told, strict=True)
         self.days, self._daily, self._short = map(np.array, (days, daily, short))
