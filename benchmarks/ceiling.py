@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data import TURBULENT, by_day, measured
+from bowen.data import TURBULENT, has_daily_fluxes, is_measured
 from bowen.evaluation.empirical.inputs import inputs_of
 from bowen.evaluation.empirical.models import MODELS
 from bowen.experiments.archive_records import read_archive
@@ -32,7 +32,7 @@ def judged(record: xr.Dataset) -> dict[tuple[str, str], float]:
     day = np.arange(len(inputs)) * int(record.attrs["timestep_s"]) // 86400
     part, found = day // BLOCK % FOLDS, {}
     for name in TURBULENT:
-        flux, known, guess = record[name].values, measured(record, name), np.full(len(day), np.nan)
+        flux, known, guess = record[name].values, is_measured(record, name), np.full(len(day), np.nan)
         for fold in range(FOLDS):
             train, test = known & (part != fold), known & (part == fold)
             guess[test] = recipe.estimator(inputs[train], flux[train], np.ones(train.sum()))(inputs[test])
@@ -47,7 +47,7 @@ def main(config: Path) -> None:
     records = read_archive(load_config(config))
     table = {}
     for name in records:
-        if not by_day(record := records[name]):
+        if not has_daily_fluxes(record := records[name]):
             table[name] = judged(record)
             print(name, {"/".join(key): round(float(value), 3) for key, value in table[name].items()}, flush=True)
     print(pd.DataFrame(table).T.describe().round(3).to_string())

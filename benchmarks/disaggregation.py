@@ -36,13 +36,13 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
     import equinox as eqx
     import jax.numpy as jnp
 
+    from bowen.data.features import FEATURE_FORCING
     from bowen.land.land_classes import parameters_for
     from bowen.land.variables import Forcing, initial_state
     from bowen.models.base import Process
     from bowen.models.rollout import Inputs, spin_up, unroll
-    from bowen.training.arrays import FORCING
 
-    arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
+    arrays = {name: jnp.asarray(record[name].values) for name in FEATURE_FORCING}
     forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))
     step = record.attrs["timestep_s"]
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 1)), jnp.asarray(float(step)))
@@ -61,18 +61,18 @@ def latent_heat(record):
 
 def worst_return(given: xr.Dataset, made: xr.Dataset) -> float:
     """Compute the largest relative difference between daily values and means of the disaggregated ones. [1]."""
-    from bowen.data import aggregate
+    from bowen.data import aggregate_to_days
 
-    back = aggregate(made)
+    back = aggregate_to_days(made)
     names = [n for n in given.data_vars if n in back and n != "specific_humidity" and not str(n).endswith("_qc")]
     return max(float(abs(back[n] - given[n]).max() / abs(given[n]).max()) for n in names)
 
 
 def compare(record: xr.Dataset) -> dict[str, float]:
     """Compute one row of the table."""
-    from bowen.data import aggregate, disaggregate
+    from bowen.data import aggregate_to_days, disaggregate
 
-    days = aggregate(record)
+    days = aggregate_to_days(record)
     lean = days[[name + end for name in LEAN for end in ("", "_qc")]].assign_attrs(days.attrs)
     made = {"all": disaggregate(days), "lean": disaggregate(lean)}
     true = daily_latent_heat(record)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bowen.cli import xla_flags
 from bowen.config.schema import parse
-from bowen.data import write_tower
+from bowen.data import write_record
 from bowen.experiments.benchmark import train_all
 from bowen.experiments.twin_experiment import make_twin
 
@@ -37,7 +37,7 @@ def main(copies: int = 212, years: int = 10) -> None:
     xla_flags.use_cores()
     with tempfile.TemporaryDirectory() as place:
         archive = Path(place) / "towers.zarr"
-        key = write_tower(archive, make_twin(365 * years)[0])
+        key = write_record(archive, make_twin(365 * years)[0])
         site, span = key.split("_")
         for copy in range(1, copies):
             shutil.copytree(archive / key, archive / f"{site}-{copy}_{span}", copy_function=os.link)

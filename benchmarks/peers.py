@@ -145,13 +145,13 @@ def ours_forward(folder: str, columns: int, substeps: int) -> None:
 
     import bowen
     from bowen.data import fill_forcing
+    from bowen.data.features import FEATURE_FORCING
     from bowen.land.variables import Forcing
-    from bowen.training.arrays import FORCING
 
     site = {"site": "US-Me2", "igbp": "ENF", "latitude": 44.4523, "longitude": -121.5574, "elevation": 1253.0,
             "reference_height": 34.0, "canopy_height": 18.0, "utc_offset_hours": -8.0}  # fmt: skip
     record = fill_forcing(bowen.read(Path(folder) / SITE, site=site)).isel(time=slice(DAYS * 48))
-    arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in FORCING}
+    arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in FEATURE_FORCING}
     forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
     made = make(Case("process", columns, substeps=substeps), forcing)
     ready = made.functions["forward"]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bowen.data import open_tower, read, write_tower
-from bowen.data.formats import known_formats
-from bowen.data.readers.csv import Source, read_header
+from bowen.data import open_record, read, write_record
+from bowen.data.formats import load_formats
+from bowen.data.readers.text_files import SourceFile, read_header
 
 REPETITIONS = 15
 
@@ -32,16 +32,16 @@ def main(path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = Path(folder) / path.name.removesuffix(".xz")
         plain.write_bytes(lzma.open(path).read() if path.suffix == ".xz" else path.read_bytes())
-        kind, present = known_formats()["fluxnet"], read_header(Source(plain)).columns
+        kind, present = load_formats()["fluxnet"], read_header(SourceFile(plain)).columns
         names = [name for choice in kind.columns.values() for name in choice if name in present]
         used = {*names, *(kind.flag_column(name, name) for name in names), *kind.time.start, present[-1]} & set(present)
         record = read(plain)
-        key = write_tower(Path(folder) / "towers.zarr", record)
+        key = write_record(Path(folder) / "towers.zarr", record)
         ratios, opened = [], []
         for _ in range(REPETITIONS):
             alone = seconds(lambda: pd.read_csv(plain, usecols=lambda name: name in used))
             ratios.append(seconds(lambda: read(plain)) / alone)
-            opened.append(seconds(lambda: open_tower(Path(folder) / "towers.zarr", key)))
+            opened.append(seconds(lambda: open_record(Path(folder) / "towers.zarr", key)))
         size = plain.stat().st_size / 1e6
         print(f"{path.name}: {size:.0f} MB, {len(used)} of {len(present)} columns")
         print(f"reading over pandas.read_csv of the same columns: {statistics.median(ratios):.2f}")

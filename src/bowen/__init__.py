@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bowen.data import fill_forcing as fill_forcing
     from bowen.data import period_split as period_split
     from bowen.data import read as read
-    from bowen.data import summary as inspect  # noqa: F401
+    from bowen.data import summarize_record as inspect  # noqa: F401
     from bowen.evaluation.scores import score as score
     from bowen.experiments.run import load_run as load_run
     from bowen.models.base import Process as Process

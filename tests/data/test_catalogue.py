@@ -2,8 +2,8 @@ import tomllib
 
 import pytest
 
-from bowen.data import add_sites, own_table, read, sites
-from bowen.data.site_metadata import locate, towers
+from bowen.data import add_sites, get_user_sites_path, list_sites, read
+from bowen.data.site_metadata import complete_site_metadata, load_known_sites
 from bowen.errors import ConfigError, DataError
 from tests.data.files import fluxnet_table, plumber2_files, write_csv, write_nc
 
@@ -48,7 +48,7 @@ def file(folder, text, name="table.csv"):
 def test_a_table_of_sites(tmp_path, lines):
     assert add_sites(file(tmp_path, WIDE), lines.append) == ["BE-Vie", "ZZ-Aaa", "ZZ-Bbb"]
     assert lines == []
-    known = towers()
+    known = load_known_sites()
     assert known["ZZ-Aaa"] == {
         "name": "Grove, the",
         "country": "Nowhere",
@@ -66,7 +66,7 @@ def test_a_table_of_sites(tmp_path, lines):
 
 def test_a_table_in_rows_of_values(tmp_path, lines):
     assert add_sites(file(tmp_path, "\ufeff" + LONG), lines.append) == ["ZZ-Ccc"]
-    assert towers()["ZZ-Ccc"] == {
+    assert load_known_sites()["ZZ-Ccc"] == {
         "igbp": "SAV",
         "latitude": 10.5,
         "longitude": 20.5,
@@ -88,18 +88,18 @@ def test_a_table_in_rows_of_values(tmp_path, lines):
 )
 def test_what_cannot_be_is_told_and_left_out(tmp_path, lines, old, new, told):
     add_sites(file(tmp_path, WIDE.replace(old, new)), lines.append)
-    assert len(lines) == 1 and f"{told} cannot be, and is left out" in lines[0]
+    assert len(lines) == 1 and f"{told} is impossible and left out" in lines[0]
 
 
 def test_a_tower_file_tells_of_its_site_but_not_what_was_assumed(tmp_path, lines):
     path = write_nc(tmp_path / "XX-Syn_Met.nc", plumber2_files()[0])
     assert add_sites(path, lines.append) == ["XX-Syn"]
-    told = towers()["XX-Syn"]
+    told = load_known_sites()["XX-Syn"]
     assert told["latitude"] == 50.0 and told["reference_height"] == 10.0 and "utc_offset_hours" not in told
     add_sites(file(tmp_path, "site,lat,lon,IGBP\nXX-Abc,50,15,GRA\n"), lines.append)
     record = write_csv(tmp_path / "FLX_XX-Abc_HH.csv", fluxnet_table())
     add_sites(record, lines.append)
-    assert towers()["XX-Abc"] == {"igbp": "GRA", "latitude": 50.0, "longitude": 15.0}
+    assert load_known_sites()["XX-Abc"] == {"igbp": "GRA", "latitude": 50.0, "longitude": 15.0}
 
 
 def test_a_record_takes_its_place_from_the_users_table(tmp_path, lines):
@@ -114,7 +114,7 @@ def test_a_record_takes_its_place_from_the_users_table(tmp_path, lines):
 
 def test_the_caller_rules_over_the_file_the_users_table_and_the_packages(tmp_path, lines):
     add_sites(file(tmp_path, "site,lat,lon,elev,canopy_height\nBE-Vie,51,6,500,30\n"), lines.append)
-    site, _ = locate({"site": "BE-Vie", "elevation": 490.0}, {"latitude": 52.0}, "file")
+    site, _ = complete_site_metadata({"site": "BE-Vie", "elevation": 490.0}, {"latitude": 52.0}, "file")
     assert (site["latitude"], site["elevation"], site["longitude"], site["canopy_height"]) == (52.0, 490.0, 6.0, 30.0)
     assert (site["igbp"], site["reference_height"]) == ("MF", 40.0)
 
@@ -122,33 +122,33 @@ def test_the_caller_rules_over_the_file_the_users_table_and_the_packages(tmp_pat
 def test_what_was_known_stays(tmp_path, lines):
     add_sites(file(tmp_path, WIDE), lines.append)
     add_sites(file(tmp_path, "site,lat,lon\nZZ-Aaa,51,6\n"), lines.append)
-    known = towers()
+    known = load_known_sites()
     assert known["ZZ-Aaa"]["latitude"] == 51.0 and known["ZZ-Aaa"]["canopy_height"] == 20.0 and "ZZ-Bbb" in known
 
 
 def test_a_spoiled_table_is_told_and_not_overwritten(tmp_path, lines):
-    own_table().parent.mkdir()
-    own_table().write_text("[towers\n")
+    get_user_sites_path().parent.mkdir()
+    get_user_sites_path().write_text("[towers\n")
     with pytest.raises(ConfigError, match=r"sites.toml: cannot be read as TOML"):
         add_sites(file(tmp_path, WIDE), lines.append)
-    assert own_table().read_text() == "[towers\n"
-    own_table().write_text("[towers]\nZZ-Aaa = { latitudes = 3.0 }\n")
-    with pytest.raises(ConfigError, match=r"sites.toml, ZZ-Aaa: unknown key `latitudes` .* latitude"):
-        sites()
-    own_table().write_text("towers = 3\n")
-    with pytest.raises(ConfigError, match=r"has to be a table \[towers\]"):
-        sites()
+    assert get_user_sites_path().read_text() == "[towers\n"
+    get_user_sites_path().write_text("[towers]\nZZ-Aaa = { latitudes = 3.0 }\n")
+    with pytest.raises(ConfigError, match=r"sites.toml, ZZ-Aaa: unknown key `latitudes` .*\n  nearest: latitude"):
+        list_sites()
+    get_user_sites_path().write_text("towers = 3\n")
+    with pytest.raises(ConfigError, match=r"must be a table \[towers\]"):
+        list_sites()
 
 
 def test_any_name_can_be_written(tmp_path, lines):
     name = 'a "b" \\ \x7f \u00e9 \U0001f332'
     add_sites(file(tmp_path, 'site,name,lat,lon\nZZ-Aaa,"' + name.replace('"', '""') + '",1,2\n'), lines.append)
-    assert tomllib.loads(own_table().read_text(encoding="utf-8"))["towers"]["ZZ-Aaa"]["name"] == name
+    assert tomllib.loads(get_user_sites_path().read_text(encoding="utf-8"))["towers"]["ZZ-Aaa"]["name"] == name
 
 
 @pytest.mark.parametrize("text", ["site,lat,lon\n", "SITE_ID,VARIABLE,DATAVALUE\n"])
 def test_a_table_without_sites(tmp_path, lines, text):
-    with pytest.raises(DataError, match="tells nothing of any site"):
+    with pytest.raises(DataError, match="has no metadata of any site"):
         add_sites(file(tmp_path, text), lines.append)
 
 
@@ -158,17 +158,17 @@ def test_a_file_that_is_not_there(tmp_path, lines):
 
 
 def test_sites_by_class_and_distance(tmp_path, lines):
-    assert {entry["igbp"] for entry in sites("EBF")} == {"EBF"}
-    near = sites(near=(50.3, 6.0, 300.0))
+    assert {entry["igbp"] for entry in list_sites("EBF")} == {"EBF"}
+    near = list_sites(near=(50.3, 6.0, 300.0))
     assert [entry["site"] for entry in near] == ["BE-Vie", "FR-Hes"]
     assert near[0]["distance"] < 1.0 and near[1]["distance"] == pytest.approx(196.0, abs=2.0)
-    assert [entry["site"] for entry in sites("MF", (50.3, 6.0, 300.0))] == ["BE-Vie"]
+    assert [entry["site"] for entry in list_sites("MF", (50.3, 6.0, 300.0))] == ["BE-Vie"]
     add_sites(file(tmp_path, "site,lat,lon\nZZ-Aaa,0,179.9\n"), lines.append)
-    assert [entry["site"] for entry in sites(near=(0.0, -179.9, 50.0))] == ["ZZ-Aaa"]
+    assert [entry["site"] for entry in list_sites(near=(0.0, -179.9, 50.0))] == ["ZZ-Aaa"]
 
 
 def test_a_class_or_a_place_that_is_not(tmp_path):
     with pytest.raises(ConfigError, match="`PINE` is not an IGBP"):
-        sites("PINE")
-    with pytest.raises(ConfigError, match="no place at latitude 95"):
-        sites(near=(95.0, 0.0, 10.0))
+        list_sites("PINE")
+    with pytest.raises(ConfigError, match="no place has latitude 95"):
+        list_sites(near=(95.0, 0.0, 10.0))

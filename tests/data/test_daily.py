@@ -6,10 +6,10 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.data import QC, aggregate, check, disaggregate, fill_forcing, read_table
-from bowen.data.forcing.diurnal import through_extremes, with_mean
+from bowen.data import QC, aggregate_to_days, check_record, disaggregate, fill_forcing, read_table
+from bowen.data.forcing.diurnal import bend_to_mean, interpolate_extremes
 from bowen.data.humidity import saturation_vapor_pressure, vapor_pressure
-from bowen.data.solar import clear_sky, sunrise
+from bowen.data.solar import compute_clear_sky_radiation, compute_sunrise_and_noon
 from bowen.errors import ConfigError, DataError
 from tests.data.files import SITE, fluxnet_table, write_csv
 
@@ -24,7 +24,7 @@ def days_of_weather(count=20, start="2012-02-20", seed=0, **place):
     low = 281.0 + random.normal(0.0, 6.0, count)
     high = low + random.uniform(0.0, 18.0, count)
     stamps = time[0] + np.arange(24 * count) * np.timedelta64(3600, "s")
-    clear = clear_sky(stamps, 3600, attrs).reshape(count, 24).mean(axis=1)
+    clear = compute_clear_sky_radiation(stamps, 3600, attrs).reshape(count, 24).mean(axis=1)
     values = {
         "shortwave_down": clear * random.uniform(0.1, 1.0, count),
         "air_temperature_min": low,
@@ -40,7 +40,7 @@ def days_of_weather(count=20, start="2012-02-20", seed=0, **place):
 
 
 def assert_returns(daily, made, rtol=1e-9):
-    back = aggregate(made)
+    back = aggregate_to_days(made)
     for name in [str(name) for name in daily.data_vars if not str(name).endswith("_qc")]:
         if name == "vapor_pressure":
             vapor = vapor_pressure(made.specific_humidity.values, made.air_pressure.values)
@@ -57,7 +57,7 @@ def test_the_days_come_back(step):
     made = disaggregate(daily, step)
     assert made.sizes["time"] == 20 * 86400 // step and made.attrs["timestep_s"] == step
     assert_returns(daily, made)
-    check(made)
+    check_record(made)
 
 
 @settings(deadline=None, max_examples=40)
@@ -82,14 +82,14 @@ def test_a_mean_temperature_comes_back_with_the_extremes():
     low, high = daily.air_temperature_min.values, daily.air_temperature_max.values
     daily["air_temperature"] = ("time", low + share * (high - low))
     made = disaggregate(daily)
-    back = aggregate(made)
+    back = aggregate_to_days(made)
     assert np.isfinite(back.air_temperature.values).all()
     assert_returns(daily.isel(time=slice(1, None)), made.isel(time=slice(48, None)))
 
 
 def test_a_mean_too_near_an_extreme_is_met_as_well_as_may_be():
     curve = np.linspace(0.0, 1.0, 24)[None, :]
-    bent = with_mean(curve, np.array([0.01]))
+    bent = bend_to_mean(curve, np.array([0.01]))
     assert bent.min() == 0.0 and bent.max() == 1.0
     np.testing.assert_allclose(bent.mean(), 1.0 / 24.0, rtol=1e-6)
 
@@ -133,7 +133,7 @@ def test_the_sun_and_the_warmth_are_on_time(latitude, longitude, offset):
     course = made.to_dataframe().groupby(np.tile(np.arange(48), 20)).mean(numeric_only=True)
     assert solar[course["shortwave_down"].argmax()] == pytest.approx(12.0, abs=0.6)
     assert solar[course["air_temperature"].argmax()] == pytest.approx(13.9, abs=0.8)
-    rise, _ = sunrise(daily.time.values, daily.attrs)
+    rise, _ = compute_sunrise_and_noon(daily.time.values, daily.attrs)
     assert rise.min() - 0.7 < course["air_temperature"].argmin() / 2.0 < rise.max()
 
 
@@ -166,7 +166,7 @@ def test_the_warmth_of_midnight_is_that_of_both_days():
 def test_the_curve_is_monotone_between_extremes():
     low, high = np.array([1.0, 0.0, -4.0]), np.array([9.0, 7.0, 3.0])
     at = np.full(3, 12), np.full(3, 28)
-    curve = through_extremes(low, high, *at, 48)
+    curve = interpolate_extremes(low, high, *at, 48)
     assert (np.diff(curve[:, 12:29], axis=1) > 0.0).all()
     night = np.concatenate([curve[0, 28:], curve[1, :13]])
     assert (np.diff(night) < 0.0).all()
@@ -213,7 +213,7 @@ def test_days_of_a_record_and_back(tmp_path):
     record = read_table(write_csv(tmp_path / "XX-Syn.csv", fluxnet_table(days=8)), site=SITE)
     record["latent_heat"].values[100] = np.nan
     record["air_temperature_qc"].values[50] = QC.FILLED_MEDIUM
-    daily = aggregate(record.isel(time=slice(10, None)))  # begins in the middle of a day
+    daily = aggregate_to_days(record.isel(time=slice(10, None)))  # begins in the middle of a day
     frame = record.isel(time=slice(48, None)).to_dataframe().resample("1D")
     for name in ("shortwave_down", "precipitation", "vapor_pressure_deficit", "net_radiation"):
         np.testing.assert_allclose(daily[name], frame[name].mean(), rtol=1e-12)
@@ -224,8 +224,8 @@ def test_days_of_a_record_and_back(tmp_path):
     made = disaggregate(daily)
     assert "latent_heat" not in made and made.attrs["source"].endswith("disaggregated")
     assert_returns(daily[["shortwave_down", "air_temperature", "air_temperature_min", "longwave_down"]], made)
-    with pytest.raises(DataError, match="holds no whole day from midnight to midnight"):
-        aggregate(record.isel(time=slice(10, 60)))
+    with pytest.raises(DataError, match="has no whole day from midnight to midnight"):
+        aggregate_to_days(record.isel(time=slice(10, 60)))
 
 
 def spoiled(**changes):
@@ -244,7 +244,7 @@ BAD = {
     ),
     "no extremes": (
         lambda daily: daily.rename(air_temperature_max="temperature_max"),
-        "no air_temperature_max on any day. Nearest here: .*temperature_max",
+        "no air_temperature_max on any day.\n  nearest: .*temperature_max",
     ),
     "all of a variable missing": (spoiled(precipitation=lambda rain: rain * np.nan), "no precipitation on any day"),
     "degrees Celsius": (spoiled(air_temperature_min=lambda low: low - 273.15), "air_temperature_min is .* outside 183"),
@@ -260,11 +260,11 @@ BAD = {
     ),
     "light of daylight hours": (
         spoiled(shortwave_down=lambda light: 4.0 * light),
-        "Check latitude and unit; it has to be the mean over 24 h, not over daylight",
+        "fix: check latitude and unit; it must be the mean over 24 h, not over daylight",
     ),
     "light of the other hemisphere": (
         lambda daily: daily.assign_attrs(latitude=-89.0).assign_coords(time=daily.time + np.timedelta64(100, "D")),
-        "where a clear sky gives 0 .* Check latitude",
+        r"where a clear sky gives 0 .*\n  fix: check latitude",
     ),
     "deficit in hPa": (
         spoiled(vapor_pressure_deficit=lambda dry: dry / 100.0),
@@ -274,7 +274,7 @@ BAD = {
         lambda daily: daily.rename(vapor_pressure_deficit="vapor_pressure").assign(
             vapor_pressure=0.006 * saturation_vapor_pressure(daily.air_temperature_min)
         ),
-        "as if hPa or kPa were given where Pa are due",
+        "as if it were in hPa or kPa instead of Pa",
     ),
     "two values on one day": (
         lambda daily: daily.isel(time=[0, 1, 1, 2]),
@@ -297,7 +297,7 @@ def test_what_cannot_be_right_is_said(spoil, message):
 
 @pytest.mark.parametrize("step", [600, 1000, 7200])
 def test_a_step_has_to_suit_a_day(step):
-    with pytest.raises(ConfigError, match="has to lie between 900 and 3600 s and divide a day"):
+    with pytest.raises(ConfigError, match="must be between 900 and 3600 s and divide a day"):
         disaggregate(days_of_weather(), step)
 
 

@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.data import QC, aggregate, basins_in, by_day, disaggregate, read, read_camels, read_daily_tower
+from bowen.data import (
+    QC,
+    aggregate_to_days,
+    disaggregate,
+    has_daily_fluxes,
+    list_basins,
+    read,
+    read_camels,
+    read_daily_tower,
+)
 from bowen.errors import ConfigError, DataError
 from tests.data.files import BASIN, camels_folder, write_nc
 
@@ -54,7 +63,7 @@ def test_a_daily_tower(read_file):
     assert (daily.attrs["site"], daily.attrs["latitude"], daily.attrs["igbp"]) == ("XX-Day", 50.3, "GRA")
     assert (daily.attrs["timestep_s"], daily.attrs["utc_offset_hours"]) == (86400, 1.0)
     assert daily.air_temperature_min.attrs["cell_methods"] == "time: minimum"
-    assert "Local standard time taken to be UTC+1 h, from the longitude" in daily.attrs["assumptions"]
+    assert "Local standard time assumed to be UTC+1 h, from the longitude" in daily.attrs["assumptions"]
     made = disaggregate(daily)
     assert "Reference height" in made.attrs["assumptions"]
     assert (made.attrs["source"], made.sizes["time"]) == ("daily tower, disaggregated", 40 * 48)
@@ -64,14 +73,14 @@ def test_half_hours_of_a_daily_tower_have_the_fluxes_of_its_days(tmp_path):
     """Here latent heat on all days but one, sensible heat on none."""
     file = tower_file().drop_vars("Qle")
     record = read(write_nc(tmp_path / "XX-Day_2012-2012_daily.nc", file))
-    assert by_day(record) and "sensible_heat" not in record
+    assert has_daily_fluxes(record) and "sensible_heat" not in record
     days = record.latent_heat.values.reshape(-1, 48)
     assert np.isnan(days[7]).all() and (record.latent_heat_qc.values.reshape(-1, 48)[7] == QC.MISSING).all()
     np.testing.assert_allclose(np.delete(days, 7, axis=0), 2.442e6 * 2e-5, rtol=1e-6)
     assert (np.delete(record.latent_heat_qc.values.reshape(-1, 48), 7, axis=0) == QC.MEASURED).all()
     assert record.latent_heat.attrs["standard_name"] == "surface_upward_latent_heat_flux"
     np.testing.assert_allclose(
-        aggregate(record).latent_heat, read_daily_tower(tmp_path / "XX-Day_2012-2012_daily.nc").latent_heat
+        aggregate_to_days(record).latent_heat, read_daily_tower(tmp_path / "XX-Day_2012-2012_daily.nc").latent_heat
     )
 
 
@@ -94,16 +103,16 @@ def test_a_few_contradictory_extremes_count_as_missing(read_file):
     assert np.isnan(daily.air_temperature_min.values).sum() == 1 and daily.air_temperature_max_qc.values[60] == 9
     assert "minimum above the maximum on 1 days, which count as missing" in daily.attrs["assumptions"]
     file["Tair_min"][:] = file["Tair_max"] + 0.3
-    with pytest.raises(DataError, match=r"150 such days\). Check which column is which"):
+    with pytest.raises(DataError, match=r"150 such days\).\n  fix: check which column is which"):
         read_file(file)
 
 
 def test_a_daily_tower_without_what_it_needs(read_file):
     with pytest.raises(DataError, match=r"(?s)no variable for air_temperature_min.*looked for: Tair_min.*rename"):
         read_file(tower_file().rename(Tair_min="tmin"))
-    with pytest.raises(DataError, match=r"Psurf_as_delivered has a median of 9.6.*, where kPa are due"):
+    with pytest.raises(DataError, match=r"Psurf_as_delivered has a median of 9.6.* instead of 40 to 110 kPa"):
         read_file(tower_file().assign(Psurf_as_delivered=tower_file().Psurf_as_delivered * 1000.0))
-    with pytest.raises(DataError, match="nothing tells igbp of XX-Day"):
+    with pytest.raises(DataError, match="igbp of XX-Day is neither in the file nor in a table"):
         read_file(tower_file().drop_vars("IGBP_veg_short"))
     with pytest.raises(ConfigError, match="unknown key `igpb`"):
         read_file(tower_file(), site={"igpb": "GRA"})
@@ -168,7 +177,7 @@ def test_no_snow_in_any_winter_is_no_estimate(tmp_path):
         rows = [line.split() for line in lines[4:]]
         path.write_text("\n".join([*lines[:4], *(" ".join([*row[:7], "0.00", *row[8:]]) for row in rows)]) + "\n")
     daily = read_camels(root, BASIN)
-    assert "snow_water" not in daily and "Snow water is nothing on all days" in daily.attrs["assumptions"]
+    assert "snow_water" not in daily and "Snow water is zero on all days" in daily.attrs["assumptions"]
 
 
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
@@ -176,14 +185,14 @@ def test_a_basin_in_an_archive(tmp_path, mode):
     root = camels_folder(tmp_path)
     with tarfile.open(tmp_path / "camels.tar", mode) as archive:
         archive.add(root, "data/reduced_camels")
-    assert basins_in(tmp_path / "camels.tar") == basins_in(root) == [BASIN]
+    assert list_basins(tmp_path / "camels.tar") == list_basins(root) == [BASIN]
     assert read_camels(tmp_path / "camels.tar", BASIN).equals(read_camels(root, BASIN))
 
 
 def test_a_basin_of_which_less_is_known(tmp_path):
     root = camels_folder(tmp_path)
     shutil.rmtree(root / "basin_metadata")
-    with pytest.raises(DataError, match="nothing tells longitude, igbp of 01013500"):
+    with pytest.raises(DataError, match="longitude, igbp of 01013500 is neither in the file nor in a table"):
         read_camels(root, BASIN)
     daily = read_camels(root, BASIN, site={"longitude": -68.6, "igbp": "DBF"})
     np.testing.assert_allclose(daily.runoff[0], 655.0 * 0.028316846592 * 1000.0 / 2260093113.0)
@@ -194,9 +203,9 @@ def test_a_basin_of_which_less_is_known(tmp_path):
 
 def test_basins_that_cannot_be_read(tmp_path):
     root = camels_folder(tmp_path / "good")
-    with pytest.raises(DataError, match=r"no basin 01013501 .* Nearest here: 01013500"):
+    with pytest.raises(DataError, match=r"no Daymet forcing of basin 01013501 .*\n  nearest: 01013500"):
         read_camels(root, "01013501")
-    with pytest.raises(DataError, match=r"no such folder or file. Check the path"):
+    with pytest.raises(DataError, match=r"no such folder or file.\n  fix: check the path"):
         read_camels(tmp_path / "nowhere", BASIN)
     (tmp_path / "cut.tar.xz").write_bytes(b"\xfd7zXZ\x00 and then nothing")
     with pytest.raises(DataError, match=r"cut.tar.xz: cannot be read to its end"):
@@ -213,10 +222,10 @@ BROKEN = {
         "{}_lump_cida_forcing_leap.txt",
         "\t4.25\t-6.50\t350.00",
         "",
-        "holds a row that is not 11 values",
+        "has a row that is not 11 values",
     ),
-    "a word": ("{}_streamflow_qc.txt", "640.00", "Ice", "holds a row that is not 6 values"),
-    "a flag": ("{}_streamflow_qc.txt", "A:e", "B", "unknown flag `B`. Known: A, A:e, M"),
+    "a word": ("{}_streamflow_qc.txt", "640.00", "Ice", "has a row that is not 6 values"),
+    "a flag": ("{}_streamflow_qc.txt", "A:e", "B", "unknown flag `B`.\n  known: A, A:e, M"),
 }
 
 

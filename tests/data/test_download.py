@@ -54,12 +54,14 @@ def test_what_breaks_off_goes_on(server, get, fault):
     server.faults = [(fault, 50_000), (fault, 20_000)]
     assert get(sha256=HASH).read_bytes() == CONTENT
     assert ranges(server) == [None, "bytes=50000-", "bytes=70000-"]
-    assert "ended after 50000 of 102404 bytes; trying again" in get.lines[0]
+    assert "ended after 50000 of 102404 bytes; next attempt" in get.lines[0]
 
 
 def test_a_later_call_goes_on(server, get):
     server.faults = [("drop", 50_000)] + [("status", 503)] * 9
-    with pytest.raises(DataError, match=r"(?s)a.nc did not come .* after 5 attempts: the server is busy.*continued"):
+    with pytest.raises(
+        DataError, match=r"(?s)a.nc cannot be downloaded.\n  after 5 attempts: the server is busy.*continues"
+    ):
         get()
     assert left(get) == ["a.nc.part", "a.nc.part.tag"]
     server.faults, server.requests = [], []
@@ -153,7 +155,7 @@ def test_a_line_that_gets_somewhere_is_never_given_up(server, get):
 
 
 def test_a_wrong_hash_is_not_kept(server, get):
-    with pytest.raises(DataError, match=r"not the file we know \(its hash differs\), so it was not kept"):
+    with pytest.raises(DataError, match=r"not the expected file \(its hash differs\), and was discarded"):
         get(sha256="0" * 64)
     assert left(get) == [] and len(server.requests) == 1
 
@@ -166,17 +168,17 @@ def test_pieces_that_do_not_fit_are_fetched_once_more_as_one(server, get):
     part.write_bytes(b"x" * 50_000)
     server.faults = []
     assert get(sha256=HASH).read_bytes() == CONTENT
-    assert "the joined pieces are not the file" in get.lines[-1]
+    assert "the joined parts are not the expected file" in get.lines[-1]
 
 
 def test_the_page_of_a_login_is_not_kept(server, get):
     server.faults = [("page",)]
-    with pytest.raises(DataError, match=r"of another kind, perhaps the page of a login"):
+    with pytest.raises(DataError, match=r"of another kind, perhaps a login page"):
         get(begins=(b"\x89HDF",))
     assert left(get) == []
 
 
-@pytest.mark.parametrize(("code", "why"), [(404, "the name is wrong"), (403, "may want a login")])
+@pytest.mark.parametrize(("code", "why"), [(404, "the name is wrong"), (403, "may need a login")])
 def test_a_refusal_is_final_and_says_what_where_and_what_next(server, get, code, why):
     server.faults = [("status", code)]
     with pytest.raises(DataError) as caught:
@@ -205,7 +207,7 @@ def test_nobody_there(server, get):
 
 
 def test_an_address_of_another_kind(tmp_path):
-    with pytest.raises(ConfigError, match="has to begin with https"):
+    with pytest.raises(ConfigError, match=r"is no address of a download.\n  fix: begin it with https"):
         download("file:///etc/hosts", tmp_path / "a")
 
 
@@ -214,7 +216,9 @@ def test_a_full_disk_is_told_and_not_tried_again(server, get, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("bowen.data.download.http.os.replace", full)
-    with pytest.raises(DataError, match=r"(?s)cannot be written .*No space left.* set BOWEN_CACHE to another folder"):
+    with pytest.raises(
+        DataError, match=r"(?s)cannot be written .*No space left.*\n  fix: .* set BOWEN_CACHE to another folder"
+    ):
         get()
     assert len(server.requests) == 1
     monkeypatch.undo()

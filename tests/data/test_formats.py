@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from bowen.data import QC, read, read_table
-from bowen.data.formats import format_of, known_formats, source_of
+from bowen.data.formats import choose_format, load_formats, read_format_text
 from bowen.errors import ConfigError, DataError
 from tests.data.files import SITE, fluxnet_table, weather, write_csv
 
@@ -87,7 +87,9 @@ def test_a_table_of_ones_own_is_described_in_toml(mine):
 
 
 def test_an_unknown_table_says_what_to_do(mine):
-    with pytest.raises(DataError, match=r"(?s)none of the kinds .*fluxnet.*its columns: date, clock.*--format mine"):
+    with pytest.raises(
+        DataError, match=r"(?s)none of the known formats .*fluxnet.*its columns: date, clock.*--format mine"
+    ):
         read(mine[0], site=SITE)
 
 
@@ -96,9 +98,9 @@ BAD_KINDS = {
     "unknown variable": (
         "wind_speed =",
         "wind =",
-        r"no variable is called `wind`. Nearest here: wind_speed",
+        r"no variable is called `wind`.\n  nearest: wind_speed",
     ),
-    "unknown flag": ('"filled_poor"', '"bad"', r"mine.toml: `bad` is no flag. Here: measured"),
+    "unknown flag": ('"filled_poor"', '"bad"', r"mine.toml: `bad` is no flag.\n  available: measured"),
     "no stamps": ('start = ["date", "clock"]', "", r"mine.toml: `time` needs `start` or `end`"),
     "no TOML": ("[time]", "[time", r"mine.toml: cannot be read as TOML"),
     "wrong type": ('["Rg"]', "7", r"mine.toml: `columns.shortwave_down`: "),
@@ -115,16 +117,16 @@ def test_a_wrong_description_is_named(mine, old, new, message):
 
 
 def test_a_kind_that_is_nowhere_is_named(mine, tmp_path):
-    with pytest.raises(ConfigError, match=r"nothing.toml: is neither a kind of table \(.*fluxnet.*\) nor a file"):
+    with pytest.raises(ConfigError, match=r"nothing.toml: is neither a format \(.*fluxnet.*\) nor a file"):
         read(mine[0], kind=tmp_path / "nothing.toml", site=SITE)
-    with pytest.raises(ConfigError, match=r"no format is called `fluxnett`. Nearest here: fluxnet"):
-        source_of("fluxnett")
+    with pytest.raises(ConfigError, match=r"none is called `fluxnett`.\n  nearest: fluxnet"):
+        read_format_text("fluxnett")
 
 
 def test_a_printed_kind_is_one(tmp_path):
-    for name, kind in known_formats().items():
-        (tmp_path / f"{name}.toml").write_text(source_of(name))
-        assert format_of(tmp_path / f"{name}.toml", (), "") == kind
+    for name, kind in load_formats().items():
+        (tmp_path / f"{name}.toml").write_text(read_format_text(name))
+        assert choose_format(tmp_path / f"{name}.toml", (), "") == kind
 
 
 HEADERS = {
@@ -137,8 +139,8 @@ HEADERS = {
 
 @pytest.mark.parametrize("name", HEADERS)
 def test_the_columns_tell_the_kind(name):
-    assert format_of(None, HEADERS[name].split(","), "x.csv") == known_formats()[name]
-    assert format_of("fluxnet", HEADERS[name].split(","), "x.csv") == known_formats()["fluxnet"]  # overruled
+    assert choose_format(None, HEADERS[name].split(","), "x.csv") == load_formats()[name]
+    assert choose_format("fluxnet", HEADERS[name].split(","), "x.csv") == load_formats()["fluxnet"]  # overruled
 
 
 def test_the_first_sensor_with_values_is_used(tmp_path):
@@ -205,11 +207,11 @@ def test_an_archive_tells_all_it_knows(archive, how):
 def test_two_towers_in_a_folder_are_one_too_many(archive):
     folder = archive.parent / "unpacked"
     write_csv(folder / "AMF_YY-Oth_FLUXNET_FLUXMET_HH_2012-2012_v1.3_r1.csv", fluxnet_table())
-    with pytest.raises(DataError, match=r"unpacked: holds 2 files that might be meant \(AMF_XX-Syn.*AMF_YY-Oth"):
+    with pytest.raises(DataError, match=r"unpacked: has 2 possible files \(AMF_XX-Syn.*AMF_YY-Oth"):
         read(folder)
     for file in folder.iterdir():
         file.unlink()
-    with pytest.raises(DataError, match=r"unpacked: holds 0 files that might be meant \(no table\)"):
+    with pytest.raises(DataError, match=r"unpacked: has 0 possible files \(no table\)"):
         read(folder)
 
 

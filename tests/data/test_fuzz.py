@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen.data import read, summary
-from bowen.data.checks.clock import light_lag
+from bowen.data import read, summarize_record
+from bowen.data.checks.clock import compute_clock_lag
 from tests.data.mutations import (
     DAYS,
     FACTORS,
@@ -425,7 +425,10 @@ def shifted(tower, minutes, steps=slice(None)):
 @pytest.mark.parametrize(("name", "minutes"), some(itertools.product(TOWERS, (-720, -60, -30, 30, 60, 720))))
 def test_shifted_stamps_are_noticed(shared_data, tmp_path, scratch, name, minutes):
     mutant = shifted(tower(shared_data / "raw", name), minutes)
-    told, usual = summary(read(mutant.write(tmp_path))), light_lag(untouched(shared_data / "raw", name, scratch)[0])
+    told, usual = (
+        summarize_record(read(mutant.write(tmp_path))),
+        compute_clock_lag(untouched(shared_data / "raw", name, scratch)[0]),
+    )
     off = (told["clock_lag"] - usual - minutes + 720.0) % 1440.0 - 720.0
     assert abs(off) <= 10.0
     assert ("clock", "doubt") in [(v["about"], v["mark"]) for v in told["verdicts"]] or abs(usual + minutes) < 20.0

@@ -5,17 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from bowen.data import QC, read_table, summary
-from bowen.data.checks.energy_closure import SEASONS, energy_closure
-from bowen.data.checks.stuck_sensors import still, stuck
+from bowen.data import QC, read_table, summarize_record
+from bowen.data.checks.energy_closure import CALENDAR_SEASONS, summarize_energy_closure
+from bowen.data.checks.stuck_sensors import find_constant_stretches, list_stuck_sensors
 from bowen.data.checks.water_balance import (
-    aridity,
-    cumulated,
-    lives_on_more_than_rain,
-    precipitation_doubts,
-    water_balance,
+    accumulate_water_fluxes,
+    compute_aridity,
+    find_precipitation_doubts,
+    has_water_beyond_rain,
+    summarize_water_balance,
 )
-from bowen.data.solar import sunrise
+from bowen.data.solar import compute_sunrise_and_noon
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 DAY, YEAR = 48, 365.25 * 86400.0
@@ -50,7 +50,7 @@ def with_line(record, slope, intercept):
 
 
 def test_closure_finds_the_line_it_was_made_with(record):
-    whole = energy_closure(with_line(record, 0.8, 12.0))["parts"]["record"]
+    whole = summarize_energy_closure(with_line(record, 0.8, 12.0))["parts"]["record"]
     assert whole["slope"] == pytest.approx(0.8)
     assert whole["intercept"] == pytest.approx(12.0)
     assert whole["correlation"] == pytest.approx(1.0)
@@ -59,13 +59,13 @@ def test_closure_finds_the_line_it_was_made_with(record):
 
 
 def test_closure_knows_the_seasons(record):
-    slopes = dict(zip(SEASONS, (0.5, 0.7, 0.9, 1.1), strict=True))
+    slopes = dict(zip(CALENDAR_SEASONS, (0.5, 0.7, 0.9, 1.1), strict=True))
     months = record.time.dt.month.values
-    slope = np.select([np.isin(months, those) for those in SEASONS.values()], list(slopes.values()))
-    parts = energy_closure(with_line(record, slope, 0.0))["parts"]
+    slope = np.select([np.isin(months, those) for those in CALENDAR_SEASONS.values()], list(slopes.values()))
+    parts = summarize_energy_closure(with_line(record, slope, 0.0))["parts"]
     for season, expected in slopes.items():
         assert parts[season]["ratio"] == pytest.approx(expected)
-    assert sum(parts[season]["n"] for season in SEASONS) == parts["record"]["n"]
+    assert sum(parts[season]["n"] for season in CALENDAR_SEASONS) == parts["record"]["n"]
     assert parts["day"]["n"] + parts["night"]["n"] == parts["record"]["n"]
 
 
@@ -73,13 +73,13 @@ def test_closure_counts_only_what_is_known_and_knows_what_is_measured(record):
     record = with_line(record, 0.8, 0.0)
     record.latent_heat.values[:DAY] = np.nan
     record.sensible_heat_qc.values[: 3 * DAY] = QC.FILLED_POOR
-    parts = energy_closure(record)["parts"]
+    parts = summarize_energy_closure(record)["parts"]
     assert parts["record"]["n"] == record.sizes["time"] - DAY
     assert parts["measured"]["n"] == record.sizes["time"] - 3 * DAY
 
 
 def test_closure_without_ground_heat_is_against_net_radiation(record):
-    found = energy_closure(record.drop_vars("ground_heat"))
+    found = summarize_energy_closure(record.drop_vars("ground_heat"))
     turbulent = (record.latent_heat + record.sensible_heat).values
     assert found["against"] == "net radiation"
     assert found["parts"]["record"]["ratio"] == pytest.approx(turbulent.sum() / record.net_radiation.values.sum())
@@ -87,32 +87,37 @@ def test_closure_without_ground_heat_is_against_net_radiation(record):
 
 @pytest.mark.parametrize(
     ("slope", "doubtful", "words"),
-    [(0.9, False, "90%"), (0.6, True, "low even for a tower"), (0.3, True, "doubt the record"), (1.6, True, "doubt")],
+    [
+        (0.9, False, "90%"),
+        (0.6, True, "low even for a tower"),
+        (0.3, True, "the record is doubtful"),
+        (1.6, True, "doubt"),
+    ],
 )
 def test_closure_is_judged(record, slope, doubtful, words):
-    found = energy_closure(with_line(record, slope, 0.0))
+    found = summarize_energy_closure(with_line(record, slope, 0.0))
     assert found["doubtful"] is doubtful and words in found["verdict"]
 
 
 def test_a_ratio_of_noise_is_not_told(record):
     record.net_radiation.values[:] -= float((record.net_radiation - record.ground_heat).mean()) - 1.0
-    found = energy_closure(record)
+    found = summarize_energy_closure(record)
     assert found["parts"]["record"]["ratio"] is None and found["doubtful"] is None
-    assert "cannot be judged" in found["verdict"]
+    assert "cannot be assessed" in found["verdict"]
 
 
 def test_a_sensor_that_moves_is_not_stuck(record):
-    assert stuck(record) == []
+    assert list_stuck_sensors(record) == []
 
 
 @pytest.mark.parametrize("rise", [0.0, 0.25], ids=["constant", "straight"])
 def test_a_stuck_sensor_and_a_bridged_gap_are_found(record, rise):
     record.wind_speed.values[1000:1097] = 3.0 + rise * np.arange(97)
-    (stretch,) = stuck(record)
+    (stretch,) = list_stuck_sensors(record)
     assert (stretch["name"], stretch["hours"], stretch["value"]) == ("wind_speed", 48.5, 3.0)
     assert stretch["last"] == 3.0 + 96 * rise
     assert stretch["start"] == str(record.time.values[1000])[:16].replace("T", " ")
-    assert summary(record)["verdicts"][-1]["mark"] == "doubt"
+    assert summarize_record(record)["verdicts"][-1]["mark"] == "doubt"
 
 
 def test_what_is_filled_zero_short_or_seasonal_may_stay(record):
@@ -121,14 +126,14 @@ def test_what_is_filled_zero_short_or_seasonal_may_stay(record):
     record.air_pressure_qc.values[: 9 * DAY] = QC.ESTIMATED
     record.ground_heat.values[: 9 * DAY] = 0.0
     record = record.assign(leaf_area_index=record.wind_speed * 0.0 + 2.0, leaf_area_index_qc=record.wind_speed_qc)
-    assert stuck(record) == []
-    assert still(record, "leaf_area_index").shape == (0, 2)
+    assert list_stuck_sensors(record) == []
+    assert find_constant_stretches(record, "leaf_area_index").shape == (0, 2)
 
 
 def test_closure_is_told_without_what_is_stuck(record):
     record = with_line(record, 0.95, 0.0)
     record.net_radiation.values[: 60 * DAY] = 500.0
-    found = energy_closure(record)
+    found = summarize_energy_closure(record)
     assert found["parts"]["moving"]["ratio"] == pytest.approx(0.95)
     assert "Where no term is stuck or bridged by a straight line it is 95%." in found["verdict"]
 
@@ -147,21 +152,21 @@ def evaporating(record, yearly):
 
 
 def test_the_soil_may_give_some_water(record):
-    found = water_balance(evaporating(raining(record, 400.0), 460.0))
+    found = summarize_water_balance(evaporating(raining(record, 400.0), 460.0))
     assert not found["exceeds"] and found["correction"] is None and found["years"] == 1.0
     assert found["surplus"] == pytest.approx(-60.0, abs=15.0)
-    assert "which the soil may have given" in found["verdict"]
+    assert "which soil water may have supplied" in found["verdict"]
 
 
 def test_less_than_a_year_may_empty_the_soil(record):
     record = evaporating(raining(record, 400.0), 1000.0).isel(time=slice(100 * DAY))
-    found = water_balance(record)
+    found = summarize_water_balance(record)
     assert found["allowance"] == 250.0 and not found["exceeds"]
     assert found["evapotranspiration"] - found["precipitation"] > 100.0
 
 
 def test_more_than_the_soil_gives_comes_from_elsewhere(record):
-    found = water_balance(evaporating(raining(record, 400.0), 900.0))
+    found = summarize_water_balance(evaporating(raining(record, 400.0), 900.0))
     assert found["exceeds"] and found["doubtful"] and found["correction"] == "external_supply"
     assert "`external_supply`" in found["verdict"]
 
@@ -180,26 +185,26 @@ def test_more_than_the_soil_gives_comes_from_elsewhere(record):
 def test_trees_and_crops_in_a_steppe_live_on_more_than_rain(record, igbp, rain, colder, needs):
     record = raining(record, rain).assign_attrs(igbp=igbp)
     record.air_temperature.values[:] -= colder
-    assert lives_on_more_than_rain(record) is needs
-    assert not lives_on_more_than_rain(record.isel(time=slice(300 * DAY)))  # nothing is known of the year
+    assert has_water_beyond_rain(record) is needs
+    assert not has_water_beyond_rain(record.isel(time=slice(300 * DAY)))  # nothing is known of the year
 
 
 def test_aridity_is_the_ratio_of_holdridge(record):
     record = raining(record, 500.0)
     record.air_temperature.values[:] = np.where(np.arange(record.sizes["time"]) % 2, 263.15, 293.15)
-    assert aridity(record) == pytest.approx(58.93 * 10.0 / 500.0, rel=1e-3)
-    assert np.isnan(aridity(record.isel(time=slice(300 * DAY))))
+    assert compute_aridity(record) == pytest.approx(58.93 * 10.0 / 500.0, rel=1e-3)
+    assert np.isnan(compute_aridity(record.isel(time=slice(300 * DAY))))
 
 
 def test_snow_that_the_gauge_misses_is_its_fault(record):
     record.air_temperature.values[:] -= 12.0
-    found = water_balance(evaporating(raining(record, 400.0), 560.0))
+    found = summarize_water_balance(evaporating(raining(record, 400.0), 560.0))
     assert found["snow_share"] > 0.5 and found["correction"] == "precipitation_factor"
 
 
 def test_a_record_without_rain_is_doubted(record):
     record.precipitation.values[:] = 0.0
-    found = water_balance(evaporating(record, 500.0))
+    found = summarize_water_balance(evaporating(record, 500.0))
     assert found["correction"] == "record"
     assert [doubt for doubt in found["doubts"] if "No precipitation in 400 days from 2012-02-20" in doubt]
 
@@ -207,24 +212,24 @@ def test_a_record_without_rain_is_doubted(record):
 def test_rain_while_latent_heat_is_missing_still_counts(record):
     record = evaporating(raining(record, 400.0), 380.0)
     record.latent_heat.values[record.precipitation.values > 0.0] = np.nan
-    found = water_balance(record)
+    found = summarize_water_balance(record)
     assert found["unseen_share"] == 1.0 and not found["exceeds"]
     assert found["precipitation"] == pytest.approx(400.0, rel=0.02)
     assert found["evapotranspiration"] == pytest.approx(380.0, rel=0.05)
 
 
 def test_sums_end_at_what_fell_and_evaporated(record):
-    sums = cumulated(record)
+    sums = accumulate_water_fluxes(record)
     assert sums["precipitation"][-1] == pytest.approx(record.precipitation.values.sum() * 1800.0)
     assert sums["evapotranspiration"][-1] == pytest.approx(record.latent_heat.values.sum() * 1800.0 / 2.45e6)
-    calendar = water_balance(record)["calendar"]
+    calendar = summarize_water_balance(record)["calendar"]
     assert [year["year"] for year in calendar] == [2012, 2013]
     assert sum(year["days"] for year in calendar) == 400.0
     assert sum(year["precipitation"] for year in calendar) == pytest.approx(sums["precipitation"][-1])
 
 
 def test_usual_rain_is_not_doubted(record):
-    assert precipitation_doubts(raining(record, 600.0)) == []
+    assert find_precipitation_doubts(raining(record, 600.0)) == []
 
 
 def drizzle(record):
@@ -254,19 +259,19 @@ def blocked(record):
 def test_rain_unlike_rain_is_doubted(record, spoil, words):
     spoil(record)
     with pytest.raises(AssertionError, match=words):
-        assert precipitation_doubts(record) == []
+        assert find_precipitation_doubts(record) == []
 
 
 def test_filled_dry_spells_are_not_blamed_on_the_gauge(record):
     blocked(record)
     record.precipitation_qc.values[45 * DAY : 75 * DAY] = QC.INTERPOLATED
-    assert precipitation_doubts(record) == []
+    assert find_precipitation_doubts(record) == []
 
 
 def test_summary_is_json_whatever_is_missing(record):
     record.air_temperature_qc.values[: 40 * DAY] = QC.REANALYSIS
     record.latent_heat.values[:] = np.nan
-    told = summary(record.assign_attrs(elevation=np.float64(400.0)))
+    told = summarize_record(record.assign_attrs(elevation=np.float64(400.0)))
     json.dumps(told, allow_nan=False)
     shares = {entry["name"]: entry["quality"] for entry in told["variables"]}
     assert shares["air_temperature"] == pytest.approx({"measured": 0.9, "reanalysis": 0.1})
@@ -278,18 +283,20 @@ def test_summary_is_json_whatever_is_missing(record):
 
 def test_fluxes_that_were_never_measured_cannot_train(record):
     record.sensible_heat_qc.values[:] = QC.FILLED_GOOD
-    assert "no step of sensible_heat was measured" in summary(record)["usable"]["train"]
+    assert "no step of sensible_heat was measured" in summarize_record(record)["usable"]["train"]
 
 
 def test_what_cannot_drive_cannot_train(record):
     record.wind_speed.values[: 300 * DAY] = np.nan
-    usable = summary(record)["usable"]
+    usable = summarize_record(record)["usable"]
     assert "wind_speed is missing at 75%" in usable["drive"] and usable["train"] == usable["drive"]
 
 
 def test_the_sun_is_up_for_half_a_day_at_the_equinox(record):
-    rise, noon = sunrise(np.array(["2012-03-20"], "datetime64[D]"), record.attrs)
+    rise, noon = compute_sunrise_and_noon(np.array(["2012-03-20"], "datetime64[D]"), record.attrs)
     assert 2.0 * (noon - rise) == pytest.approx(12.0, abs=0.1)
     assert noon == pytest.approx(12.0 + 7.5 / 60.0, abs=0.05)  # the sun is late in March
-    rise, noon = sunrise(np.arange("2012", "2013", dtype="datetime64[D]"), {**record.attrs, "latitude": 75.0})
+    rise, noon = compute_sunrise_and_noon(
+        np.arange("2012", "2013", dtype="datetime64[D]"), {**record.attrs, "latitude": 75.0}
+    )
     assert (noon - rise).max() == 12.0 and (noon - rise).min() == 0.0

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bowen.data import clear_sky, cloud_fraction, fill_forcing, longwave_from_sky, read
+from bowen.data import compute_clear_sky_radiation, estimate_cloud_fraction, estimate_longwave, fill_forcing, read
 from bowen.data.humidity import vapor_pressure
 
 GREENWICH = {"latitude": 51.5, "longitude": 0.0, "utc_offset_hours": 0.0}
@@ -12,16 +12,16 @@ GREENWICH = {"latitude": 51.5, "longitude": 0.0, "utc_offset_hours": 0.0}
 def test_the_clear_sky_of_brutsaert_and_the_black_one():
     temperature, vapor = np.array([288.15]), np.array([1000.0])
     black = 5.6734e-8 * temperature**4
-    np.testing.assert_allclose(longwave_from_sky(temperature, vapor, np.zeros(1)), 0.7673 * black, rtol=1e-3)
-    np.testing.assert_allclose(longwave_from_sky(temperature, vapor, np.ones(1)), black)
+    np.testing.assert_allclose(estimate_longwave(temperature, vapor, np.zeros(1)), 0.7673 * black, rtol=1e-3)
+    np.testing.assert_allclose(estimate_longwave(temperature, vapor, np.ones(1)), black)
 
 
 def test_clouds_by_the_light():
     stamps = np.datetime64("2015-03-01", "ns") + np.arange(6 * 48) * np.timedelta64(1800, "s")
-    clear = clear_sky(stamps, 1800, GREENWICH)
+    clear = compute_clear_sky_radiation(stamps, 1800, GREENWICH)
     light = clear * np.repeat([1.0, 0.4, 0.4, 0.4, 1.1, 1.1], 48)
     light[2 * 48 + 20 : 2 * 48 + 30] = np.nan
-    fraction = cloud_fraction(light, clear, 1800)
+    fraction = estimate_cloud_fraction(light, clear, 1800)
     noons = fraction.reshape(6, 48)[:, 24]
     np.testing.assert_allclose(noons, [0.0, 0.6, 0.6, 0.6, 0.0, 0.0], atol=1e-12)
     assert ((fraction >= 0.0) & (fraction <= 1.0)).all()
@@ -30,7 +30,7 @@ def test_clouds_by_the_light():
 
 
 def test_clouds_without_any_sun():
-    assert (cloud_fraction(np.zeros(48), np.zeros(48), 1800) == 0.5).all()
+    assert (estimate_cloud_fraction(np.zeros(48), np.zeros(48), 1800) == 0.5).all()
 
 
 @pytest.mark.parametrize("day", ["03-21", "06-15", "12-15"])
@@ -43,14 +43,16 @@ def test_a_day_of_sun(day):
     height = half * np.sin(latitude) * np.sin(tilt) + np.cos(latitude) * np.cos(tilt) * np.sin(half)
     due = 24 * 60 / np.pi * 0.0820 * above * height
     stamps = np.datetime64(f"2015-{day}", "ns") + np.arange(48) * np.timedelta64(1800, "s")
-    light = clear_sky(stamps, 1800, {**GREENWICH, "latitude": 50.0})
+    light = compute_clear_sky_radiation(stamps, 1800, {**GREENWICH, "latitude": 50.0})
     assert light.mean() * 86400e-6 / 0.75 == pytest.approx(due, rel=0.03)
     assert light.argmax() in (23, 24)
 
 
 def test_high_places_have_more_light():
     noon = np.array(["2015-06-15T12:00"], "datetime64[ns]")
-    low, high = (clear_sky(noon, 1800, {**GREENWICH, "elevation": meters}) for meters in (0.0, 3000.0))
+    low, high = (
+        compute_clear_sky_radiation(noon, 1800, {**GREENWICH, "elevation": meters}) for meters in (0.0, 3000.0)
+    )
     np.testing.assert_allclose(high / low, 0.81 / 0.75)
 
 
@@ -58,11 +60,11 @@ def test_high_places_have_more_light():
 def test_against_towers_that_measured(shared_data, name):
     met = next((shared_data / "towers").glob(f"{name}*_Met.nc"))
     record = fill_forcing(read(met))
-    sky = clear_sky(record.time.values, record.attrs["timestep_s"], record.attrs)
-    ours = longwave_from_sky(
+    sky = compute_clear_sky_radiation(record.time.values, record.attrs["timestep_s"], record.attrs)
+    ours = estimate_longwave(
         record.air_temperature.values,
         vapor_pressure(record.specific_humidity.values, record.air_pressure.values),
-        cloud_fraction(record.shortwave_down.values, sky, record.attrs["timestep_s"]),
+        estimate_cloud_fraction(record.shortwave_down.values, sky, record.attrs["timestep_s"]),
     )
     seen = record.longwave_down_qc.values == 0
     difference = (ours - record.longwave_down.values)[seen]

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from bowen.data import check, fill_forcing, fingerprint, measured, read_table, summary
+from bowen.data import check_record, compute_fingerprint, fill_forcing, is_measured, read_table, summarize_record
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import DataError
 from tests.data.files import SITE, fluxnet_table, write_csv
@@ -29,7 +29,7 @@ def blank(record, name, steps):
 
 
 def test_a_good_record_passes(record):
-    check(record, need=("latent_heat", "sensible_heat"))
+    check_record(record, need=("latent_heat", "sensible_heat"))
 
 
 def without(name):
@@ -53,25 +53,29 @@ def with_value(at, value):
 
 
 BAD = {
-    "target absent": (without("latent_heat"), r"no latent_heat. It is read from LE_F_MDS, Qle; add"),
+    "target absent": (without("latent_heat"), r"no latent_heat.\n  read from: LE_F_MDS, Qle\n  fix: add"),
     "target empty": (changed("latent_heat", lambda v: v * np.nan), r"latent_heat is missing at all 1920 steps"),
-    "forcing absent": (without("wind_speed"), r"no wind_speed. It is read from WS_F, WS, Wind; add"),
+    "forcing absent": (without("wind_speed"), r"no wind_speed.\n  read from: WS_F, WS, Wind\n  fix: add"),
     "no radiation": (
         lambda record: record.drop_vars(["longwave_down", "net_radiation"]),
-        r"neither longwave_down nor net_radiation .*LW_IN_F, NETRAD in FLUXNET, LWdown, Rnet in PLUMBER2",
+        r"neither longwave_down nor net_radiation .*\n  in FLUXNET files: LW_IN_F, NETRAD\n"
+        r"  in PLUMBER2 files: LWdown, Rnet",
     ),
-    "latitude": (place("latitude", -91.0), r"latitude is -91.0; it has to lie between -90 and 90 degrees"),
+    "latitude": (place("latitude", -91.0), r"latitude is -91.0, and must be between -90 and 90 degrees"),
     "longitude": (place("longitude", 181.0), r"longitude is 181.0"),
     "no latitude": (lambda record: record.assign_attrs(latitude=None), r"latitude is None"),
     "a gap in the axis": (lambda record: record.isel(time=[0, 1, 3, 4]), r"irregular time steps, 2012-02-20 00:30 is"),
     "duplicates": (lambda record: record.isel(time=[0, 1, 1, 2]), r"duplicated time stamps"),
     "disorder": (lambda record: record.isel(time=slice(None, None, -1)), r"out of order"),
-    "Celsius": (changed("air_temperature", lambda v: v - 273.15), r"air_temperature .* degC were given where K"),
-    "kPa": (changed("air_pressure", lambda v: v / 1e3), r"air_pressure .* kPa were given where Pa are due"),
-    "percent": (changed("relative_humidity", lambda v: v * 100.0), r"percent were given where fractions are due"),
-    "grams": (changed("specific_humidity", lambda v: v * 1e3), r"g kg-1 were given where kg kg-1 are due"),
-    "kPa where hPa": (changed("vapor_pressure_deficit", lambda v: v / 10), r"kPa were given where hPa are due"),
-    "mm per interval": (changed("precipitation", lambda v: v * 1800.0), r"mm per interval were given where kg m-2 s-1"),
+    "Celsius": (changed("air_temperature", lambda v: v - 273.15), r"air_temperature .* it were in degC instead of K"),
+    "kPa": (changed("air_pressure", lambda v: v / 1e3), r"air_pressure .* it were in kPa instead of Pa"),
+    "percent": (changed("relative_humidity", lambda v: v * 100.0), r"it were in percent instead of a fraction"),
+    "grams": (changed("specific_humidity", lambda v: v * 1e3), r"it were in g kg-1 instead of kg kg-1"),
+    "kPa where hPa": (changed("vapor_pressure_deficit", lambda v: v / 10), r"it were in kPa instead of hPa"),
+    "mm per interval": (
+        changed("precipitation", lambda v: v * 1800.0),
+        r"it were in mm per interval instead of kg m-2 s-1",
+    ),
     "flux out of range": (
         changed("sensible_heat", with_value([5, 8], 9999.0)),
         r"sensible_heat is 9999 W m-2 at 2012-02-20 02:30, outside -1000 to 2000 \(2 such values\)",
@@ -83,26 +87,26 @@ BAD = {
 @pytest.mark.parametrize(("spoil", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_records_are_named(record, spoil, message):
     with pytest.raises(DataError, match=message):
-        check(spoil(record), need=("latent_heat",))
+        check_record(spoil(record), need=("latent_heat",))
 
 
 def test_too_little_rain_over_a_season_is_a_wrong_unit(tmp_path):
     table = fluxnet_table(days=120)
     table["P_F"] /= 1800.0
-    with pytest.raises(DataError, match=r"sums to 0.\d+ mm .* kg m-2 s-1 .* where mm per interval are due"):
+    with pytest.raises(DataError, match=r"sums to 0.\d+ mm .* kg m-2 s-1 .* instead of mm per interval"):
         read_table(write_csv(tmp_path / "FLX_XX-Syn.csv", table), site=SITE)
 
 
 def test_short_foggy_records_without_relative_humidity_pass(record):
     foggy = record.isel(time=slice(10 * DAY)).drop_vars(["relative_humidity", "relative_humidity_qc"])
     foggy["vapor_pressure_deficit"] = foggy.vapor_pressure_deficit * 0.1
-    check(foggy)
+    check_record(foggy)
 
 
 def test_measured_means_flag_zero_and_a_value(record):
     record.latent_heat_qc.values[1] = 1
     record.latent_heat.values[2] = np.nan
-    np.testing.assert_array_equal(measured(record, "latent_heat")[:4], [True, False, False, True])
+    np.testing.assert_array_equal(is_measured(record, "latent_heat")[:4], [True, False, False, True])
 
 
 def test_short_gaps_are_bridged_by_a_line(record):
@@ -111,7 +115,7 @@ def test_short_gaps_are_bridged_by_a_line(record):
     filled = fill_forcing(record)
     np.testing.assert_allclose(filled.air_temperature.values[99:104], np.linspace(truth[99], truth[103], 5))
     np.testing.assert_array_equal(filled.air_temperature_qc.values[99:104], [0, 6, 6, 6, 0])
-    assert "3 steps interpolated, 0 from mean days" in filled.attrs["assumptions"]
+    assert "3 steps interpolated, 0 from the mean diurnal course" in filled.attrs["assumptions"]
     assert np.isnan(record.air_temperature.values[100])  # the argument is left as it was
 
 
@@ -141,7 +145,7 @@ def test_a_bridged_gap_of_days_is_a_gap(record):
     assert np.corrcoef(filled.net_radiation.values[4 * DAY : 7 * DAY], sound)[0, 1] > 0.9
     assert "on straight lines longer than a day count as missing" in filled.attrs["assumptions"]
     record["wind_speed"].values[:] = 2.0
-    with pytest.raises(DataError, match="wind_speed is missing or stands still at 100% of the steps"):
+    with pytest.raises(DataError, match="wind_speed is missing or constant at 100% of the steps"):
         fill_forcing(record)
 
 
@@ -158,7 +162,7 @@ def test_missing_rain_is_none_and_targets_stay(record):
     filled = fill_forcing(record)
     assert (filled.precipitation.values[:200] == 0.0).all() and (filled.precipitation_qc.values[:200] == 6).all()
     assert np.isnan(filled.latent_heat.values[:3]).all() and (filled.latent_heat_qc.values[:3] == 9).all()
-    assert "200 missing steps taken as dry" in filled.attrs["assumptions"]
+    assert "200 missing steps assumed dry" in filled.attrs["assumptions"]
 
 
 def test_the_two_humidities_still_agree_after_filling(record):
@@ -203,7 +207,7 @@ def test_an_hour_missing_every_day_is_not_invented(record):
 def test_summary_counts_closes_and_judges(record):
     blank(record, "latent_heat", slice(0, 480))
     record.sensible_heat_qc.values[:960] = 1
-    told = summary(record)
+    told = summarize_record(record)
     shares = {entry["name"]: (entry["measured"], entry["filled"], entry["missing"]) for entry in told["variables"]}
     assert shares["latent_heat"] == (0.75, 0.0, 0.25)
     assert shares["sensible_heat"] == (0.5, 0.5, 0.0)
@@ -218,25 +222,25 @@ def test_summary_counts_closes_and_judges(record):
 
 
 def test_summary_of_forcing_alone(record):
-    told = summary(record[[name for name in record.data_vars if "heat" not in name]])
+    told = summarize_record(record[[name for name in record.data_vars if "heat" not in name]])
     assert told["closure"] is None and told["evapotranspiration"] is None
-    assert "cannot be judged" in told["energy"] and "cannot be judged" in told["water"]
+    assert "cannot be assessed" in told["energy"] and "cannot be assessed" in told["water"]
 
 
 def test_summary_notices_a_shifted_clock(record):
-    assert "Light and sun agree" in summary(record)["clock"]
+    assert "Shortwave radiation agrees with the sun" in summarize_record(record)["clock"]
     late = record.assign_coords(time=record.time + np.timedelta64(30, "m"))
-    assert "The light comes 30 min after the sun" in summary(late)["clock"]
+    assert "The light comes 30 min after the sun" in summarize_record(late)["clock"]
     dark = record.assign(shortwave_down=record.shortwave_down * 0.0)
-    assert "no daylight" in summary(dark)["clock"]
+    assert "no daylight" in summarize_record(dark)["clock"]
 
 
 def test_fingerprint_knows_the_same_record_again(record, original):
-    assert fingerprint(record) == fingerprint(original)
+    assert compute_fingerprint(record) == compute_fingerprint(original)
     reordered = record[sorted(record.data_vars, reverse=True)].assign_attrs(dict(reversed(record.attrs.items())))
-    assert fingerprint(reordered) == fingerprint(original)
+    assert compute_fingerprint(reordered) == compute_fingerprint(original)
     last_bit = record.assign(air_temperature=record.air_temperature * (1.0 + 1e-15))
-    assert fingerprint(last_bit) == fingerprint(original)
+    assert compute_fingerprint(last_bit) == compute_fingerprint(original)
 
 
 @pytest.mark.parametrize(
@@ -251,10 +255,10 @@ def test_fingerprint_knows_the_same_record_again(record, original):
     ids=["value", "flag", "site", "time", "variable"],
 )
 def test_fingerprint_sees_any_change(record, original, change):
-    assert fingerprint(change(record)) != fingerprint(original)
+    assert compute_fingerprint(change(record)) != compute_fingerprint(original)
 
 
 def test_records_without_attributes_still_tell_where(record):
     bare = xr.Dataset(record.data_vars, record.coords, {"latitude": 99.0})
     with pytest.raises(DataError, match="the record: latitude"):
-        check(bare)
+        check_record(bare)

@@ -2,10 +2,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.data import QC, SCHEMA, attributes
-from bowen.data.formats import known_formats
+from bowen.data import QC, SCHEMA, get_attributes
+from bowen.data.formats import load_formats
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity, vapor_pressure
-from bowen.data.units import to_si
+from bowen.data.units import convert_to_si
 from bowen.errors import DataError
 from bowen.physics import thermodynamics
 
@@ -13,28 +13,28 @@ from bowen.physics import thermodynamics
 def test_no_name_means_two_things():
     names = [name for variable in SCHEMA.values() for name in (variable.alma, *variable.aliases) if name]
     assert len(names) == len(set(names))
-    for kind in known_formats().values():
+    for kind in load_formats().values():
         columns = [column for choice in kind.columns.values() for column in choice]
         assert len(columns) == len(set(columns))
 
 
 @pytest.mark.parametrize("name", SCHEMA)
 def test_every_variable_is_described(name):
-    described = attributes(name)
+    described = get_attributes(name)
     assert described["units"] and described["long_name"] and described["cell_methods"].startswith("time: ")
     low, high = SCHEMA[name].valid_range
     assert low < high
 
 
 def test_flags_are_described():
-    described = attributes("air_temperature_qc")
+    described = get_attributes("air_temperature_qc")
     assert described["flag_values"] == [int(code) for code in QC] == [0, 1, 2, 3, 4, 5, 6, 7, 9]
     assert described["flag_meanings"].split()[-1] == "missing"
 
 
 def test_an_unknown_name_is_named():
-    with pytest.raises(DataError, match=r"`latent_heet` is not in the catalogue .* Nearest here: latent_heat"):
-        attributes("latent_heet")
+    with pytest.raises(DataError, match=r"catalog of variables: has no `latent_heet`.\n  nearest: latent_heat"):
+        get_attributes("latent_heet")
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_an_unknown_name_is_named():
     ],
 )
 def test_units_become_those_of_the_catalogue(name, units, value, expected):
-    np.testing.assert_allclose(to_si(np.asarray(value), units, name, "file"), expected, rtol=1e-12)
+    np.testing.assert_allclose(convert_to_si(np.asarray(value), units, name, "file"), expected, rtol=1e-12)
 
 
 def test_air_is_the_same_here_as_in_the_physics():

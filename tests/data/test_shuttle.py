@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from bowen.data import fetch_fluxnet, fluxnet_sites
+from bowen.data import fetch_fluxnet, list_fluxnet_sites
 from bowen.errors import ConfigError, DataError
 
 FIELDS = ("data_hub", "site_id", "site_name", "download_link", "fluxnet_product_name", "product_citation")
@@ -97,18 +97,18 @@ def test_a_site_comes_even_with_a_comma_in_its_name(shuttle, tmp_path, site, cit
 
 
 def test_the_list_is_kept_for_a_week(shuttle, tmp_path):
-    told = fluxnet_sites(tmp_path, report=lambda line: None)
+    told = list_fluxnet_sites(tmp_path, report=lambda line: None)
     assert told["CA-Gro"]["site_name"] == "Groundhog River, Ontario"
-    fluxnet_sites(tmp_path)
+    list_fluxnet_sites(tmp_path)
     assert shuttle.listings == 1
     old = time.time() - 8 * 86400
     os.utime(tmp_path / "fluxnet" / "sites.csv", (old, old))
-    fluxnet_sites(tmp_path, report=lambda line: None)
+    list_fluxnet_sites(tmp_path, report=lambda line: None)
     assert shuttle.listings == 2
 
 
 def test_an_unknown_site_is_looked_for_in_a_new_list(shuttle, tmp_path):
-    with pytest.raises(ConfigError, match=r"`CH-Daw` is not among the 2 sites of the shuttle. Nearest here: CH-Dav"):
+    with pytest.raises(ConfigError, match=r"`CH-Daw` is not one of the 2 sites of the shuttle.\n  nearest: CH-Dav"):
         fetch_fluxnet("CH-Daw", tmp_path, report=lambda line: None)
     assert shuttle.listings == 2
 
@@ -116,7 +116,7 @@ def test_an_unknown_site_is_looked_for_in_a_new_list(shuttle, tmp_path):
 @pytest.mark.parametrize("content", [b"<html>", archive()[:-30], archive().replace(b"TIMESTAMP", b"TIMESTOMP", 1)])
 def test_what_is_damaged_is_not_kept(shuttle, tmp_path, content):
     shuttle.content = content
-    with pytest.raises(DataError, match=r"(?s)what came is damaged .* so it was not kept"):
+    with pytest.raises(DataError, match=r"(?s)the download is damaged .* and was discarded"):
         fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
     assert list((tmp_path / "fluxnet" / "CH-Dav").iterdir()) == []
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen.data import block_split, period, period_split
+from bowen.data import block_split, period_split, select_period
 from bowen.errors import ConfigError
 
 TWO_YEARS = pd.date_range("2012-01-01", "2013-12-31 23:30", freq="30min").to_numpy()
@@ -37,13 +37,19 @@ def test_periods_include_both_ends():
 @pytest.mark.parametrize(
     ("split", "message"),
     [
-        (lambda: period_split(TWO_YEARS, {"train": ("2010", "2011")}), r"holds no step; .* 2012-01-01 to 2013-12-31"),
+        (lambda: period_split(TWO_YEARS, {"train": ("2010", "2011")}), r"has no step; .* 2012-01-01 to 2013-12-31"),
         (
             lambda: period_split(TWO_YEARS, {"train": ("2012", "2012"), "test": ("2012-12", "2013")}),
-            r"test = \[2012-12, 2013\] overlaps train",
+            r"test = \[2012-12, 2013\]: overlaps train",
         ),
-        (lambda: period_split(TWO_YEARS, {"train": ("spring", "2012")}), r"are not dates like 2012 or 2012-05-31"),
-        (lambda: period_split(TWO_YEARS, {"testing": ("2012", "2012")}), r"unknown label `testing`. Known: train, val"),
+        (
+            lambda: period_split(TWO_YEARS, {"train": ("spring", "2012")}),
+            r"a date cannot be read.\n  fix: write dates like 2012 or 2012-05-31",
+        ),
+        (
+            lambda: period_split(TWO_YEARS, {"testing": ("2012", "2012")}),
+            r"unknown label `testing`.\n  known: train, val",
+        ),
         (lambda: block_split(TWO_YEARS, pattern=("train", "holdout")), r"unknown label `holdout`"),
         (lambda: block_split(TWO_YEARS, days=0), r"at least one day"),
     ],
@@ -55,11 +61,11 @@ def test_splits_that_make_no_sense(split, message):
 
 
 def test_a_period_open_at_an_end():
-    assert period(TWO_YEARS, None, "2012", "--to 2012").sum() == 366 * 48
-    assert period(TWO_YEARS, "2013-12", None, "--from 2013-12").sum() == 31 * 48
-    assert period(TWO_YEARS, None, None, "all").all()
-    with pytest.raises(ConfigError, match=r"--from 2014 holds no step; the record spans 2012-01-01 to 2013-12-31"):
-        period(TWO_YEARS, "2014", None, "--from 2014")
+    assert select_period(TWO_YEARS, None, "2012", "--to 2012").sum() == 366 * 48
+    assert select_period(TWO_YEARS, "2013-12", None, "--from 2013-12").sum() == 31 * 48
+    assert select_period(TWO_YEARS, None, None, "all").all()
+    with pytest.raises(ConfigError, match=r"--from 2014: has no step; the record is from 2012-01-01 to 2013-12-31"):
+        select_period(TWO_YEARS, "2014", None, "--from 2014")
 
 
 def test_labels_are_strings_of_numpy():

@@ -30,7 +30,9 @@ def test_a_full_disk_loses_nothing(dataset, tmp_path, monkeypatch, owner, step):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(owner, step, full)
-    with pytest.raises(RunError, match=r"cannot be written \(.*No space left on device\). Nothing .* is lost"):
+    with pytest.raises(
+        RunError, match=r"cannot be written \(.*No space left on device\); existing files are unchanged"
+    ):
         write_netcdf(dataset * 2, path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["file.nc"]

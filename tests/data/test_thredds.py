@@ -2,7 +2,7 @@ import hashlib
 
 import pytest
 
-from bowen.data import fetch_plumber2, plumber2_sites, read
+from bowen.data import fetch_plumber2, list_plumber2_sites, read
 from bowen.errors import ConfigError, DataError
 from tests.data.files import plumber2_files, write_nc
 from tests.data.server import Server
@@ -45,7 +45,7 @@ def options(server, tmp_path):
 
 def test_the_sites_are_asked_for_once(server, options):
     expected = {"AU-Syn": "AU-Syn_2012-2012_OzFlux", "XX-Syn": "XX-Syn_2012-2012_FLUXNET2015"}
-    assert plumber2_sites(**options) == plumber2_sites(**options) == expected
+    assert list_plumber2_sites(**options) == list_plumber2_sites(**options) == expected
     assert len(server.requests) == 1
 
 
@@ -86,7 +86,7 @@ def test_the_sums_are_those_that_sha256sum_writes(options, contents):
 
 
 def test_an_unknown_site(options):
-    with pytest.raises(ConfigError, match=r"`AU-Sym` is not among the 2 sites of PLUMBER2. Nearest here: AU-Syn"):
+    with pytest.raises(ConfigError, match=r"`AU-Sym` is not one of the 2 sites of PLUMBER2.\n  nearest: AU-Syn"):
         fetch_plumber2("AU-Sym", **options)
 
 
@@ -97,18 +97,18 @@ def test_a_file_that_the_server_lost(server, options):
 
 def test_a_page_in_place_of_the_data(server, options):
     server.faults = [None, ("page",)]
-    with pytest.raises(DataError, match="the page of a login"):
+    with pytest.raises(DataError, match="a login page"):
         fetch_plumber2("AU-Syn", **options)
 
 
 @pytest.mark.parametrize("content", [b"<html><br></html>", b"<catalog/>"])
 def test_a_server_without_plumber2(server, options, content, tmp_path):
     server.files["/thredds/catalog/P2/Met/catalog.xml"] = content
-    with pytest.raises(DataError, match="Is it a THREDDS server with PLUMBER2"):
-        plumber2_sites(**options)
+    with pytest.raises(DataError, match="check that it is a THREDDS server with PLUMBER2"):
+        list_plumber2_sites(**options)
     assert not (tmp_path / "plumber2" / "catalog.xml").exists()
 
 
 def test_the_environment_names_a_mirror(server, options, monkeypatch):
     monkeypatch.setenv("BOWEN_PLUMBER2", options.pop("server"))
-    assert "AU-Syn" in plumber2_sites(**options)
+    assert "AU-Syn" in list_plumber2_sites(**options)

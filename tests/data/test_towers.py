@@ -6,9 +6,9 @@ import re
 import numpy as np
 import pytest
 
-from bowen.data import check, fill_forcing, measured, read, read_plumber2, read_table, summary
-from bowen.data.checks.clock import clock_changes, light_lag, offset_by_light
-from bowen.data.checks.plausibility import doubts_of_values
+from bowen.data import check_record, fill_forcing, is_measured, read, read_plumber2, read_table, summarize_record
+from bowen.data.checks.clock import compute_clock_lag, estimate_utc_offset, find_clock_changes
+from bowen.data.checks.plausibility import find_implausible_values
 from bowen.data.schema import FORCING
 from bowen.errors import DataError
 
@@ -65,16 +65,16 @@ def test_the_catalogue_lists_every_tower(catalogue):
 def test_every_tower_reads_and_adds_up(shared_data, catalogue, name):
     dataset = tower(shared_data / "towers", name)
     rain, evaporation, closure, latent, sensible = catalogue[name]
-    told = summary(dataset)
+    told = summarize_record(dataset)
     assert told["precipitation"] == pytest.approx(rain, rel=0.01)
     if evaporation is not None:
         assert told["evapotranspiration"] == pytest.approx(evaporation, rel=0.01)
-        assert measured(dataset, "latent_heat").sum() == latent
-        assert measured(dataset, "sensible_heat").sum() == sensible
+        assert is_measured(dataset, "latent_heat").sum() == latent
+        assert is_measured(dataset, "sensible_heat").sum() == sensible
     assert told["closure"] == (closure and pytest.approx(closure, abs=0.02))
-    assert offset_by_light(dataset) == dataset.attrs["utc_offset_hours"]
+    assert estimate_utc_offset(dataset) == dataset.attrs["utc_offset_hours"]
     filled = fill_forcing(dataset)
-    check(filled)
+    check_record(filled)
     assert all(np.isfinite(filled[variable].values).all() for variable in FORCING)
 
 
@@ -84,14 +84,14 @@ def test_every_tower_reads_and_adds_up(shared_data, catalogue, name):
 )
 def test_water_from_elsewhere_is_noticed(shared_data, name, exceeds):
     """Most rain falls at US-SRM and US-CMW while LE is missing: sums over common steps would accuse the former."""
-    found = summary(tower(shared_data / "towers", name))["water_balance"]
+    found = summarize_record(tower(shared_data / "towers", name))["water_balance"]
     assert found["exceeds"] is exceeds
     assert found["correction"] == ("external_supply" if exceeds else None)
 
 
 def test_a_bridged_gap_is_noticed(shared_data):
     """Net radiation of US-Me2 is a straight line for 471 hours, flagged as measured; without them LE + H is 95 %."""
-    found = summary(tower(shared_data / "towers", "US-Me2"))
+    found = summarize_record(tower(shared_data / "towers", "US-Me2"))
     assert {stretch["name"] for stretch in found["stuck"]} == {"net_radiation"}
     assert sum(stretch["hours"] for stretch in found["stuck"]) == 471.0
     parts = found["energy_balance"]["parts"]
@@ -131,7 +131,7 @@ def test_vielsalm_s_flags_tell_reanalysis_from_measurement(vielsalm):
 def test_a_file_of_the_network_cut_in_the_middle(shared_data, tmp_path):
     with lzma.open(shared_data / "raw" / "fluxnet" / "FLX_BE-Vie_2014.csv.xz") as file:
         (tmp_path / "FLX_BE-Vie_2014.csv").write_bytes(file.read(1_000_100))
-    with pytest.raises(DataError, match="was cut in the middle of its last row"):
+    with pytest.raises(DataError, match="is truncated in its last row"):
         read_table(tmp_path / "FLX_BE-Vie_2014.csv")
 
 
@@ -153,8 +153,8 @@ def test_files_as_plumber2_ships_them(shared_data, site, canopy, offset):
 @pytest.mark.parametrize("name", TOWERS)
 def test_stamps_that_are_hours_off_are_noticed_at_every_tower(shared_data, name, hours):
     dataset = tower(shared_data / "towers", name).isel(time=slice(366 * 48))
-    usual = light_lag(dataset)
-    off = summary(dataset.assign_coords(time=dataset.time + np.timedelta64(hours, "h")))
+    usual = compute_clock_lag(dataset)
+    off = summarize_record(dataset.assign_coords(time=dataset.time + np.timedelta64(hours, "h")))
     assert (off["clock_lag"] - usual - 60.0 * hours + 720.0) % 1440.0 - 720.0 == pytest.approx(0.0, abs=10.0)
     assert "doubt" in [verdict["mark"] for verdict in off["verdicts"] if verdict["about"] == "clock"]
     told = r"min (before|after) the sun"
@@ -170,11 +170,11 @@ def test_clocks_and_values_of_real_towers_are_not_doubted_but_where_they_are_off
     convection clouds US-NR1's afternoons.
     """
     dataset = tower(shared_data / "towers", name)
-    lag, known = light_lag(dataset), {**LATE, "US-NR1_2008-2013": -20.0}.get(name)
+    lag, known = compute_clock_lag(dataset), {**LATE, "US-NR1_2008-2013": -20.0}.get(name)
     assert lag == known if known else abs(lag) < 20.0
-    changes = clock_changes(dataset)
+    changes = find_clock_changes(dataset)
     assert [(c["start"][:7], c["end"][:7], c["lag"]) for c in changes] == (
         [("2017-09", "2017-11", -60.0)] if name == "US-Hn1_2016-2017" else []
     )
-    doubts = doubts_of_values(dataset)
+    doubts = find_implausible_values(dataset)
     assert ["never negative" in doubt for doubt in doubts] == [True] * name.startswith("US-Hn1")

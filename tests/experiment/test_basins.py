@@ -53,7 +53,7 @@ def basin():
     simulation = simulate_run(Run(config(), scaler, model), record)
     daily = flagged(simulation[["runoff"]].resample(time="1D").mean())
     truth = float(simulation.parameter_quickflow_fraction[0])
-    return data.with_daily_fluxes(record, daily).assign_attrs(site="XX-Bas"), truth
+    return data.add_daily_fluxes(record, daily).assign_attrs(site="XX-Bas"), truth
 
 
 def example(record):
@@ -98,7 +98,7 @@ def test_a_network_learns_nothing_of_a_basin(basin, trained):
     with pytest.raises(ConfigError, match=r'"network" tells latent and sensible heat alone.*\n.*kind = "hybrid"'):
         trained([basin[0]], **network)
     tower = prepare_record(make_twin(DAYS)[0], config())
-    assert trained([basin[0], tower], **network).manifest.fingerprints == [data.fingerprint(tower)]
+    assert trained([basin[0], tower], **network).manifest.fingerprints == [data.compute_fingerprint(tower)]
 
 
 def test_a_record_in_which_nothing_was_measured_teaches_nothing(trained):
@@ -107,20 +107,20 @@ def test_a_record_in_which_nothing_was_measured_teaches_nothing(trained):
     bare = tower.drop_vars(fluxes).assign_attrs(site="XX-Wet")
     model = {"dynamic": ["minimum_stomatal_resistance"], "hidden_size": 4}
     run = trained([bare, tower], model=model, training={"updates": 2, "validate_every": 2})
-    assert run.manifest.fingerprints == [data.fingerprint(tower)]
+    assert run.manifest.fingerprints == [data.compute_fingerprint(tower)]
 
 
 def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path):
     pytest.importorskip("zarr", reason="an archive takes zarr: pip install bowen[archive]")
     archive, camels = tmp_path / "basins.zarr", camels_folder(tmp_path, 40)
     assert bowen("archive", archive, "--basins", camels).stdout == f"{BASIN}_1980-1980\n"
-    assert data.open_tower(archive, BASIN).sizes["time"] == 40
+    assert data.open_record(archive, BASIN).sizes["time"] == 40
     asked = config(data={"met": str(archive), "basin_days": ["1980-03-01", "1980-03-20"]})
     (record,) = read_archive(asked).values()
     daily = data.read_camels(camels, BASIN).runoff.sel(time="1980-03-01")
-    assert record.sizes["time"] == 20 * 48 and data.targets_measured(record) == ("runoff",)
+    assert record.sizes["time"] == 20 * 48 and data.list_measured_targets(record) == ("runoff",)
     np.testing.assert_array_equal(record.runoff[:48], daily)
-    told = data.summary(data.read(archive / BASIN))
+    told = data.summarize_record(data.read(archive / BASIN))
     assert told["steps"] == 40 * 48 and told["usable"] == {"drive": None, "train": None}
     assert told["verdicts"][1]["sentence"] == "Runoff can train a model, by the day."
     assert [entry["measured"] for entry in told["variables"] if entry["name"] == "runoff"] == [pytest.approx(0.4)]

@@ -50,7 +50,7 @@ def archive(tmp_path_factory):
     folder = tmp_path_factory.mktemp("benchmark") / "towers.zarr"
     record, _ = make_twin(45)
     for site in SITES:
-        data.write_tower(folder, record.assign_attrs(site=site))
+        data.write_record(folder, record.assign_attrs(site=site))
     return folder
 
 
@@ -131,13 +131,13 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
 def test_towers_that_give_fluxes_by_day_train_and_judge(archive, tmp_path):
     """Of the two the daily one of FR-Pue is judged; neither of the two of BE-Vie trains while one of them is judged."""
     folder = tmp_path / "both.zarr"
-    half_hours = data.open_tower(archive, "BE-Vie").load()
-    days = data.with_daily_fluxes(half_hours, data.aggregate(half_hours)).drop_vars(
+    half_hours = data.open_record(archive, "BE-Vie").load()
+    days = data.add_daily_fluxes(half_hours, data.aggregate_to_days(half_hours)).drop_vars(
         ["sensible_heat", "sensible_heat_qc"]
     )
     later = days.assign_coords(time=days.time + np.timedelta64(3 * 365, "D"))
     for record in (half_hours, later, days.assign_attrs(site="FR-Pue"), half_hours.assign_attrs(site="US-Me2")):
-        data.write_tower(folder, record)
+        data.write_record(folder, record)
     asked = config(folder, benchmark={"split": "daily", "folds": ["C", "E"], "models": ["1lin", "hybrid", "LSTM"]})
     folds = {
         fold.name: (sorted(fold.train), sorted(fold.test))
@@ -177,7 +177,7 @@ def test_one_model_of_all_towers_by_command(archive, tmp_path, bowen):
 
 
 def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
-    record = data.open_tower(archive, "US-Me2").load()
+    record = data.open_record(archive, "US-Me2").load()
     without = config(archive)
     estimated = prepare_record(record.drop_vars(["net_radiation", "net_radiation_qc"], errors="ignore"), without)
     assert estimated.attrs["prescribed_radiation"] == 0 and "net_radiation" in estimated

@@ -9,8 +9,8 @@ import xarray as xr
 from jax import numpy_dtype_promotion
 
 from bowen.config.schema import parse
-from bowen.data import latent_heat_truncated, measured, measured_closure
-from bowen.data.checks.plausibility import doubts_of_values
+from bowen.data import compute_closure_fraction, is_latent_heat_truncated, is_measured
+from bowen.data.checks.plausibility import find_implausible_values
 from bowen.data.features import TARGETS, Scaler
 from bowen.evaluation.scores import as_tower_reports, score
 from bowen.experiments.build import build_model, static_parameters
@@ -100,7 +100,7 @@ def test_the_share_is_found_and_the_land_is_not_bent(record, tmp_path):
         for name, simulation in found.items()
     }
     assert skill["learned_fraction"]["value"].min() > 0.98 > skill["raw"]["value"].min()
-    assert measured(record, "latent_heat").all()
+    assert is_measured(record, "latent_heat").all()
 
 
 def with_net_radiation(record, share):
@@ -114,9 +114,11 @@ def with_net_radiation(record, share):
 
 def test_the_share_that_the_energy_balance_tells(record):
     everywhere = np.ones(record.sizes["time"], bool)
-    assert measured_closure(with_net_radiation(record, 0.7), everywhere) == pytest.approx(0.7, abs=0.01)
-    assert measured_closure(record, everywhere) is None and measured_closure(record, ~everywhere) is None
-    assert measured_closure(with_net_radiation(record, 0.2), everywhere) is None
+    assert compute_closure_fraction(with_net_radiation(record, 0.7), everywhere) == pytest.approx(0.7, abs=0.01)
+    assert (
+        compute_closure_fraction(record, everywhere) is None and compute_closure_fraction(record, ~everywhere) is None
+    )
+    assert compute_closure_fraction(with_net_radiation(record, 0.2), everywhere) is None
 
 
 def test_what_is_missing_at_all_times_counts_less_where_there_is_more_energy(record):
@@ -126,7 +128,7 @@ def test_what_is_missing_at_all_times_counts_less_where_there_is_more_energy(rec
     columns = {"latent_heat": 0.4 * net, "sensible_heat": 0.3 * net - 20.0, "net_radiation": net}
     flags = {f"{name}_qc": np.zeros(len(net), np.int8) for name in columns}
     year = xr.Dataset({name: ("time", values) for name, values in (columns | flags).items()}, {"time": times})
-    assert measured_closure(year, np.ones(len(net), bool)) == pytest.approx(0.7 - 20.0 * 100.0 / 15000.0)
+    assert compute_closure_fraction(year, np.ones(len(net), bool)) == pytest.approx(0.7 - 20.0 * 100.0 / 15000.0)
 
 
 def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record):
@@ -199,9 +201,9 @@ def without_negative_values(record, scale):
 def test_errors_are_found_where_negative_values_are_left_out(record, tmp_path):
     """What is reported of nights is more than the land evaporates, and is met without bending it."""
     found, (whole, short) = {}, without_negative_values(record, 30.0)
-    assert latent_heat_truncated(short) and not latent_heat_truncated(whole)
-    kept = measured(short, "latent_heat") & (short.shortwave_down.values < 1.0)
-    assert not latent_heat_truncated(short.assign_attrs(flux_interval_s=86400))
+    assert is_latent_heat_truncated(short) and not is_latent_heat_truncated(whole)
+    kept = is_measured(short, "latent_heat") & (short.shortwave_down.values < 1.0)
+    assert not is_latent_heat_truncated(short.assign_attrs(flux_interval_s=86400))
     for name, learned in (("silent", []), ("told", ["latent_heat_noise_scale"])):
         model = {**SETTINGS["model"], "static": ["minimum_stomatal_resistance", "closure_fraction", *learned]}
         asked = parse({**SETTINGS, "model": model}, where="test")
@@ -212,5 +214,5 @@ def test_errors_are_found_where_negative_values_are_left_out(record, tmp_path):
     there = float(short.latent_heat.values[kept].mean())
     assert there - reports["silent"] > 4.0 > 1.0 > abs(there - reports["told"])  # W m-2
     assert np.abs(found["told"].energy_residual).max() < 1e-9
-    assert "latent_heat_noise_scale" in " ".join(doubts_of_values(short))
-    assert "latent_heat_noise_scale" not in " ".join(doubts_of_values(whole))
+    assert "latent_heat_noise_scale" in " ".join(find_implausible_values(short))
+    assert "latent_heat_noise_scale" not in " ".join(find_implausible_values(whole))

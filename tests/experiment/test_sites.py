@@ -87,7 +87,7 @@ def test_later_years_get_the_parameters_of_their_site(run, record):
 
 def test_another_version_of_a_record_is_of_the_same_site(run, record):
     better = record.assign(air_temperature=record.air_temperature + 0.01)
-    assert data.fingerprint(better) != data.fingerprint(record) and site_number(run, better) == 0
+    assert data.compute_fingerprint(better) != data.compute_fingerprint(record) and site_number(run, better) == 0
     assert site_number(run, at(record, longitude=record.attrs["longitude"] + 0.013)) == 0
 
 
@@ -114,14 +114,14 @@ def test_corrections_are_allowed_as_they_were_in_training(record, allowed):
 def test_of_several_records_of_a_site_the_nearest_counts(record):
     run = trained([record, later(record, 5), at(record, site="YY-Oth")])
     assert [site_number(run, later(record, years)) for years in (0, 1, 4, 5, 9)] == [0, 0, 1, 1, 1]
-    daily = data.with_daily_fluxes(record.assign(latent_heat=record.air_temperature), data.aggregate(record))
+    daily = data.add_daily_fluxes(record.assign(latent_heat=record.air_temperature), data.aggregate_to_days(record))
     both = trained([record, daily])
     assert [site_number(both, each) for each in (record, daily)] == [0, 1]
 
 
 def test_a_record_known_by_its_checksum_alone_is_recognized_by_it(record):
     run = trained([record])
-    known = TrainedRecord(data.fingerprint(record))
+    known = TrainedRecord(data.compute_fingerprint(record))
     run = dataclasses.replace(run, manifest=Manifest((known,)))
     assert site_number(run, record) == 0 and site_number(run, later(record)) == -1
     np.testing.assert_array_equal(label_steps(run, record), label_to_train("split", run.config, record))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bowen.config.schema import TrainingConfig, parse
-from bowen.data import aggregate, block_split, with_daily_fluxes
+from bowen.data import add_daily_fluxes, aggregate_to_days, block_split
 from bowen.data.features import Scaler
 from bowen.evaluation.scores import score
 from bowen.experiments.run import Run, simulate_run
@@ -50,7 +50,7 @@ def test_a_twin_experiment_recovers_the_conductance():
 @pytest.mark.slow
 def test_fluxes_by_day_teach_the_days_and_something_of_the_hours():
     sound, truth = make_twin(90)
-    record = with_daily_fluxes(sound, aggregate(sound))
+    record = add_daily_fluxes(sound, aggregate_to_days(sound))
     simulation, _ = learned(record, steps=60, by_day=True)
     table = score(simulation, record, block_split(record.time.values), model="hybrid", resolutions=("native",))
     assert (table.query("split == 'test' and metric == 'nse'")["value"] > 0.9).all()

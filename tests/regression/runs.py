@@ -10,7 +10,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 
-from bowen.data.features import FORCING
+from bowen.data.features import FEATURE_FORCING
 from bowen.experiments.twin_experiment import make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.variables import Forcing, initial_state
@@ -27,7 +27,7 @@ def inputs() -> Inputs:
     record = make_weather(60, seed=5)
     record["air_temperature"] -= 8.0  # so that there is snow
     record["specific_humidity"] *= 0.5
-    arrays = {name: jnp.asarray(record[name].values) for name in FORCING}
+    arrays = {name: jnp.asarray(record[name].values) for name in FEATURE_FORCING}
     forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))
     features = jnp.stack([forcing.shortwave_down / 300.0, forcing.wind_speed / 3.0], axis=-1)
     return Inputs(forcing, features, jnp.asarray(1800.0))

@@ -267,7 +267,7 @@ def test_fetch_takes_sites_of_plumber2_and_lists_them(tmp_path, monkeypatch):
         return cache / f"{site}_Met.nc", cache / f"{site}_Flux.nc"
 
     monkeypatch.setattr(data, "fetch_plumber2", fetch)
-    monkeypatch.setattr(data, "plumber2_sites", lambda cache, **options: {"AU-How": "AU-How_2003", "AU-Tum": ""})
+    monkeypatch.setattr(data, "list_plumber2_sites", lambda cache, **options: {"AU-How": "AU-How_2003", "AU-Tum": ""})
     result = run("fetch", "plumber2", "AU-Tum", "--cache", tmp_path, "--server", "https://mirror")
     assert result.stdout == f"{tmp_path / 'AU-Tum_Met.nc'}\n{tmp_path / 'AU-Tum_Flux.nc'}\n"
     assert run("fetch", "plumber2").stdout == "AU-How\nAU-Tum\n"
@@ -275,7 +275,7 @@ def test_fetch_takes_sites_of_plumber2_and_lists_them(tmp_path, monkeypatch):
 
 def test_fetch_takes_sites_of_fluxnet_and_lists_them(tmp_path, monkeypatch):
     monkeypatch.setattr(data, "fetch_fluxnet", lambda site, cache, report: cache / f"{site}.zip")
-    monkeypatch.setattr(data, "fluxnet_sites", lambda cache, report: {"CH-Dav": {}})
+    monkeypatch.setattr(data, "list_fluxnet_sites", lambda cache, report: {"CH-Dav": {}})
     assert run("fetch", "fluxnet", "CH-Dav", "--cache", tmp_path).stdout == f"{tmp_path / 'CH-Dav.zip'}\n"
     assert run("fetch", "fluxnet").stdout == "CH-Dav\n"
 
@@ -312,7 +312,7 @@ def test_an_archive_takes_daily_fluxes_for_weather_alone(tmp_path):
     days = {"Qle_daily": ("time", [50.0])}
     write_nc(tmp_path / "XX-Syn_daily_2012_Flux.nc", xr.Dataset(days, {"time": met.time.values[:1]}))
     run("archive", tmp_path / "a.zarr", path, "--daily", tmp_path)
-    assert (data.open_tower(tmp_path / "a.zarr", "XX-Syn").latent_heat[:48] == 50.0).all()
+    assert (data.open_record(tmp_path / "a.zarr", "XX-Syn").latent_heat[:48] == 50.0).all()
     told = run("archive", tmp_path / "a.zarr", path, "--daily", tmp_path / "nowhere", code=1).stderr
     assert told.count("holds no daily fluxes") == 1 and "could not be used" not in told
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bowen.config.schema import Config, DataConfig, ModelConfig, TrainingConfig
-from bowen.data import whole_days
+from bowen.data import cut_to_whole_days
 from bowen.data.features import Scaler
 from bowen.errors import DataError, ModelError
 from bowen.evaluation.scores import as_tower_reports, audit_budgets
@@ -84,7 +84,7 @@ def alone(run, record):
 
 
 def test_a_short_record_is_what_it_is_to_simulate_run(records):
-    run, record = run_of("process", records[0]), whole_days(records[1])
+    run, record = run_of("process", records[0]), cut_to_whole_days(records[1])
     days, single = simulate_days(run, [record])[0], simulate_run(run, record)
     for name in ("latent_heat", "runoff"):
         np.testing.assert_allclose(days[name], single[name].values.reshape(-1, 24).mean(axis=1), rtol=1e-8)
@@ -95,7 +95,7 @@ def test_a_batch_is_what_its_records_are_one_by_one(records, kind):
     run, told = run_of(kind, records[0]), []
     together = simulate_days(run, iter(records), say=told.append)
     assert len(told) == (2 + 3) + (2 + 1), "two cycles and three pieces of a year; the short record is by itself"
-    for days, record in zip(together, map(whole_days, records), strict=True):
+    for days, record in zip(together, map(cut_to_whole_days, records), strict=True):
         single = alone(run, record)
         assert days.attrs["site"] == record.attrs["site"] and days.attrs["timestep_s"] == 86400
         np.testing.assert_array_equal(days.time.values, record.time.values[::24])

@@ -236,7 +236,7 @@ def test_steps_have_to_fit_the_towers():
 
 
 def test_an_unknown_model_is_named():
-    with pytest.raises(ConfigError, match=r"No empirical model `3km72`\. Nearest here: 3km27"):
+    with pytest.raises(ConfigError, match=r"none is called `3km72`\.\n  nearest: 3km27"):
         fit("3km72", [], [])
 
 

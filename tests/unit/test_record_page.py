@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bowen.data import QC, read_table, summary
+from bowen.data import QC, read_table, summarize_record
 from bowen.reporting import write_inspection, write_refusal
 from bowen.reporting.record_figures import MOST_COLUMNS, Days
 from tests.data.files import SITE, fluxnet_table, write_csv
@@ -28,7 +28,7 @@ def record(original):
 
 
 def written(folder, record):
-    text = write_inspection(folder / "page.html", record, summary(record)).read_text(encoding="utf-8")
+    text = write_inspection(folder / "page.html", record, summarize_record(record)).read_text(encoding="utf-8")
     return text, Page(text)
 
 
@@ -43,7 +43,7 @@ def test_the_page_holds_every_section_and_needs_nothing_else(tmp_path, record):
 
 
 def test_the_page_says_what_the_summary_says(tmp_path, record):
-    found = summary(record)
+    found = summarize_record(record)
     _, page = written(tmp_path, record)
     for verdict in found["verdicts"]:
         assert verdict["sentence"].replace("`", " ").split()[0] in page.text

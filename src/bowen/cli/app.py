@@ -80,7 +80,7 @@ def read_site_option(path: Path | None) -> dict[str, Any] | None:
     """Read the file given by `--site`, if any."""
     from bowen import data
 
-    return None if path is None else data.read_site(path)
+    return None if path is None else data.read_site_file(path)
 
 
 def read_record(

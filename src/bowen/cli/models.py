@@ -154,7 +154,7 @@ def simulate_command(
     model = load_run(run, precision)
     dataset = read_record(model, met, flux, site, kind)
     asked = " ".join(f"{flag} {date}" for flag, date in (("--from", first), ("--to", last)) if date)
-    wanted = data.period(dataset.time.values, first, last, asked)
+    wanted = data.select_period(dataset.time.values, first, last, asked)
     simulation = simulate_run(model, dataset, as_unseen=as_unseen).isel(time=wanted)
     path = out or output_path(run, "simulation.nc", dataset, met)
     typer.echo(data.write_netcdf(data.to_alma(simulation), path))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bowen.config.schema import Config
+    from bowen.experiments.run import TrainingWatch
     from bowen.training.trainer import ValidationRow
 
 VERDICT_COLORS = {"good": "green", "doubt": "yellow", "bad": "red", "unknown": "dim"}

@@ -17,9 +17,9 @@ def inspect(
     site: SiteFile = None,
     kind: TableFormat = None,
     as_json: AsJson = False,
-    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Write a page of pictures, too.")] = None,
+    page: Annotated[Path | None, typer.Option(metavar="FILE.html", help="Also write a page of figures.")] = None,
 ) -> None:
-    """Tell what a record holds; exit with 1 if it cannot drive or train a model."""
+    """Summarize a record; exit with 1 if it cannot drive or train a model."""
     from bowen import data
     from bowen.reporting.record_page import write_inspection, write_refusal
 
@@ -29,8 +29,8 @@ def inspect(
         if page:
             write_refusal(page, met.name, str(unreadable))
         raise
-    found = data.summary(dataset)
-    problem = found["usable"]["train"]  # what cannot drive cannot train
+    found = data.summarize_record(dataset)
+    problem = found["usable"]["train"]  # a record that cannot drive a model cannot train one either
     if as_json:
         output.show_json(found | {"problem": problem})
     else:
@@ -43,12 +43,12 @@ def inspect(
 
 @command
 def formats(
-    name: Annotated[str | None, typer.Argument(help="Print this one, to copy and change.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Format to print, as a template.")] = None,
 ) -> None:
-    """List the kinds of text tables that are recognized, or print one as TOML."""
-    from bowen.data.formats import known_formats, source_of
+    """List the known formats of text tables, or print one as TOML."""
+    from bowen.data.formats import load_formats, read_format_text
 
     if name is None:
-        typer.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in sorted(known_formats().items())))
+        typer.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in sorted(load_formats().items())))
     else:
-        typer.echo(source_of(name), nl=False)
+        typer.echo(read_format_text(name), nl=False)

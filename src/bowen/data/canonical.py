@@ -1,4 +1,4 @@
-"""From the columns of any reader to the one canonical dataset: regular time, complete humidity, site, attributes."""
+"""Canonical dataset of a record: regular time axis, complete humidity, site metadata and attributes."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -7,144 +7,147 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.checks.clock import offset_by_light
+from bowen.data.checks.clock import estimate_utc_offset
+from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record
 from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure, specific_humidity, vapor_pressure
-from bowen.data.longwave import cloud_fraction, longwave_from_sky
-from bowen.data.quality_flags import check, check_daily, check_warmth, measured
-from bowen.data.schema import FORCING, QC, WEATHER, describe
-from bowen.data.site_metadata import locate
-from bowen.data.solar import clear_sky
-from bowen.data.time_axis import days_of, positions, regular, step_of
+from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
+from bowen.data.quality_flags import is_measured
+from bowen.data.schema import FORCING, QC, WEATHER, add_attributes
+from bowen.data.site_metadata import complete_site_metadata
+from bowen.data.solar import compute_clear_sky_radiation
+from bowen.data.time_axis import compute_positions, find_days, find_time_step, make_regular_axis
 
-Flagged = tuple[np.ndarray, np.ndarray]  # values and flags
+FlaggedSeries = tuple[np.ndarray, np.ndarray]  # values and flags
 
 _DAY = 86400  # s
-_FEW_DAYS = 0.01  # of a record, which may be odd
-_KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can say they are empty
+_MAX_ODD_FRACTION = 0.01  # fraction of days with contradictory temperatures that are dropped
+_KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can report them as empty
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
 
-def build(
-    series: Mapping[str, Flagged],
+def build_record(
+    series: Mapping[str, FlaggedSeries],
     stamps: np.ndarray,
     path: Path,
     *,
     found: Mapping[str, Any],
     given: Mapping[str, Any] | None,
     source: str,
-    told: Iterable[str] | None = None,
+    notes: Iterable[str] | None = None,
 ) -> xr.Dataset:
-    """The canonical dataset of one tower, checked.
+    """Build and check the canonical dataset of one tower.
 
     Args:
         series: Values in SI and flags, under canonical names.
         stamps: Start of each averaging interval, in the order of the file.
         path: The file.
-        found: What the file says of the site; holds at least `site`.
-        given: What the caller says of the site, which wins.
-        source: What the record is, e.g. "PLUMBER2".
-        told: Sentences on where the series come from, in the place of those that their flags give.
+        found: Site metadata in the file, at least `site`.
+        given: Site metadata from the caller, which take precedence.
+        source: Kind of the record, e.g. "PLUMBER2".
+        notes: Sentences on the origin of the series, instead of those derived from the flags.
 
     Returns:
-        The dataset; rows that were missing are inserted with flag 9.
+        The dataset; missing rows are inserted with flag 9.
 
     Raises:
-        DataError: The record cannot drive a model; see `check`.
+        DataError: The record cannot drive a model; see `check_record`.
     """
-    step = step_of(stamps, path.name)
-    dataset, of_file = _laid_out(series, stamps, step, path)
-    of_file += _origin(series) if told is None else [*told]
-    site, of_site = locate(found, given, path.name)
+    step = find_time_step(stamps, path.name)
+    dataset, of_file = _put_on_axis(series, stamps, step, path)
+    of_file += _describe_origin(series) if notes is None else [*notes]
+    site, of_site = complete_site_metadata(found, given, path.name)
     dataset.attrs = {**site, "timestep_s": step, "source": source}
-    check_warmth(dataset, path.name)
+    check_air_temperature(dataset, path.name)
     complete = (_complete_pressure, _complete_humidity, _complete_clock, _complete_longwave)
-    notes = [note for fill_in in complete for note in fill_in(dataset)]
-    dataset = _finished(dataset, path, [*of_file, *of_site, *notes])
-    check(dataset)
+    completed = [note for fill_in in complete for note in fill_in(dataset)]
+    dataset = _finish(dataset, path, [*of_file, *of_site, *completed])
+    check_record(dataset)
     return dataset
 
 
-def build_daily(
-    series: Mapping[str, Flagged],
+def build_daily_record(
+    series: Mapping[str, FlaggedSeries],
     stamps: np.ndarray,
     path: Path,
     *,
     found: Mapping[str, Any],
     given: Mapping[str, Any] | None,
     source: str,
-    told: Iterable[str] = (),
+    notes: Iterable[str] = (),
 ) -> xr.Dataset:
-    """The canonical dataset of one value a day, checked; `bowen.data.disaggregate` takes it.
+    """Build and check a canonical dataset of one value a day, the input of `disaggregate`.
 
     Args:
         series: Values in SI and flags, under canonical names.
-        stamps: The days in local standard time, in the order of the file, at whatever hour.
+        stamps: The days in local standard time, in the order of the file, at any hour.
         path: The file.
-        found: What the file says of the site; holds at least `site`.
-        given: What the caller says of the site, which wins.
-        source: What the record is, e.g. "CAMELS".
-        told: Sentences on where the series come from.
+        found: Site metadata in the file, at least `site`.
+        given: Site metadata from the caller, which take precedence.
+        source: Kind of the record, e.g. "CAMELS".
+        notes: Sentences on the origin of the series.
 
     Returns:
-        The dataset, stamped at midnight; days that were missing are inserted with flag 9.
+        The dataset, stamped at midnight; missing days are inserted with flag 9.
 
     Raises:
-        DataError: The record cannot be used; see `check_daily`.
+        DataError: The record cannot be used; see `check_daily_record`.
     """
-    dataset, of_file = _laid_out(series, days_of(stamps, path.name), _DAY, path)
-    site, of_site = locate(found, given, path.name)
+    dataset, of_file = _put_on_axis(series, find_days(stamps, path.name), _DAY, path)
+    site, of_site = complete_site_metadata(found, given, path.name)
     of_clock = []
     if "utc_offset_hours" not in site:
         site["utc_offset_hours"] = float(round(site["longitude"] / 15.0))
-        of_clock = [f"Local standard time taken to be UTC{site['utc_offset_hours']:+g} h, from the longitude."]
+        of_clock = [f"Local standard time assumed to be UTC{site['utc_offset_hours']:+g} h, from the longitude."]
     dataset.attrs = {**site, "timestep_s": _DAY, "source": source}
-    dataset = _finished(dataset, path, [*of_file, *_without_odd_days(dataset), *told, *of_site, *of_clock])
-    check_daily(dataset)
+    dataset = _finish(dataset, path, [*of_file, *_drop_odd_days(dataset), *notes, *of_site, *of_clock])
+    check_daily_record(dataset)
     return dataset
 
 
-def _without_odd_days(dataset: xr.Dataset) -> list[str]:
-    """Forget extremes of temperature that contradict each other, unless there are many; then a check says so."""
+def _drop_odd_days(dataset: xr.Dataset) -> list[str]:
+    """Drop contradictory extremes of temperature if they are few; if there are many, a check reports them."""
     names = ("air_temperature_min", "air_temperature_max")
     if not set(names) <= set(dataset.data_vars):
         return []
     odd = dataset[names[0]].values > dataset[names[1]].values
-    if not 0.0 < odd.mean() < _FEW_DAYS:
+    if not 0.0 < odd.mean() < _MAX_ODD_FRACTION:
         return []
     for name in names:
         known = np.where(odd, np.nan, dataset[name].values)
-        dataset.update(_flagged(name, known, dataset[f"{name}_qc"].values))
+        dataset.update(_pair_with_flags(name, known, dataset[f"{name}_qc"].values))
     return [f"Air temperature has its minimum above the maximum on {odd.sum()} days, which count as missing."]
 
 
-def _laid_out(series: Mapping[str, Flagged], stamps: np.ndarray, step: int, path: Path) -> tuple[xr.Dataset, list[str]]:
-    """The series on a regular axis, and a sentence if rows had to be inserted."""
-    place = positions(stamps, step, path.name)
-    time = regular(stamps[0], step, int(place[-1]) + 1)
+def _put_on_axis(
+    series: Mapping[str, FlaggedSeries], stamps: np.ndarray, step: int, path: Path
+) -> tuple[xr.Dataset, list[str]]:
+    """Put the series on a regular axis, with a note if rows were inserted."""
+    place = compute_positions(stamps, step, path.name)
+    time = make_regular_axis(stamps[0], step, int(place[-1]) + 1)
     variables: dict[str, tuple[str, np.ndarray]] = {}
     for name, (values, qc) in series.items():
         if np.isfinite(values).any() or name in _KEPT_IF_EMPTY:
             spread = _spread(values, place, len(time), np.nan), _spread(qc, place, len(time), QC.MISSING)
-            variables |= _flagged(name, *spread)
+            variables |= _pair_with_flags(name, *spread)
     dataset = xr.Dataset(variables, coords={"time": time})
     inserted = len(time) - len(stamps)
     return dataset, [f"{inserted} rows are not in the file and count as missing."] * (inserted > 0)
 
 
-def _finished(dataset: xr.Dataset, path: Path, assumptions: list[str]) -> xr.Dataset:
-    """Variables described and in the order of their names, the site first among the attributes."""
-    dataset = describe(dataset[sorted(map(str, dataset.data_vars))])
+def _finish(dataset: xr.Dataset, path: Path, assumptions: list[str]) -> xr.Dataset:
+    """Sort and describe the variables, and put the site first among the attributes."""
+    dataset = add_attributes(dataset[sorted(map(str, dataset.data_vars))])
     first = {key: dataset.attrs[key] for key in _ORDER if key in dataset.attrs}
     dataset.attrs = {**first, **dataset.attrs, "assumptions": "\n".join(assumptions)}
     dataset.encoding["source"] = str(path)
     return dataset
 
 
-def _origin(series: Mapping[str, Flagged]) -> list[str]:
-    """A sentence for each forcing that was not measured at most steps."""
+def _describe_origin(series: Mapping[str, FlaggedSeries]) -> list[str]:
+    """Note each forcing variable that was not measured at most steps."""
     shares = {name: float(np.mean(qc != QC.MEASURED)) for name, (values, qc) in series.items() if name in WEATHER}
     return [
-        f"{name.replace('_', ' ').capitalize()} was not measured at {share:.0%} of the steps (modeled, filled, none)."
+        f"{name.replace('_', ' ').capitalize()} was not measured at {share:.0%} of steps (modeled, filled or missing)."
         for name, share in shares.items()
         if share > 0.5 and np.isfinite(series[name][0]).any()
     ]
@@ -158,8 +161,8 @@ def _spread(values: np.ndarray, place: np.ndarray, size: int, blank: float) -> n
     return spread
 
 
-def _flagged(name: str, values: np.ndarray, qc: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
-    """A variable and its flags, as a dataset takes them."""
+def _pair_with_flags(name: str, values: np.ndarray, qc: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+    """Pair a variable with its flags for a dataset."""
     return {
         name: ("time", values.astype(float)),
         f"{name}_qc": ("time", np.where(np.isfinite(values), qc, QC.MISSING).astype(np.int8)),
@@ -167,7 +170,7 @@ def _flagged(name: str, values: np.ndarray, qc: np.ndarray) -> dict[str, tuple[s
 
 
 def _complete_pressure(dataset: xr.Dataset) -> list[str]:
-    """Pressure and elevation stand in for each other, through the standard atmosphere, where one is unknown."""
+    """Estimate air pressure from elevation, or elevation from air pressure, by the standard atmosphere."""
     has_pressure = "air_pressure" in dataset and not np.isnan(dataset.air_pressure.values).all()
     if has_pressure and "elevation" not in dataset.attrs:
         mean = float(dataset.air_pressure.mean())
@@ -176,16 +179,17 @@ def _complete_pressure(dataset: xr.Dataset) -> list[str]:
     if not has_pressure and "elevation" in dataset.attrs:
         pressure = 101325.0 * (1.0 - dataset.attrs["elevation"] / 44331.0) ** (1.0 / 0.1903)
         size = dataset.sizes["time"]
-        dataset.update(_flagged("air_pressure", np.full(size, pressure), np.full(size, QC.ESTIMATED)))
+        dataset.update(_pair_with_flags("air_pressure", np.full(size, pressure), np.full(size, QC.ESTIMATED)))
         return [f"Air pressure was not measured; {pressure:.0f} Pa estimated from the elevation."]
     return []
 
 
 def _complete_humidity(dataset: xr.Dataset) -> list[str]:
-    """One humidity from whatever was measured: the deficit first, then relative, then specific humidity.
+    """Complete the vapor pressure deficit and specific humidity from the measured humidity variables.
 
-    Specific humidity always follows from the deficit, because files disagree with themselves: in PLUMBER2 files it
-    is a mixing ratio by another formula, off by 1 % in the median and by several in humid air.
+    The deficit itself is preferred, then relative humidity, vapor pressure and specific humidity. Specific humidity is
+    always recomputed from the deficit, because files are not consistent: in PLUMBER2 files it is a mixing ratio by
+    another formula, off by 1 % in the median and by several percent in humid air.
     """
     if not {"air_temperature", "air_pressure"} <= set(dataset.data_vars):
         return []
@@ -214,31 +218,40 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
         specific = specific_humidity(saturated - deficit, pressure)
-        dataset.update(_flagged("vapor_pressure_deficit", deficit, qc) | _flagged("specific_humidity", specific, qc))
+        dataset.update(
+            _pair_with_flags("vapor_pressure_deficit", deficit, qc)
+            | _pair_with_flags("specific_humidity", specific, qc)
+        )
     return notes
 
 
 def _complete_clock(dataset: xr.Dataset) -> list[str]:
     if "utc_offset_hours" in dataset.attrs or "shortwave_down" not in dataset:
         return []
-    offset = dataset.attrs["utc_offset_hours"] = offset_by_light(dataset)
-    return [f"Local standard time taken to be UTC{offset:+g} h, from the longitude and the daily course of light."]
+    offset = dataset.attrs["utc_offset_hours"] = estimate_utc_offset(dataset)
+    return [
+        f"Local standard time assumed to be UTC{offset:+g} h, from the longitude and the course of shortwave radiation."
+    ]
 
 
 def _complete_longwave(dataset: xr.Dataset) -> list[str]:
-    """Longwave radiation from the temperature and humidity of the air, and the clouds that the light tells of."""
+    """Estimate longwave radiation from air temperature, humidity, and cloud fraction by shortwave radiation."""
     needed = {"shortwave_down", "air_temperature", "vapor_pressure_deficit"}
     if "longwave_down" in dataset or not needed <= set(dataset.data_vars):
         return []
     step = dataset.attrs["timestep_s"]
     temperature = dataset.air_temperature.values
     vapor = saturation_vapor_pressure(temperature) - dataset.vapor_pressure_deficit.values
-    clouds = cloud_fraction(dataset.shortwave_down.values, clear_sky(dataset.time.values, step, dataset.attrs), step)
-    longwave = longwave_from_sky(temperature, np.maximum(vapor, LEAST_VAPOR_PRESSURE), clouds)
-    dataset.update(_flagged("longwave_down", longwave, np.full(longwave.shape, QC.ESTIMATED)))
+    clouds = estimate_cloud_fraction(
+        dataset.shortwave_down.values, compute_clear_sky_radiation(dataset.time.values, step, dataset.attrs), step
+    )
+    longwave = estimate_longwave(temperature, np.maximum(vapor, LEAST_VAPOR_PRESSURE), clouds)
+    dataset.update(_pair_with_flags("longwave_down", longwave, np.full(longwave.shape, QC.ESTIMATED)))
     note = "Longwave down was not measured; estimated after Brutsaert (1975) and Crawford & Duchon (1999)."
-    return [f'{note} Net radiation was measured: radiation = "prescribed" uses it.' if _has_net(dataset) else note]
+    return [
+        f'{note} Net radiation was measured: radiation = "prescribed" uses it.' if _has_net_radiation(dataset) else note
+    ]
 
 
-def _has_net(dataset: xr.Dataset) -> bool:
-    return "net_radiation" in dataset and bool(measured(dataset, "net_radiation").mean() > 0.5)
+def _has_net_radiation(dataset: xr.Dataset) -> bool:
+    return "net_radiation" in dataset and bool(is_measured(dataset, "net_radiation").mean() > 0.5)

@@ -1,4 +1,4 @@
-"""What a network sees of a record, in numbers of order one."""
+"""Input features of networks, computed from a record and scaled to order one."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -6,30 +6,41 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
-from bowen.data import TURBULENT as TARGETS
-from bowen.data import aridity, measured, measured_closure, targets_measured
+from bowen.data.checks.energy_closure import compute_closure_fraction
+from bowen.data.checks.water_balance import compute_aridity
+from bowen.data.quality_flags import is_measured, list_measured_targets
+from bowen.data.schema import TURBULENT
 from bowen.errors import DataError
 
-FORCING = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
-MEMORY_DAYS = (1.0, 10.0, 30.0)  # half lives of the running means a network sees, for the seasons it cannot remember
-# Site attributes in numbers of order one, by what the towers of FLUXNET2015 have; one tower has no spread of its own.
+FEATURE_FORCING = (
+    "shortwave_down",
+    "air_temperature",
+    "specific_humidity",
+    "air_pressure",
+    "wind_speed",
+    "precipitation",
+)
+MEMORY_DAYS = (1.0, 10.0, 30.0)  # half-lives of running means, for seasons beyond the memory of the network
+# Site attributes scaled to order one by the towers of FLUXNET2015, because a single tower has no spread.
 ATTRIBUTES: Mapping[str, Callable[[float], float]] = {
     "latitude": lambda north: (north - 40.0) / 20.0,
     "elevation": lambda above_sea: (above_sea - 500.0) / 600.0,
-    "canopy_height": lambda tall: np.log1p(tall) - 1.9,  # a tower taller than all that train is not far from them
+    "canopy_height": lambda tall: (
+        np.log1p(tall) - 1.9
+    ),  # the logarithm keeps sites with tall canopies close to the training sites
     "aridity_log": lambda ratio: ratio / 0.7,
 }
-LEAST_ARIDITY = 0.125  # where Holdridge's life zones end
+MIN_ARIDITY = 0.125  # limit of Holdridge's life zones
 
 
-def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndarray]:
-    """What a network sees of the weather and the site: nothing knows the hour or the day of the year.
+def compute_features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndarray]:
+    """Compute the features of weather and site; none depends on the hour or the day of the year.
 
     Args:
-        dataset: Canonical dataset with forcing without gaps. [1]
-        radiation: What it sees of radiation besides shortwave: "longwave_down", "net_radiation", or both. [1]
+        dataset: Canonical dataset with gap-free forcing. [1]
+        radiation: Radiation features in addition to shortwave: "longwave_down", "net_radiation", or both. [1]
     """
-    frame = dataset[[*FORCING, "vapor_pressure_deficit", *radiation]].to_dataframe()
+    frame = dataset[[*FEATURE_FORCING, "vapor_pressure_deficit", *radiation]].to_dataframe()
     dryness, light = frame["vapor_pressure_deficit"].clip(lower=0.0), frame["shortwave_down"].clip(lower=0.0)
     now = {
         "shortwave_down": light,
@@ -46,13 +57,13 @@ def features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str, np.ndar
     day = 86400.0 / dataset.attrs["timestep_s"]
     slow = ("shortwave_down", "air_temperature", "vapor_pressure_deficit", "precipitation")
     past = {f"{name}_{days:g}d": frame[name].ewm(halflife=days * day).mean() for name in slow for days in MEMORY_DAYS}
-    site = {name: np.full(len(frame), value) for name, value in site_attributes(dataset).items()}
+    site = {name: np.full(len(frame), value) for name, value in compute_site_attributes(dataset).items()}
     return {name: np.asarray(values, float) for name, values in (now | past | site).items()}
 
 
-def site_attributes(dataset: xr.Dataset) -> dict[str, float]:
-    """What is known of a site, in numbers of order one, by name."""
-    known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(np.maximum(aridity(dataset), LEAST_ARIDITY)))}
+def compute_site_attributes(dataset: xr.Dataset) -> dict[str, float]:
+    """Compute the known attributes of a site, scaled to order one, by name."""
+    known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(np.maximum(compute_aridity(dataset), MIN_ARIDITY)))}
     return {
         name: float(of_order_one(known[name]))
         for name, of_order_one in ATTRIBUTES.items()
@@ -62,82 +73,84 @@ def site_attributes(dataset: xr.Dataset) -> dict[str, float]:
 
 @dataclasses.dataclass(frozen=True)
 class Scaler:
-    """Mean and spread of features and targets over the training steps: fitted once, then part of the model."""
+    """Mean and standard deviation of features and targets over the training steps, stored with the model."""
 
     mean: Mapping[str, float]
     spread: Mapping[str, float]
-    optional: Sequence[str] = ()  # features that not all records had; elsewhere they are as in the mean
-    closures: Sequence[float | None] = ()  # of the energy balance of each record, where it is known
+    optional: Sequence[str] = ()  # features that some records lack; the mean replaces them
+    closures: Sequence[float | None] = ()  # energy balance closure of each record, if known
 
     @classmethod
     def fit(
         cls, records: Iterable[tuple[xr.Dataset, np.ndarray]], radiation: Sequence[str], attributes: Sequence[str] = ()
     ) -> "Scaler":
-        """Fit to the features that all records have; each record counts the same, however long it is.
+        """Fit to the features that all records have; records have equal weight, whatever their length.
 
-        Leaf area, if it is among the attributes, need not be known everywhere; where it is not, it is the mean.
+        Leaf area, if it is among the attributes, may be missing in some records; the mean replaces it.
 
         Args:
-            records: Of each a canonical dataset, and whether a step is for training; targets count where measured. [1]
-            radiation: See `features`. [1]
-            attributes: Of the site, among `ATTRIBUTES`, or "leaf_area_index". [1]
+            records: Canonical datasets, each with its training steps; targets count where they were measured. [1]
+            radiation: See `compute_features`. [1]
+            attributes: Site attributes from `ATTRIBUTES`, or "leaf_area_index". [1]
 
         Raises:
-            DataError: A flux was measured in no record, but for those of runoff and snow alone, or in one, but at
-                fewer than 48 of its training steps.
+            DataError: A flux was measured in no record, unless runoff or snow was, or at fewer than 48 training steps
+                of a record.
         """
-        tables, closures, told = [], [], set()
+        tables, closures, measured = [], [], set()
         for dataset, train in records:
-            columns = {name: values[train] for name, values in features(dataset, radiation).items()}
-            for name in TARGETS:
-                if name not in dataset or not measured(dataset, name).any():
+            columns = {name: values[train] for name, values in compute_features(dataset, radiation).items()}
+            for name in TURBULENT:
+                if name not in dataset or not is_measured(dataset, name).any():
                     continue
-                columns[name] = dataset[name].values[train & measured(dataset, name)]
+                columns[name] = dataset[name].values[train & is_measured(dataset, name)]
                 if len(columns[name]) < 48:
                     raise DataError(
-                        f"{dataset.attrs.get('site')}: only {len(columns[name])} measured steps of {name} to train "
-                        "on.\n  fix: choose another split, or run `bowen inspect` to see what was measured when."
+                        str(dataset.attrs.get("site")),
+                        f"only {len(columns[name])} measured training steps of {name}",
+                        fix="choose another split; `bowen inspect` shows which steps were measured",
                     )
             tables.append({name: (values.mean(), values.var()) for name, values in columns.items()})
-            closures.append(measured_closure(dataset, train))
-            told |= {*targets_measured(dataset)}
+            closures.append(compute_closure_fraction(dataset, train))
+            measured |= {*list_measured_targets(dataset)}
         mean, spread = {}, {}
         for name in dict.fromkeys(name for table in tables for name in table):
             known = [table[name] for table in tables if name in table]
             if name in ATTRIBUTES:
                 if name in attributes:
                     mean[name], spread[name] = 0.0, 1.0
-            elif len(known) == len(tables) or name in (*TARGETS, *attributes):
+            elif len(known) == len(tables) or name in (*TURBULENT, *attributes):
                 mean[name] = float(np.mean([middle for middle, _ in known]))
                 deviation = float(np.sqrt(np.mean([within + (middle - mean[name]) ** 2 for middle, within in known])))
                 spread[name] = deviation if deviation > 1e-8 else 1.0
-        lacking = [name for name in TARGETS if name not in mean]
-        if lacking and not (len(lacking) == len(TARGETS) and told):
-            raise DataError(f"no record has a measured {lacking[0]} to train on. Give one that has.")
+        missing = [name for name in TURBULENT if name not in mean]
+        if missing and not (len(missing) == len(TURBULENT) and measured):
+            raise DataError("training records", f"none has measured {missing[0]}", fix="add a record that has it")
         optional = [name for name in mean if name in attributes and name not in ATTRIBUTES]
         return cls(mean, spread, optional, closures)
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Names of the features, in the order a network sees them."""
-        return tuple(name for name in self.mean if name not in TARGETS)
+        """Names of the features, in the order of the network inputs."""
+        return tuple(name for name in self.mean if name not in TURBULENT)
 
     def closure(self, number: int = -1) -> float:
-        """The closure of a record's energy balance by its place, or the mean of those that are known. [1]."""
+        """Return the energy balance closure of a record by its position, or the mean of the known ones. [1]."""
         known = [closure for closure in self.closures if closure is not None]
         own = self.closures[number] if known and number >= 0 else None
         return float(np.mean(known or [1.0])) if own is None else own
 
     def apply(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Normalized features, time leading.
+        """Return the normalized features, with time as the leading axis.
 
         Raises:
-            DataError: A feature the model was trained with is missing.
+            DataError: A feature used in training is missing.
         """
         if missing := [name for name in self.features if name not in columns and name not in self.optional]:
             raise DataError(
-                f"this record has no {', '.join(missing)}, which the model was trained with.\n"
-                "  fix: give a record that has it, or train a model without it."
+                "the record",
+                f"has no {', '.join(missing)}, which the model was trained with",
+                fix="pass a record that has it, or train a model without it",
             )
         given = [columns.get(name, self.mean[name]) for name in self.features]
         scaled = [(x - self.mean[name]) / self.spread[name] for name, x in zip(self.features, given, strict=True)]

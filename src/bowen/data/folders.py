@@ -1,24 +1,20 @@
-"""Where things stay that nobody named a folder for: downloads, and the user's own table of sites."""
+"""Default folders: the cache for downloads, and the data folder for the user's table of sites."""
 
 import os
-import sys
 from pathlib import Path
 
-
-def cache_folder() -> Path:
-    """Where downloads stay: BOWEN_CACHE, or `bowen` in the platform's folder for caches."""
-    return _folder("XDG_CACHE_HOME", windows="bowen/Cache", mac="Library/Caches", other=".cache")
+import platformdirs
 
 
-def data_folder() -> Path:
-    """Where the user's table of sites stays: BOWEN_CACHE, or `bowen` in the platform's folder for data."""
-    return _folder("XDG_DATA_HOME", windows="bowen", mac="Library/Application Support", other=".local/share")
+def get_cache_folder() -> Path:
+    """Return the folder for downloads: BOWEN_CACHE, or the platform's cache folder."""
+    return _choose_folder(platformdirs.user_cache_path("bowen", appauthor=False))
 
 
-def _folder(variable: str, *, windows: str, mac: str, other: str) -> Path:
-    if own := os.environ.get("BOWEN_CACHE"):
-        return Path(own)
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local")) / windows
-    usual = Path.home() / (mac if sys.platform == "darwin" else other)
-    return Path(os.environ.get(variable) or usual) / "bowen"
+def get_data_folder() -> Path:
+    """Return the folder for the user's table of sites: BOWEN_CACHE, or the platform's data folder."""
+    return _choose_folder(platformdirs.user_data_path("bowen", appauthor=False))
+
+
+def _choose_folder(default: Path) -> Path:
+    return Path(os.environ.get("BOWEN_CACHE") or default)

@@ -1,9 +1,9 @@
-"""The catalogue of names: what each quantity is called, measured in and bounded by, in every convention we meet."""
+"""Catalog of variables: name, unit, valid range and description of each, in all supported conventions."""
 
 import difflib
 import enum
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from bowen.errors import DataError
 
 
 class QC(enum.IntEnum):
-    """Where a value comes from. Only `MEASURED` steps train or score a model."""
+    """Origin of a value; only `MEASURED` steps train or score a model."""
 
     MEASURED = 0
     FILLED_GOOD = 1
@@ -28,11 +28,11 @@ class QC(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Variable:
-    """One quantity: its name here, its CF description, its names elsewhere, and the values nature allows.
+    """One variable: its canonical name, CF description, names in other conventions, and valid range.
 
-    `alma` is the name written to files, `aliases` other names found in ALMA-like files; `valid_range` is in `units`;
-    `method` is CF's cell method over time, which for states, at the end of the step, is "point". The names in text
-    tables are in `formats`.
+    `alma` is the name written to files, `aliases` are other names in ALMA-like files; `valid_range` is in `units`;
+    `method` is CF's cell method over time, which is "point" for states (at the end of the step). The column names of
+    text tables are in `formats`.
     """
 
     name: str
@@ -187,7 +187,7 @@ _TARGETS = (
 )
 
 _EXTREME: dict[str, Any] = {"standard_name": "air_temperature", "valid_range": (183.0, 333.0)}
-_DAILY = (  # what comes once a day and in no other record
+_DAILY = (  # variables of daily records only
     Variable("air_temperature_min", "K", "Lowest of the air", aliases=("Tair_min",), method="minimum", **_EXTREME),
     Variable("air_temperature_max", "K", "Highest of the air", aliases=("Tair_max",), method="maximum", **_EXTREME),
 )
@@ -210,9 +210,9 @@ SCHEMA = {variable.name: variable for variable in (*_WEATHER, *_TARGETS, *_DAILY
 WEATHER = tuple(variable.name for variable in _WEATHER)
 TARGETS = tuple(variable.name for variable in _TARGETS)
 TURBULENT = ("latent_heat", "sensible_heat")  # what models are trained on and scored by
-WATER = ("runoff", "snow_water")  # what they may be trained on besides, always by the day
-OBSERVED = "_observed"  # after the name of a simulated flux: as the tower would report it
-FORCING = (  # what no record can do without, besides one of RADIATION
+WATER = ("runoff", "snow_water")  # further training targets, always as daily means
+OBSERVED = "_observed"  # suffix of a simulated flux as the tower would report it
+FORCING = (  # required in every record, in addition to one of RADIATION
     "shortwave_down", "air_temperature", "specific_humidity", "vapor_pressure_deficit", "air_pressure", "wind_speed",
     "precipitation",
 )  # fmt: skip
@@ -224,8 +224,8 @@ WATER_BUDGET = "water_budget"  # "store", "source" or "sink"
 ENERGY_BUDGET = "energy_budget"  # "source" or "sink"
 
 
-def attributes(name: str) -> dict[str, Any]:
-    """What a file says about the variable `name`, or about the flag variable `<name>_qc`.
+def get_attributes(name: str) -> dict[str, Any]:
+    """Return the CF attributes of the variable `name`, or of the flag variable `<name>_qc`.
 
     Args:
         name: A canonical name, with or without `_qc`.
@@ -235,7 +235,7 @@ def attributes(name: str) -> dict[str, Any]:
         flag_values and flag_meanings.
 
     Raises:
-        DataError: The catalogue has no such name.
+        DataError: The catalog has no such name.
     """
     if name.endswith("_qc"):
         return {
@@ -244,34 +244,34 @@ def attributes(name: str) -> dict[str, Any]:
             "flag_meanings": " ".join(code.name.lower() for code in QC),
         }
     if name not in SCHEMA:
-        raise DataError(f"`{name}` is not in the catalogue of variables. {nearest([name], SCHEMA)}")
+        raise DataError("catalog of variables", f"has no `{name}`", details=find_nearest([name], SCHEMA))
     variable = SCHEMA[name]
     standard_name = {"standard_name": variable.standard_name} if variable.standard_name else {}
     methods = {"cell_methods": f"time: {variable.method}"}
     return {"units": variable.units, "long_name": variable.long_name, **methods, **standard_name}
 
 
-def describe(dataset: xr.Dataset) -> xr.Dataset:
-    """The same dataset with the catalogue's attributes on each variable it knows; what was said already stays."""
+def add_attributes(dataset: xr.Dataset) -> xr.Dataset:
+    """Add the attributes of the catalog to each known variable; existing attributes stay."""
     described = dataset.copy()
     for name, variable in described.variables.items():
         if str(name).removesuffix("_qc") in SCHEMA:
-            variable.attrs = {**attributes(str(name)), **variable.attrs}
+            variable.attrs = {**get_attributes(str(name)), **variable.attrs}
     return described
 
 
-def nearest(wanted: Iterable[str], present: Iterable[str]) -> str:
-    """A sentence naming what is there and sounds like what was wanted, or everything if nothing does.
+def find_nearest(wanted: Iterable[str], present: Iterable[str]) -> Mapping[str, str]:
+    """Find the available names that resemble the wanted ones, or list all if none does.
 
     Args:
         wanted: The names looked for.
-        present: The names there are.
+        present: The available names.
 
     Returns:
-        "Nearest here: a, b." or "Here: a, b, c.", shortened to twelve names.
+        {"nearest": "a, b"} or {"available": "a, b, c"}, up to twelve names: the details of an error.
     """
     names = [str(name) for name in present]
     close = [match for name in wanted for match in difflib.get_close_matches(name, names, n=3, cutoff=0.5)]
     listed = list(dict.fromkeys(close)) or names
     more = ", …" if len(listed) > 12 else ""
-    return f"{'Nearest here' if close else 'Here'}: {', '.join(listed[:12]) or 'nothing'}{more}."
+    return {"nearest" if close else "available": f"{', '.join(listed[:12]) or 'none'}{more}"}

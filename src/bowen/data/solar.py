@@ -1,4 +1,4 @@
-"""Where the sun stands over a tower, and the shortwave radiation it would send through a clear sky."""
+"""Position of the sun over a tower, and shortwave radiation under a clear sky."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,17 +6,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-_DAYS = np.arange(367)  # of the year, from 1 on
-_SAMPLES = 6  # within a step, whose mean is not its middle where the sun rises or sets
+_DAYS = np.arange(367)  # days of the year count from 1
+_SAMPLES = 6  # per step; at sunrise and sunset the mean of a step differs from its middle
 
 
-def sun_height(stamps: np.ndarray, site: Mapping[str, Any], utc_offset_hours: float) -> np.ndarray:
-    """Sine of the sun's elevation.
+def compute_elevation_sine(stamps: np.ndarray, site: Mapping[str, Any], utc_offset_hours: float) -> np.ndarray:
+    """Compute the sine of the solar elevation.
 
     Args:
         stamps: Instants, datetime64.
         site: Attributes of a canonical dataset: latitude and longitude.
-        utc_offset_hours: What the clock of the stamps is ahead of UTC. [h]
+        utc_offset_hours: Hours by which the clock of the stamps is ahead of UTC. [h]
 
     Returns:
         Sine of the elevation, negative at night. [1]
@@ -24,7 +24,7 @@ def sun_height(stamps: np.ndarray, site: Mapping[str, Any], utc_offset_hours: fl
     Source:
         Spencer (1971), Search 2, 172, for declination and equation of time, as in pvlib.
     """
-    from pvlib import solarposition  # here, because it takes as long to import as all the rest
+    from pvlib import solarposition  # imported here because it is slow to import
 
     universal = pd.DatetimeIndex(stamps) - pd.Timedelta(hours=utc_offset_hours)
     day = universal.day_of_year.to_numpy()
@@ -35,8 +35,8 @@ def sun_height(stamps: np.ndarray, site: Mapping[str, Any], utc_offset_hours: fl
     return np.sin(latitude) * np.sin(declination) + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
 
 
-def clear_sky(stamps: np.ndarray, step: int, site: Mapping[str, Any]) -> np.ndarray:
-    """Shortwave radiation under a clear sky, as the mean over each step.
+def compute_clear_sky_radiation(stamps: np.ndarray, step: int, site: Mapping[str, Any]) -> np.ndarray:
+    """Compute shortwave radiation under a clear sky, averaged over each step.
 
     Args:
         stamps: Start of each step in local standard time, datetime64.
@@ -47,29 +47,31 @@ def clear_sky(stamps: np.ndarray, step: int, site: Mapping[str, Any]) -> np.ndar
         Incoming shortwave radiation, 0 at night. [W m-2]
 
     Source:
-        Allen et al. (1998), FAO Irrigation and Drainage Paper 56, eq. 37: of what arrives at the top of the
-        atmosphere the ground gets the share 0.75 + 2e-5 z, z being meters above the sea.
+        Allen et al. (1998), FAO Irrigation and Drainage Paper 56, eq. 37: clear-sky radiation is the fraction
+        0.75 + 2e-5 z of extraterrestrial radiation, with elevation z in m.
     """
     from pvlib import irradiance
 
     within = [np.timedelta64(round((k + 0.5) / _SAMPLES * step), "s") for k in range(_SAMPLES)]
-    heights = [np.maximum(sun_height(stamps + later, site, site["utc_offset_hours"]), 0.0) for later in within]
+    heights = [
+        np.maximum(compute_elevation_sine(stamps + later, site, site["utc_offset_hours"]), 0.0) for later in within
+    ]
     above = np.asarray(
         irradiance.get_extra_radiation(pd.DatetimeIndex(stamps).day_of_year.to_numpy(), method="spencer")
     )
     return (0.75 + 2e-5 * max(site.get("elevation", 0.0), 0.0)) * above * np.mean(heights, axis=0)
 
 
-def sunrise(days: np.ndarray, site: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    """When the sun rises and when it stands highest.
+def compute_sunrise_and_noon(days: np.ndarray, site: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the hours of sunrise and solar noon.
 
     Args:
         days: Midnights in local standard time, datetime64.
         site: Attributes of a canonical dataset: latitude, longitude and utc_offset_hours.
 
     Returns:
-        Sunrise, on a polar day 12 h before noon and in a polar night at noon; and noon. In hours after midnight of the
-        clock. [h]
+        Sunrise (12 h before noon on a polar day, at noon in a polar night) and solar noon, both in hours after
+        midnight of the clock. [h]
 
     Source:
         Spencer (1971), Search 2, 172, as in pvlib.

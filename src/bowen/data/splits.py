@@ -1,4 +1,4 @@
-"""Which steps train, which choose, which judge."""
+"""Splits of a record into training, validation and test steps."""
 
 from collections.abc import Mapping, Sequence
 
@@ -16,7 +16,7 @@ def block_split(
     days: int = 20,
     pattern: Sequence[str] = ("train", "train", "train", "validation", "test"),
 ) -> np.ndarray:
-    """Interleaved blocks, so that each split sees every season.
+    """Split a record into interleaved blocks, so that each split has every season.
 
     Args:
         record: A record, or its stamps.
@@ -30,7 +30,7 @@ def block_split(
         ConfigError: A block is shorter than a day, or a label is unknown.
     """
     if days < 1:
-        raise ConfigError(f"split: blocks of {days} days; a block has at least one day.")
+        raise ConfigError("split", f"blocks of {days} days", fix="make blocks of at least one day")
     _check_labels(pattern)
     stamps = pd.DatetimeIndex(_stamps(record))
     block = (stamps - stamps[0].normalize()) // pd.Timedelta(days=days)
@@ -55,9 +55,9 @@ def period_split(record: xr.Dataset | np.ndarray, periods: Mapping[str, tuple[st
     labels = np.full(len(stamps), "", dtype=f"<U{max(map(len, SPLITS))}")
     for label, (first, last) in periods.items():
         where = f"split: {label} = [{first}, {last}]"
-        inside = period(stamps, first, last, where)
+        inside = select_period(stamps, first, last, where)
         if (taken := labels[inside & (labels != "")]).size:
-            raise ConfigError(f"{where} overlaps {taken[0]}. Choose other dates.")
+            raise ConfigError(where, f"overlaps {taken[0]}", fix="choose other dates")
         labels[inside] = label
     return labels
 
@@ -66,32 +66,34 @@ def _stamps(record: xr.Dataset | np.ndarray) -> np.ndarray:
     return record["time"].values if isinstance(record, xr.Dataset) else np.asarray(record)
 
 
-def period(time: np.ndarray, first: str | None, last: str | None, where: str) -> np.ndarray:
+def select_period(time: np.ndarray, first: str | None, last: str | None, where: str) -> np.ndarray:
     """The steps of a period, both of its ends inclusive.
 
     Args:
         time: Stamps of a record.
-        first: Year, month or day; None is the beginning of the record.
-        last: Year, month or day; None is the end of the record.
-        where: Who asks, for messages.
+        first: Year, month or day; None for the beginning of the record.
+        last: Year, month or day; None for the end of the record.
+        where: The setting, for messages.
 
     Returns:
         True at the steps of the period.
 
     Raises:
-        ConfigError: A date cannot be read, or the period holds no step.
+        ConfigError: A date cannot be read, or the period has no step.
     """
     try:
         begin, end = np.datetime64(str(first or time[0])), np.datetime64(str(last or time[-1]))
-        unit, _ = np.datetime_data(end.dtype)  # of a year, a month or a day
+        unit, _ = np.datetime_data(end.dtype)  # year, month or day
         inside = (time >= begin) & (time < end + np.timedelta64(1, unit))
     except ValueError as problem:
-        raise ConfigError(f"{where} are not dates like 2012 or 2012-05-31.") from problem
+        raise ConfigError(where, "a date cannot be read", fix="write dates like 2012 or 2012-05-31") from problem
     if not inside.any():
-        raise ConfigError(f"{where} holds no step; the record spans {time[0]:.10} to {time[-1]:.10}.")
+        raise ConfigError(
+            where, f"has no step; the record is from {time[0]:.10} to {time[-1]:.10}", fix="choose other dates"
+        )
     return inside
 
 
 def _check_labels(labels: Sequence[str] | Mapping[str, object]) -> None:
     if unknown := [label for label in labels if label not in SPLITS]:
-        raise ConfigError(f"split: unknown label `{unknown[0]}`. Known: {', '.join(SPLITS)}.")
+        raise ConfigError("split", f"unknown label `{unknown[0]}`", details={"known": ", ".join(SPLITS)})

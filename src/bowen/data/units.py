@@ -1,4 +1,4 @@
-"""Units at the door: whatever a file declares becomes the unit of the catalogue, or a sentence says why not."""
+"""Conversion of units declared in files to those of the catalog."""
 
 import numpy as np
 
@@ -45,11 +45,11 @@ _CONVERSIONS = {  # (from, to): factor and offset
 }
 
 
-def to_si(values: np.ndarray, units: str, name: str, where: str) -> np.ndarray:
-    """Values of the variable `name` in the unit of the catalogue.
+def convert_to_si(values: np.ndarray, units: str, name: str, where: str) -> np.ndarray:
+    """Convert values of the variable `name` to the unit of the catalog.
 
     Args:
-        values: The values as the file has them. [units]
+        values: The values in the file. [units]
         units: The unit the file declares.
         name: The canonical name of the variable.
         where: The file, for the message.
@@ -58,7 +58,7 @@ def to_si(values: np.ndarray, units: str, name: str, where: str) -> np.ndarray:
         The values. [the unit of `SCHEMA[name]`]
 
     Raises:
-        DataError: There is no way from the one unit to the other.
+        DataError: The declared unit cannot be converted.
     """
     due = SCHEMA[name].units
     spelled = units.strip()
@@ -68,8 +68,9 @@ def to_si(values: np.ndarray, units: str, name: str, where: str) -> np.ndarray:
     if (unit, due) not in _CONVERSIONS:
         accepted = [known for known, target in _CONVERSIONS if target == due]
         raise DataError(
-            f"{where}: {name} is declared in `{units}`, which cannot be turned into {due}. "
-            f"Convert it to one of: {', '.join([due, *accepted])}, and correct its `units`."
+            where,
+            f"{name} is declared in `{units}`, which cannot be converted to {due}",
+            fix=f"convert it to one of {', '.join([due, *accepted])}, and correct its `units`",
         )
     factor, offset = _CONVERSIONS[unit, due]
     return values * factor + offset

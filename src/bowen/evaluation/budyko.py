@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.checks.water_balance import VAPORIZATION
+from bowen.data.checks.water_balance import LATENT_HEAT_OF_VAPORIZATION
 from bowen.data.humidity import saturation_vapor_pressure
 from bowen.physics.constants import HEAT_CAPACITY_AIR, ICE_POINT, VAPOR_RATIO
 
@@ -28,9 +28,9 @@ def potential_evaporation(simulation: xr.Dataset) -> np.ndarray:
     """
     celsius = simulation.air_temperature.values - ICE_POINT
     slope = 4098.0 * saturation_vapor_pressure(simulation.air_temperature.values) / (celsius + 237.3) ** 2
-    psychrometric = HEAT_CAPACITY_AIR * simulation.air_pressure.values / (VAPOR_RATIO * VAPORIZATION)
+    psychrometric = HEAT_CAPACITY_AIR * simulation.air_pressure.values / (VAPOR_RATIO * LATENT_HEAT_OF_VAPORIZATION)
     available = simulation.net_radiation.values - simulation.ground_heat.values
-    return np.maximum(PRIESTLEY_TAYLOR * slope / (slope + psychrometric) * available / VAPORIZATION, 0.0)
+    return np.maximum(PRIESTLEY_TAYLOR * slope / (slope + psychrometric) * available / LATENT_HEAT_OF_VAPORIZATION, 0.0)
 
 
 def budyko_curve(aridity: float | np.ndarray) -> float | np.ndarray:
@@ -67,7 +67,7 @@ def long_term_water_balance(
     if "evapotranspiration" in whole:
         vapor = annual * float(whole.evapotranspiration.mean())
     else:
-        vapor = annual * float(whole.latent_heat.mean()) / VAPORIZATION
+        vapor = annual * float(whole.latent_heat.mean()) / LATENT_HEAT_OF_VAPORIZATION
     possible = annual * float(sun.mean())
     flow = observed.runoff.reindex(time=whole.time) if "runoff" in observed else np.array(np.nan)
     aridity = possible / rain

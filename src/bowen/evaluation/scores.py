@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.forcing.disaggregation import by_day
-from bowen.data.quality_flags import measured
+from bowen.data.forcing.disaggregation import has_daily_fluxes
+from bowen.data.quality_flags import is_measured
 from bowen.data.schema import ENERGY_BUDGET, OBSERVED, WATER_BUDGET
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.data.splits import SPLITS
@@ -72,12 +72,12 @@ def score(
     labels = np.asarray(split)
     check_axes(simulation, record, labels, model)
     step = step_seconds(record)
-    interval = 86400.0 if by_day(record) else step
+    interval = 86400.0 if has_daily_fluxes(record) else step
     after_warmup = record.time.values >= record.time.values[0] + np.timedelta64(round(warmup_days * 86400), "s")
     rows = []
     for target in targets:
         _check_target(record, target)
-        scorable = measured(record, target) & after_warmup
+        scorable = is_measured(record, target) & after_warmup
         for label in (label for label in SPLITS if (labels == label).any()):
             for subset, inside in (subsets or {ALL: np.full(labels.shape, True)}).items():
                 native = select_pairs(simulation, record, target, scorable & (labels == label) & inside, model=model)

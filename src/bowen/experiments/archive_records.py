@@ -30,8 +30,8 @@ class ArchiveRecords(Mapping[str, xr.Dataset]):
         self._kept = functools.lru_cache(MAX_IN_MEMORY)(self._read)
 
     def _read(self, key: str) -> xr.Dataset:
-        used = days_used(data.open_tower(self._config.data.met, key), self._config)
-        return prepare_record(data.in_steps(used).load(), self._config)
+        used = days_used(data.open_record(self._config.data.met, key), self._config)
+        return prepare_record(data.disaggregate_if_daily(used).load(), self._config)
 
     def __getitem__(self, key: str) -> xr.Dataset:
         return self._kept(key)
@@ -66,7 +66,7 @@ def read_archive(config: Config) -> ArchiveRecords:
         ConfigError: The configuration names no archive, or excludes a record that is not in it.
     """
     archive, left_out = config.data.met, config.data.exclude
-    keys = data.towers_in(archive)
+    keys = data.list_records(archive)
     if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
         raise ConfigError(f"[data]: `exclude` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
     kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]

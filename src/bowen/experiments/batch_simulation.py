@@ -80,7 +80,7 @@ def simulate_days(
 
 
 def _column(run: Run, dataset: xr.Dataset, as_unseen: bool) -> _Column:
-    whole = data.whole_days(dataset)
+    whole = data.cut_to_whole_days(dataset)
     steps = round(DAY_SECONDS / dataset.attrs["timestep_s"])
     days = xr.Dataset(coords={"time": whole.time.values[::steps]}, attrs=dataset.attrs | {"timestep_s": DAY_SECONDS})
     trained = [run.manifest.records[number] for number in run.manifest.numbers_at(dataset)]

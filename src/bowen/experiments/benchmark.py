@@ -99,7 +99,7 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
         found = [Fold("years", keys, keys, BY_STANDARD_PERIODS, label)] if keys else []
     else:
         by_day = config.benchmark.split == "daily"
-        judges = [key for key, dataset in records.items() if data.by_day(dataset) == by_day]
+        judges = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
             test = [key for key in judges if site_in(key) in chosen[name]]
@@ -208,7 +208,7 @@ def run_model(
     """Train a model on a fold, or read it; returns its simulations of the test records, by key."""
     train = LabeledRecords(records, fold.train, functools.partial(label_to_train, fold.labeling, config))
     if name in empirical.MODELS:
-        of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.by_day(dataset)]
+        of_steps = [(dataset, labels == "train") for dataset, labels in train if not data.has_daily_fluxes(dataset)]
         model = empirical.fit(name, [dataset for dataset, _ in of_steps], [chosen for _, chosen in of_steps])
         return {key: model.predict(records[key]) for key in fold.test}
 
@@ -233,7 +233,7 @@ def score_fold(
         score_targets = functools.partial(
             score, simulation, record, np.where(fold.label_test(record) == "test", "test", "")
         )
-        asked = {"model": title, "targets": data.fluxes_measured(record)}
+        asked = {"model": title, "targets": data.list_measured_fluxes(record)}
         scores = [
             score_targets(**asked, resolutions=("native", "daily", "monthly")),
             score_targets(**asked, resolutions=("native",), metrics="plumber2"),

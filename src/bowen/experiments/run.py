@@ -105,7 +105,7 @@ def configure_jax(config: Config) -> None:
     """Set the precision of JAX and its cache of compiled programs; called by commands, never on import."""
     jax.config.update("jax_enable_x64", config.model.precision == "float64")
     if not jax.config.values["jax_compilation_cache_dir"]:
-        jax.config.update("jax_compilation_cache_dir", str(data.cache_folder() / "compiled"))
+        jax.config.update("jax_compilation_cache_dir", str(data.get_cache_folder() / "compiled"))
 
 
 def read_configured_record(config: Config) -> xr.Dataset:
@@ -120,7 +120,7 @@ def read_configured_record(config: Config) -> xr.Dataset:
         raise ConfigError(
             str(tower.met),
             "is an archive of many records, and one is needed here",
-            fix=f"name one with --met, such as --met {tower.met / data.towers_in(tower.met)[0]}",
+            fix=f"name one with --met, such as --met {tower.met / data.list_records(tower.met)[0]}",
         )
     site = {name: value for name in SITE_ATTRIBUTES if (value := getattr(tower, name)) is not None}
     return prepare_record(data.read(tower.met, tower.flux, site=site, kind=tower.format), config)
@@ -133,15 +133,15 @@ def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     if (
         either
         and "net_radiation" in dataset
-        and data.measured(dataset, "net_radiation").mean() < MIN_NET_RADIATION_COVERAGE
+        and data.is_measured(dataset, "net_radiation").mean() < MIN_NET_RADIATION_COVERAGE
     ):
         dataset = dataset.drop_vars("net_radiation")
     need = [name for name in (*data.FORCING, *radiation) if name in dataset]
     complete = data.fill_forcing(dataset, need=need).assign_attrs(prescribed_radiation=int("net_radiation" in need))
     if either and "net_radiation" not in dataset:
-        complete = data.with_net_radiation(complete)
+        complete = data.add_net_radiation(complete)
     closes = config.data.closure == "corrected" and any(name in dataset for name in data.TURBULENT)
-    return data.with_closed_balance(complete) if closes else complete
+    return data.close_energy_balance(complete) if closes else complete
 
 
 def train_run(
@@ -206,7 +206,7 @@ def _train_in(
             if not first_site:
                 first_site.update({name: dataset.attrs[name] for name in SITE_ATTRIBUTES})
             trained.append(TrainedRecord.of(dataset, bool(site_data.parameters.has_water_correction)))
-            if {*data.targets_measured(dataset)} & {*data.WATER}:
+            if {*data.list_measured_targets(dataset)} & {*data.WATER}:
                 water[dataset.attrs["site"]] = period_covered(dataset)
             yield site_data
 
@@ -336,4 +336,6 @@ def label_steps(run: Run, dataset: xr.Dataset) -> np.ndarray:
 
 def score_run(run: Run, simulation: xr.Dataset, dataset: xr.Dataset) -> pd.DataFrame:
     """Score a simulation of a run by the labels of its steps in training."""
-    return score(simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.fluxes_measured(dataset))
+    return score(
+        simulation, dataset, label_steps(run, dataset), model=run.title, targets=data.list_measured_fluxes(dataset)
+    )

@@ -106,7 +106,7 @@ class TrainedRecord:
         """Describe a canonical dataset."""
         site, times = dataset.attrs, dataset.time.values
         return cls(
-            data.fingerprint(dataset),
+            data.compute_fingerprint(dataset),
             str(site["site"]),
             float(site["latitude"]),
             float(site["longitude"]),
@@ -169,7 +169,7 @@ class Manifest:
         """
         found = [number for number, record in enumerate(self.records) if record.is_at(dataset.attrs)]
         if len(found) > 1 or any(not record.first for record in self.records):
-            same = data.fingerprint(dataset)
+            same = data.compute_fingerprint(dataset)
             exact = [number for number, record in enumerate(self.records) if record.fingerprint == same]
             found = [number for number in found if self.records[number].first and number not in exact]
             times = dataset.time.values

@@ -21,7 +21,7 @@ def select_training_records(config: Config, records: Iterable[LabeledRecord]) ->
     Raises:
         ConfigError: There is none.
     """
-    each, network = [{*data.targets_measured(dataset)} for dataset, _ in records], config.model.kind == "network"
+    each, network = [{*data.list_measured_targets(dataset)} for dataset, _ in records], config.model.kind == "network"
     known = set().union(*each)
     teaching = known - {*data.WATER} if network else known
     chosen = [place for place, told in enumerate(each) if told & teaching]

@@ -53,7 +53,7 @@ def basin_sites(path: Path, *, step: int = DEFAULT_STEP, say: Callable[[str], No
         DataError: There is none.
     """
     places = []
-    for basin in data.basins_in(path):
+    for basin in data.list_basins(path):
         try:
             daily = data.read_camels(path, basin)
         except DataError as problem:
@@ -86,15 +86,15 @@ def tower_sites(
     Raises:
         DataError: There is none, or the folder has no daily fluxes.
     """
-    places, fluxes = [], data.daily_files(daily) if daily else {}
-    for met, flux in data.pair(paths):
+    places, fluxes = [], data.find_daily_files(daily) if daily else {}
+    for met, flux in data.pair_files(paths):
         try:
             tower = data.read(met, flux)
         except DataError as problem:
             say(f"Left out: {str(problem).splitlines()[0]}")
             continue
         site = tower.attrs["site"]
-        observed = data.observed_days(tower, flux, fluxes.get(site))
+        observed = data.aggregate_observations(tower, flux, fluxes.get(site))
         if not observed:
             say(f"Left out: {site}: nothing was observed there.")
             continue

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.features import FORCING
+from bowen.data.features import FEATURE_FORCING
 from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
@@ -126,7 +126,7 @@ def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     """
     record = make_weather(days, seed)
     forcing = Forcing(
-        **{name: jnp.asarray(record[name].values) for name in FORCING},
+        **{name: jnp.asarray(record[name].values) for name in FEATURE_FORCING},
         radiation=jnp.asarray(record["longwave_down"].values),
     )
     base = parameters_for(

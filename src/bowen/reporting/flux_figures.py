@@ -7,8 +7,8 @@ from matplotlib.colors import to_rgb
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from bowen.data.checks.energy_closure import SEASONS
-from bowen.data.quality_flags import measured
+from bowen.data.checks.energy_closure import CALENDAR_SEASONS
+from bowen.data.quality_flags import is_measured
 from bowen.evaluation.scores import average_pairs
 from bowen.reporting import theme
 from bowen.reporting.study import Study
@@ -23,7 +23,7 @@ UNIT = "W m⁻²"
 def window_start(study: Study) -> int:
     """Find the warm-season fortnight, beginning at midnight, with the most measured test steps."""
     length = round(WINDOW_DAYS * 86400 / study.step)
-    worth = np.sum([measured(study.observed, target) for target in study.targets], axis=0) * (1.0 + study.held_out)
+    worth = np.sum([is_measured(study.observed, target) for target in study.targets], axis=0) * (1.0 + study.held_out)
     sums = np.r_[0.0, np.cumsum(worth * np.where(study.warm_season, 1.0, 0.1))]
     midnights = np.flatnonzero(np.asarray(study.time == study.time.normalize()))
     starts = midnights[midnights + length <= len(study.time)]
@@ -36,7 +36,7 @@ def fortnight(study: Study) -> Figure:
     chosen = slice(first, first + round(WINDOW_DAYS * 86400 / study.step))
     figure, panels = theme.stack(len(study.targets), 1.9)
     for panel, target in zip(panels.flat, study.targets, strict=True):
-        seen = np.where(measured(study.observed, target), study.observed[target].values, np.nan)[chosen]
+        seen = np.where(is_measured(study.observed, target), study.observed[target].values, np.nan)[chosen]
         ink = theme.color("ink")
         panel.plot(study.time[chosen], seen, color=ink, linewidth=0.7, marker="o", markersize=1.9, markeredgewidth=0)
         for model, simulation in study.simulations.items():
@@ -79,10 +79,10 @@ def time_axis(panel: Axes, study: Study, chosen: slice = slice(None)) -> None:
 
 def diurnal(study: Study, target: str) -> Figure:
     """Draw the mean day of each season at measured, held-out steps."""
-    keep = study.held_out & measured(study.observed, target)
+    keep = study.held_out & is_measured(study.observed, target)
     figure = Figure((4.7, 4.3), layout="constrained")
     panels = np.ravel(figure.subplots(2, 2, sharex=True, sharey=True))
-    for panel, (season, months) in zip(panels, SEASONS.items(), strict=True):
+    for panel, (season, months) in zip(panels, CALENDAR_SEASONS.items(), strict=True):
         chosen = keep & np.isin(study.time.month, months)
         theme.name_axes(panel, SEASON_NAMES[season])
         theme.zero_line(panel)

@@ -11,11 +11,11 @@ from matplotlib.colors import Colormap, Normalize, PowerNorm, to_rgb
 from matplotlib.dates import date2num
 from matplotlib.figure import Figure
 
-from bowen.data.checks.energy_closure import energy_terms
-from bowen.data.checks.stuck_sensors import present
-from bowen.data.checks.water_balance import cumulated
+from bowen.data.checks.energy_closure import select_energy_terms
+from bowen.data.checks.stuck_sensors import list_present_variables
+from bowen.data.checks.water_balance import accumulate_water_fluxes
 from bowen.data.schema import QC, SCHEMA
-from bowen.data.solar import sunrise
+from bowen.data.solar import compute_sunrise_and_noon
 from bowen.evaluation.scores import step_seconds
 from bowen.reporting import flux_figures, theme
 from bowen.reporting.wording import MINUS, format_significant, to_display_unit
@@ -83,7 +83,7 @@ class Days:
 
 def origins(dataset: xr.Dataset, stuck: list[dict]) -> Figure:
     """Draw for each variable what share of each day comes from where; what is missing is left blank."""
-    names = present(dataset)
+    names = list_present_variables(dataset)
     days = Days(dataset.time.values, step_seconds(dataset))
     width, strip, top, bottom, left = 9.6, 0.4, 0.06, 0.3, 1.95
     total = top + strip * len(names) + bottom
@@ -124,7 +124,7 @@ def _strip(days: Days, codes: np.ndarray) -> np.ndarray:
 
 def fingerprints(dataset: xr.Dataset) -> Figure:
     """Draw each variable as a picture of days by hours, with sunrise and sunset where the sun makes the day."""
-    names = [name for name in present(dataset) if name not in UNSHOWN]
+    names = [name for name in list_present_variables(dataset) if name not in UNSHOWN]
     days = Days(dataset.time.values, step_seconds(dataset))
     figure, panels = theme.stack(len(names), 0.78)
     for panel, name in zip(panels[:, 0], names, strict=True):
@@ -138,7 +138,7 @@ def fingerprints(dataset: xr.Dataset) -> Figure:
         _key(panel, norm, cmap)
         if name == "shortwave_down":
             when = np.unique(dataset.time.values.astype("datetime64[D]"))[:: days.together]
-            rise, noon = sunrise(when, dataset.attrs)
+            rise, noon = compute_sunrise_and_noon(when, dataset.attrs)
             for hour in (rise, 2.0 * noon - rise):
                 panel.plot(when, hour, color="#ffffff", linewidth=0.7)
     return figure
@@ -175,7 +175,7 @@ def _key(panel: Axes, norm: Normalize, cmap: Colormap) -> None:
 
 def closure(dataset: xr.Dataset, whole: dict) -> Figure:
     """Draw turbulent against available energy, with 1:1 and the line through the points."""
-    turbulent, available, called = energy_terms(dataset) or (np.empty(0), np.empty(0), "")
+    turbulent, available, called = select_energy_terms(dataset) or (np.empty(0), np.empty(0), "")
     known = np.isfinite(turbulent)
     x, y = available[known], turbulent[known]
     span = flux_figures.span_of(np.concatenate([x, y]))
@@ -194,7 +194,7 @@ def closure(dataset: xr.Dataset, whole: dict) -> Figure:
 
 def mean_days(dataset: xr.Dataset) -> Figure:
     """Draw the mean day of the terms of the energy balance, over the steps that have all."""
-    turbulent, available, called = energy_terms(dataset) or (np.empty(0), np.empty(0), "")
+    turbulent, available, called = select_energy_terms(dataset) or (np.empty(0), np.empty(0), "")
     known = np.isfinite(turbulent)
     time = pd.DatetimeIndex(dataset.time.values)
     hours = np.asarray((time - time.normalize()) / pd.Timedelta(hours=1)) + step_seconds(dataset) / 7200
@@ -220,7 +220,7 @@ def mean_days(dataset: xr.Dataset) -> Figure:
 
 def water(dataset: xr.Dataset, allowance: float) -> Figure:
     """Draw precipitation and evapotranspiration as they add up, and their difference, with what the soil may give."""
-    sums = cumulated(dataset)
+    sums = accumulate_water_fluxes(dataset)
     days = Days(dataset.time.values, step_seconds(dataset))
     kept = np.r_[: days.size : days.steps * days.together, days.size - 1]
     when, fell, evaporated = days.times[kept], sums["precipitation"][kept], sums["evapotranspiration"][kept]

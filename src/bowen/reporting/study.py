@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.quality_flags import measured
+from bowen.data.quality_flags import is_measured
 from bowen.data.schema import WATER_BUDGET
-from bowen.data.time_axis import spells
+from bowen.data.time_axis import find_runs
 from bowen.errors import DataError
 from bowen.evaluation.scores import (
     TARGETS,
@@ -148,7 +148,7 @@ class Study:
     def compared(self, model: str, target: str, keep: np.ndarray) -> xr.Dataset:
         """Pair a model with the measured ones of the steps to keep."""
         return select_pairs(
-            self.simulations[model], self.observed, target, keep & measured(self.observed, target), model=model
+            self.simulations[model], self.observed, target, keep & is_measured(self.observed, target), model=model
         )
 
     def folded(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +166,7 @@ class Study:
     def test_spans(self) -> list[tuple[pd.Timestamp, pd.Timestamp]]:
         """Return start and end of each run of test steps."""
         ends = self.time.append(pd.DatetimeIndex([self.time[-1] + pd.Timedelta(seconds=self.step)]))
-        return [(ends[first], ends[last]) for first, last in spells(self.split == "test")]
+        return [(ends[first], ends[last]) for first, last in find_runs(self.split == "test")]
 
 
 def parameter_names(simulation: xr.Dataset) -> list[str]:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.quality_flags import measured
+from bowen.data.quality_flags import is_measured
 from bowen.data.splits import SPLITS
 from bowen.evaluation.metrics import METRICS, Metric
 from bowen.evaluation.scores import TARGETS, step_seconds
@@ -41,7 +41,7 @@ def facts(observed: xr.Dataset) -> Markup:
         "Step": f"{step_seconds(observed) / 60:g} min",
         "Source": attributes.get("source"),
         "Measured": ", ".join(
-            f"{FLUX_SYMBOLS[target]} {100 * measured(observed, target).mean():.0f} %" for target in targets
+            f"{FLUX_SYMBOLS[target]} {100 * is_measured(observed, target).mean():.0f} %" for target in targets
         ),
     }
     cells = [element("div", element("dt", name), element("dd", str(value))) for name, value in known.items() if value]

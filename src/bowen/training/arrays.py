@@ -10,9 +10,9 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float
 
-from bowen.data import OBSERVED, RADIATION, WATER, measured
+from bowen.data import OBSERVED, RADIATION, WATER, is_measured
 from bowen.data import TURBULENT as TARGETS
-from bowen.data.features import FORCING, Scaler, features
+from bowen.data.features import FEATURE_FORCING, Scaler, compute_features
 from bowen.data.schema import ALMA_NAME, ENERGY_BUDGET, WATER_BUDGET
 from bowen.errors import DataError, ModelError
 from bowen.land.quantities import apply_logit_offsets, declared_quantities, quantity_value
@@ -60,7 +60,7 @@ class SiteArrays(eqx.Module):
         Raises:
             DataError: A forcing variable is missing or has gaps, or the uncertainty asked for is missing.
         """
-        names = (*FORCING, radiation_name(prescribed))
+        names = (*FEATURE_FORCING, radiation_name(prescribed))
         for name in names:
             require_complete(dataset, name)
         dtype = jnp.zeros(()).dtype if dtype is None else dtype
@@ -68,14 +68,14 @@ class SiteArrays(eqx.Module):
         def array(values: Any) -> Array:
             return jnp.asarray(np.asarray(values, dtype))
 
-        weather = {name: array(dataset[name].values) for name in FORCING}
+        weather = {name: array(dataset[name].values) for name in FEATURE_FORCING}
         forcing = Forcing(**weather, radiation=array(dataset[radiation_name(prescribed)].values))
-        shown = features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
+        shown = compute_features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
         inputs = Inputs(forcing, array(scaler.apply(shown)), array(dataset.attrs["timestep_s"]))
         none = np.full(dataset.sizes["time"], np.nan)
         values, seen, weights = [], [], []
         for name in targets:
-            ok = measured(dataset, name) if name in dataset else np.isfinite(none)
+            ok = is_measured(dataset, name) if name in dataset else np.isfinite(none)
             uncertain = weighted and ok.any() and name not in WATER
             seen.append(ok)
             values.append(np.where(ok, dataset[name].values if name in dataset else none, 0.0))

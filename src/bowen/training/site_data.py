@@ -11,7 +11,8 @@ import xarray as xr
 
 from bowen import data
 from bowen.config.schema import Config, DataConfig, parse
-from bowen.data.features import TARGETS, Scaler, site_attributes
+from bowen.data import TURBULENT
+from bowen.data.features import Scaler, compute_site_attributes
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import TowerParameters
@@ -45,7 +46,7 @@ class SiteData:
         *,
         scaler: Scaler | None = None,
         index: int | None = None,
-        targets: Sequence[str] = TARGETS,
+        targets: Sequence[str] = TURBULENT,
         config: Config | None = None,
         **settings: Any,
     ):
@@ -72,9 +73,9 @@ class SiteData:
         weighted = is_trained and config.training.weights == "uncertainty"
         self.name, self.record = record.attrs["site"], record
         self.arrays = SiteArrays.of(record, self.scaler, prescribed=uses_net, weighted=weighted, targets=targets)
-        self.has_daily_fluxes = data.by_day(record)
-        needs_more = data.lives_on_more_than_rain(record)
-        exceeds = is_trained and config.model.water_corrections and data.water_balance(record)["exceeds"]
+        self.has_daily_fluxes = data.has_daily_fluxes(record)
+        needs_more = data.has_water_beyond_rain(record)
+        exceeds = is_trained and config.model.water_corrections and data.summarize_water_balance(record)["exceeds"]
         self.parameters = site_parameters(config, record, self.scaler, index, bool(exceeds or needs_more))
         unseen = site_parameters(config, record, self.scaler, UNSEEN, needs_more)
         self.as_unseen = unseen if config.model.train_as_unseen else None
@@ -174,7 +175,7 @@ def fit_scaler(config: Config, records: Iterable[tuple[xr.Dataset, np.ndarray]])
 
 def flux_scale(scaler: Scaler) -> FluxScale:
     """Return mean and standard deviation of latent and sensible heat in the training steps. [W m-2]."""
-    return FluxScale(*(jnp.asarray([table[name] for name in TARGETS]) for table in (scaler.mean, scaler.spread)))
+    return FluxScale(*(jnp.asarray([table[name] for name in TURBULENT]) for table in (scaler.mean, scaler.spread)))
 
 
 def land_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
@@ -209,9 +210,9 @@ def site_parameters(
     """
     known = record.attrs | {"prescribed_radiation": is_driven_by_net_radiation(record, config)}
     closure: Any = scaler.closure(index) if config.data.closure == "measured_fraction" else 1.0
-    truncated: Any = data.latent_heat_truncated(record)
+    truncated: Any = data.is_latent_heat_truncated(record)
     tower = TowerParameters(closure_fraction=closure, is_latent_heat_truncated=truncated)
-    attributes = site_attributes(record)
+    attributes = compute_site_attributes(record)
     return SiteParameters(
         land_parameters(config, known),
         tower,

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bowen.errors import DataError
-from bowen.files import lay_on_disk
+from bowen.files import memory_map_arrays
 from bowen.models.rollout import Inputs
 from bowen.training import devices
 from bowen.training.site_data import SiteData
@@ -83,7 +83,7 @@ class WindowLoader:
                 structures.append(structure)
                 yield from map(np.asarray, arrays)
 
-        arrays = iter(lay_on_disk(series(), folder) if folder else list(series()))
+        arrays = iter(memory_map_arrays(series(), folder) if folder else list(series()))
         self._series = [each.unflatten(itertools.islice(arrays, each.num_leaves)) for each in structures]
         days, has_daily_fluxes, is_short, variances, *states_and_parameters = zip(*facts, strict=True)
         self.days, self._has_daily_fluxes, self._is_short = map(np.array, (days, has_daily_fluxes, is_short))

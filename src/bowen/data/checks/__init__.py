@@ -1,1 +1,1 @@
-"""Checks of a record: plausible values, clock, closure of energy and water, stuck sensors."""
+"""Checks of a record: requirements, plausibility, clock, energy and water balance, stuck sensors."""

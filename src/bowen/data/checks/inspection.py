@@ -1,4 +1,4 @@
-"""What is in a record: gaps, closure, water, whether it can be used, and a fingerprint to know it again by."""
+"""Summary of a record: gaps, energy and water balance, usability, and a fingerprint to recognize it."""
 
 import hashlib
 import json
@@ -7,58 +7,66 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.checks.clock import clock_changes, light_lag
-from bowen.data.checks.energy_closure import energy_closure
-from bowen.data.checks.plausibility import doubts_of_values, values_verdict
-from bowen.data.checks.stuck_sensors import present, sensors_verdict, stuck
-from bowen.data.checks.water_balance import annual, water_balance
+from bowen.data.checks.clock import compute_clock_lag, find_clock_changes
+from bowen.data.checks.energy_closure import summarize_energy_closure
+from bowen.data.checks.plausibility import describe_implausible_values, find_implausible_values
+from bowen.data.checks.required import check_record
+from bowen.data.checks.stuck_sensors import describe_stuck_sensors, list_present_variables, list_stuck_sensors
+from bowen.data.checks.water_balance import compute_annual_sum, summarize_water_balance
 from bowen.data.forcing.gap_filling import fill_forcing
-from bowen.data.quality_flags import check, measured, targets_measured
+from bowen.data.quality_flags import is_measured, list_measured_targets
 from bowen.data.schema import QC, SCHEMA, TURBULENT, WATER
 from bowen.errors import DataError
 
-_DOUBTFUL_LAG = 20.0  # min
+_MAX_LAG = 20.0  # min
 
 
-def summary(dataset: xr.Dataset) -> dict[str, Any]:
-    """What a record holds, in plain types that turn into JSON.
+def summarize_record(dataset: xr.Dataset) -> dict[str, Any]:
+    """Summarize a record in plain types that can be written as JSON.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        `site`, `period`, `steps`, `variables` (a list of name, units, shares measured, filled and missing, `quality`:
-        the share of each origin that occurs, minimum, mean, maximum), `verdicts` (a list of what each is `about`, its
-        `mark`: "good", "doubt", "bad" or "unknown", and a `sentence`), `closure` (sum of LE + H over sum of net
-        radiation minus ground heat, over the steps that have all), `energy_balance` (see `energy_closure`),
-        `precipitation` and `evapotranspiration` [kg m-2 per year], `water_balance` (see there), `clock_lag` [min],
-        `clock_changes` (see there), `doubts` (sentences on values unlike nature), `water`, `energy` and `clock` (a
-        sentence each), `stuck` and `usable` (see there), `assumptions` and `fingerprint`.
-        Numbers that cannot be had are None.
+        `site`, `period`, `steps`, `variables` (a list of name, units, fractions measured, filled and missing,
+        `quality`: the fraction of each origin that occurs, minimum, mean, maximum), `verdicts` (a list of subjects
+        `about`, each with its `mark`: "good", "doubt", "bad" or "unknown", and a `sentence`), `closure` (sum of LE + H
+        over sum of net radiation minus ground heat, over the steps that have all), `energy_balance` (see
+        `summarize_energy_closure`), `precipitation` and `evapotranspiration` [kg m-2 per year], `water_balance` (see
+        `summarize_water_balance`), `clock_lag` [min], `clock_changes` (see `find_clock_changes`), `doubts` (sentences
+        on implausible values), `water`, `energy` and `clock` (a sentence each), `stuck` (see `list_stuck_sensors`),
+        `usable` (see `find_obstacles`), `assumptions` and `fingerprint`. Unavailable numbers are None.
     """
-    energy, water, use = energy_closure(dataset), water_balance(dataset), usable(dataset)
-    lag, changes, stretches, odd = light_lag(dataset), clock_changes(dataset), stuck(dataset), doubts_of_values(dataset)
+    energy, water, use = summarize_energy_closure(dataset), summarize_water_balance(dataset), find_obstacles(dataset)
+    lag, changes, stretches, odd = (
+        compute_clock_lag(dataset),
+        find_clock_changes(dataset),
+        list_stuck_sensors(dataset),
+        find_implausible_values(dataset),
+    )
     clock = _clock_verdict(lag, changes)
     verdicts = [
         _verdict("drive", bool(use["drive"]), use["drive"] or "The forcing can drive a model.", "bad"),
         _verdict("train", bool(use["train"]), use["train"] or _training(dataset), "bad"),
-        _verdict("clock", None if lag is None else abs(lag) >= _DOUBTFUL_LAG or bool(changes), clock),
+        _verdict("clock", None if lag is None else abs(lag) >= _MAX_LAG or bool(changes), clock),
         _verdict("energy", energy["doubtful"], energy["verdict"]),
         _verdict("water", water["doubtful"], " ".join([water["verdict"], *water["doubts"]])),
-        _verdict("values", bool(odd), values_verdict(odd)),
-        _verdict("sensors", bool(stretches), sensors_verdict(stretches)),
+        _verdict("values", bool(odd), describe_implausible_values(odd)),
+        _verdict("sensors", bool(stretches), describe_stuck_sensors(stretches)),
     ]
     return {
         "site": {key: value for key, value in dataset.attrs.items() if key != "assumptions"},
         "period": [str(dataset.time.values[k])[:16] for k in (0, -1)],
         "steps": dataset.sizes["time"],
-        "variables": [_variable(dataset, name) for name in (*present(dataset), *WATER) if name in dataset],
+        "variables": [
+            _variable(dataset, name) for name in (*list_present_variables(dataset), *WATER) if name in dataset
+        ],
         "verdicts": verdicts,
         "closure": energy["parts"].get("record", {}).get("ratio"),
         "energy": energy["verdict"],
         "energy_balance": energy,
-        "precipitation": annual(dataset, "precipitation"),
-        "evapotranspiration": annual(dataset, "latent_heat"),
+        "precipitation": compute_annual_sum(dataset, "precipitation"),
+        "evapotranspiration": compute_annual_sum(dataset, "latent_heat"),
         "water": water["verdict"],
         "water_balance": water,
         "clock": clock,
@@ -68,41 +76,42 @@ def summary(dataset: xr.Dataset) -> dict[str, Any]:
         "stuck": stretches,
         "usable": use,
         "assumptions": [line for line in str(dataset.attrs.get("assumptions", "")).split("\n") if line],
-        "fingerprint": fingerprint(dataset),
+        "fingerprint": compute_fingerprint(dataset),
     }
 
 
-def usable(dataset: xr.Dataset) -> dict[str, str | None]:
-    """What keeps a record from driving and from training a model.
+def find_obstacles(dataset: xr.Dataset) -> dict[str, str | None]:
+    """Find the reasons why a record cannot drive or train a model.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        For "drive" and "train" the reason why it cannot, and what to do about it; None where it can.
+        For "drive" and "train" the reason and what to do about it; None if the record can be used.
     """
     try:
         filled = fill_forcing(dataset)
-        check(filled)
+        check_record(filled)
     except DataError as problem:
         return {"drive": str(problem), "train": str(problem)}
     if _water_alone(dataset):
         return {"drive": None, "train": None}
     try:
-        check(filled, need=TURBULENT)
+        check_record(filled, need=TURBULENT)
     except DataError as problem:
         return {"drive": None, "train": str(problem)}
-    if guessed := [name for name in TURBULENT if not measured(dataset, name).any()]:
-        where = dataset.attrs.get("site", "the record")
-        reason = (
-            f"{where}: no step of {guessed[0]} was measured, and only measured steps train a model. Check its flags."
+    if unmeasured := [name for name in TURBULENT if not is_measured(dataset, name).any()]:
+        reason = DataError(
+            dataset.attrs.get("site", "the record"),
+            f"no step of {unmeasured[0]} was measured, and only measured steps train a model",
+            fix="check its flags",
         )
-        return {"drive": None, "train": reason}
+        return {"drive": None, "train": str(reason)}
     return {"drive": None, "train": None}
 
 
-def fingerprint(dataset: xr.Dataset) -> str:
-    """A hash of the values, flags and metadata, the same on every machine.
+def compute_fingerprint(dataset: xr.Dataset) -> str:
+    """Compute a hash of values, flags and metadata that is the same on every machine.
 
     Values are hashed in single precision, because the last bits of exp() differ between processors.
 
@@ -132,7 +141,7 @@ def _plain(value: Any) -> Any:
 def _variable(dataset: xr.Dataset, name: str) -> dict[str, Any]:
     values = dataset[name].values
     finite = np.isfinite(values)
-    original = measured(dataset, name)
+    original = is_measured(dataset, name)
     codes = np.where(finite, dataset[f"{name}_qc"].values, QC.MISSING)
     shares = {code.name.lower(): float((codes == code).mean()) for code in QC}
     return {
@@ -153,30 +162,30 @@ def _verdict(about: str, wrong: bool | None, sentence: str, mark: str = "doubt")
 
 
 def _water_alone(dataset: xr.Dataset) -> tuple[str, ...]:
-    """What a basin has measured; nothing for a tower."""
-    known = targets_measured(dataset)
+    """List the measured targets of a basin; none for a tower."""
+    known = list_measured_targets(dataset)
     return () if {*known} & {*TURBULENT} else known
 
 
 def _training(dataset: xr.Dataset) -> str:
     if water := _water_alone(dataset):
-        return f"{' and '.join(water).replace('_', ' ').capitalize()} can train a model, by the day."
-    latent, sensible = (int(measured(dataset, name).sum()) for name in TURBULENT)
+        return f"{' and '.join(water).replace('_', ' ').capitalize()} can train a model on daily means."
+    latent, sensible = (int(is_measured(dataset, name).sum()) for name in TURBULENT)
     return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
 
 
 def _clock_verdict(lag: float | None, changes: list[dict[str, Any]]) -> str:
     if lag is None:
-        return "The clock cannot be judged: there is no daylight."
-    told = [
+        return "The clock cannot be assessed: there is no daylight."
+    sentences = [
         f"From {part['start']} to {part['end']} the light comes {_late(part['lag'])} the sun, otherwise "
-        f"{_late(part['usual'])} it: did the clock change, as for daylight saving time?"
+        f"{_late(part['usual'])} it: did the clock change, e.g. to daylight saving time?"
         for part in changes
     ]
-    if told:
-        return " ".join(told)
-    if abs(lag) < _DOUBTFUL_LAG:
-        return "Light and sun agree: the stamps mark the start of the interval, in local standard time."
+    if sentences:
+        return " ".join(sentences)
+    if abs(lag) < _MAX_LAG:
+        return "Shortwave radiation agrees with the sun: stamps mark the start of the interval in local standard time."
     return f"The light comes {_late(lag)} the sun: do the stamps mark the start of the interval?"
 
 

@@ -1,107 +1,111 @@
-"""Whether the water of a record adds up: what fell, what evaporated, and what may explain the difference."""
+"""Water balance of a record: precipitation, evapotranspiration, and possible causes of a deficit."""
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bowen.data.forcing.gap_filling import mean_diurnal_course
+from bowen.data.forcing.gap_filling import compute_mean_diurnal_course
 from bowen.data.humidity import saturation_vapor_pressure
-from bowen.data.quality_flags import measured
-from bowen.data.time_axis import spells, step_of
+from bowen.data.quality_flags import is_measured
+from bowen.data.time_axis import find_runs, find_time_step
 from bowen.physics.constants import ICE_POINT
 
-VAPORIZATION = 2.45e6  # J kg-1 at 20 degC, the convention of tower summaries
-YEAR = 365.25 * 86400.0  # s
-# What the soil may have given. Within a year the root zone gives all it holds; from a season to the same season it
-# returns to where it was but for the difference between a wet and a dry year.
+LATENT_HEAT_OF_VAPORIZATION = 2.45e6  # J kg-1 at 20 degC, the convention of tower summaries
+SECONDS_PER_YEAR = 365.25 * 86400.0  # s
+# Possible supply from soil water. Within a year the root zone may lose all its water; over whole years it returns to
+# where it was except for the difference between wet and dry years.
 _WITHIN_A_YEAR, _OVER_WHOLE_YEARS = 250.0, 100.0  # kg m-2
 _NEARLY_A_YEAR = 0.95
-_TALL = ("ENF", "EBF", "DNF", "DBF", "MF", "CRO", "CVM")  # trees, and the crops that have taken their place
-_LEAST_RAIN, _LEAST_BOREAL_RAIN = 500.0, 250.0  # kg m-2 in a year, that trees live on
-_BOREAL, _HOTTEST = 6.0, 30.0  # degC of biotemperature
-_HOLDRIDGE = 58.93  # kg m-2 degC-1, evaporation of a year by biotemperature
+_TALL = ("ENF", "EBF", "DNF", "DBF", "MF", "CRO", "CVM")  # trees, and crops that replaced them
+_MIN_FOREST_RAIN, _MIN_BOREAL_RAIN = 500.0, 250.0  # kg m-2 in a year
+_MAX_BOREAL, _MAX_BIOTEMPERATURE = 6.0, 30.0  # degC of biotemperature
+_HOLDRIDGE = 58.93  # kg m-2 degC-1, potential evaporation in a year per biotemperature
 _SNOW_BELOW = 274.15  # K
-_SNOWY = 0.25  # share of snow from which on a gauge is the first to be suspected
-_RAIN_UNDERCATCH, _SNOW_UNDERCATCH = 1.1, 2.0  # true over measured, at a gauge without a shield in the wind
-_DRIEST, _WETTEST = 10.0, 6000.0  # kg m-2 in a year, of nearly all places
-_LONGEST_DRY_SPELL = 200  # d; dry seasons are shorter
-_HUMID, _MOST_HUMID_DAYS = 0.9, 8  # relative humidity of days, of which more than half are wet, and so many dry
-_MOST_WET = 0.4  # share of steps with precipitation
-_DRIZZLE = 0.05  # kg m-2 in a step, less than a tip of a bucket
+_SNOWY = 0.25  # snow fraction from which undercatch is the first suspect
+_RAIN_UNDERCATCH, _SNOW_UNDERCATCH = 1.1, 2.0  # true over measured, at an unshielded gauge in the wind
+_MIN_RAIN, _MAX_RAIN = 10.0, 6000.0  # kg m-2 in a year at nearly all places
+_MAX_DRY_SPELL = 200  # d; dry seasons are shorter
+_HUMID, _MIN_HUMID_DAYS = 0.9, 8  # mean relative humidity of days that usually have rain; number of dry ones
+_MAX_WET_FRACTION = 0.4  # fraction of steps with precipitation
+_DRIZZLE = 0.05  # kg m-2 in a step, less than a tip of the bucket
 
 
-def annual(dataset: xr.Dataset, name: str) -> float | None:
-    """A flux of water as its mean over the steps that have a value.
+def compute_annual_sum(dataset: xr.Dataset, name: str) -> float | None:
+    """Compute the annual sum of a water flux from its mean over the steps with a value.
 
     Args:
         dataset: A canonical dataset.
         name: "precipitation", or "latent_heat" for evapotranspiration.
 
     Returns:
-        Sum over a year, None where there is no value. [kg m-2]
+        Sum over a year; None if there is no value. [kg m-2]
     """
     if name not in dataset or not np.isfinite(dataset[name].values).any():
         return None
-    return float(np.nanmean(dataset[name].values)) / (VAPORIZATION if name == "latent_heat" else 1.0) * YEAR
+    return (
+        float(np.nanmean(dataset[name].values))
+        / (LATENT_HEAT_OF_VAPORIZATION if name == "latent_heat" else 1.0)
+        * SECONDS_PER_YEAR
+    )
 
 
-def cumulated(dataset: xr.Dataset) -> dict[str, np.ndarray]:
-    """Precipitation and evapotranspiration summed through the record, gaps at the mean of the days around them.
+def accumulate_water_fluxes(dataset: xr.Dataset) -> dict[str, np.ndarray]:
+    """Accumulate precipitation and evapotranspiration, with gaps filled by the mean diurnal course.
 
-    Sums over the steps that have both would not do: many instruments lose the latent heat when it rains, so the rain
+    Sums over the steps that have both would be biased: many instruments lose latent heat when it rains, so that rain
     would be left out with it.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        By name the sums at the end of each step, of those that the record has. [kg m-2]
+        The sums at the end of each step, by name, of the fluxes in the record. [kg m-2]
     """
-    step = step_of(dataset.time.values, "the record")
+    step = find_time_step(dataset.time.values, "the record")
     sums = {}
     for name, source, per in (
         ("precipitation", "precipitation", 1.0),
-        ("evapotranspiration", "latent_heat", VAPORIZATION),
+        ("evapotranspiration", "latent_heat", LATENT_HEAT_OF_VAPORIZATION),
     ):
         if source in dataset and np.isfinite(dataset[source].values).any():
             values = dataset[source].values
-            whole = np.where(np.isfinite(values), values, mean_diurnal_course(dataset[source], step))
+            whole = np.where(np.isfinite(values), values, compute_mean_diurnal_course(dataset[source], step))
             sums[name] = np.nancumsum(whole) * step / per
     return sums
 
 
-def water_balance(dataset: xr.Dataset) -> dict[str, Any]:
-    """Whether evapotranspiration can come from the precipitation, and the precipitation from nature.
+def summarize_water_balance(dataset: xr.Dataset) -> dict[str, Any]:
+    """Check evapotranspiration against precipitation, and precipitation for plausibility.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        `years`, of the span judged: all the whole years from the start on, or the record if it is shorter;
-        `precipitation`, `evapotranspiration` and `surplus` (their difference) over it, and the `allowance` for water
-        from the soil [all kg m-2]; `snow_share` of the precipitation; `unseen_share` of the precipitation that fell
-        while latent heat was missing; `calendar`, a list of `year`, `precipitation`, `evapotranspiration` and `days`;
-        `exceeds`, whether the deficit is beyond the allowance; `correction`, which of the model's booked corrections
-        may explain it: "external_supply", "precipitation_factor", or "record" if the record is to be doubted;
-        `doubts` of the precipitation, a list of sentences; `doubtful`; and `verdict`, a sentence. Without one of the
-        two only the last six, `calendar` empty.
+        `years`, the period assessed: all whole years from the start, or the record if it is shorter; `precipitation`,
+        `evapotranspiration` and `surplus` (their difference) over it, and the `allowance` for water from the soil [all
+        kg m-2]; `snow_share`, the snow fraction of precipitation; `unseen_share`, the fraction of precipitation that
+        fell while latent heat was missing; `calendar`, a list of `year`, `precipitation`, `evapotranspiration` and
+        `days`; `exceeds`, true if the deficit is beyond the allowance; `correction`, the water correction of the model
+        that may explain it: "external_supply", "precipitation_factor", or "record" if the record is doubtful;
+        `doubts` about precipitation, a list of sentences; `doubtful`; and `verdict`, a sentence. Without one of the
+        two fluxes only the last six, with an empty `calendar`.
     """
-    doubts = precipitation_doubts(dataset)
-    sums = cumulated(dataset)
+    doubts = find_precipitation_doubts(dataset)
+    sums = accumulate_water_fluxes(dataset)
     if len(sums) < 2:
-        verdict = "The water balance cannot be judged: precipitation or latent heat is not there."
-        told = {"doubts": doubts, "doubtful": bool(doubts) or None, "verdict": verdict}
-        return {"calendar": [], "exceeds": None, "correction": None, **told}
-    step = step_of(dataset.time.values, "the record")
+        verdict = "The water balance cannot be assessed: the record lacks precipitation or latent heat."
+        unknown = {"doubts": doubts, "doubtful": bool(doubts) or None, "verdict": verdict}
+        return {"calendar": [], "exceeds": None, "correction": None, **unknown}
+    step = find_time_step(dataset.time.values, "the record")
     rain = dataset.precipitation.values
-    length = len(rain) * step / YEAR
+    length = len(rain) * step / SECONDS_PER_YEAR
     span, allowance = (
         (float(np.floor(length + 1.0 - _NEARLY_A_YEAR)), _OVER_WHOLE_YEARS)
         if length >= _NEARLY_A_YEAR
         else (length, _WITHIN_A_YEAR)
     )
-    last = min(round(span * YEAR / step), len(rain)) - 1
+    last = min(round(span * SECONDS_PER_YEAR / step), len(rain)) - 1
     fell, evaporated = (float(sums[name][last]) for name in ("precipitation", "evapotranspiration"))
     snow_share = _share(rain, dataset.air_temperature.values < _SNOW_BELOW)
     unseen_share = _share(rain, ~np.isfinite(dataset.latent_heat.values))
@@ -123,47 +127,47 @@ def water_balance(dataset: xr.Dataset) -> dict[str, Any]:
     return found | {"doubtful": bool(found["exceeds"] or doubts), "verdict": _verdict(found)}
 
 
-def life_zone(dataset: xr.Dataset) -> tuple[float, float] | None:
-    """Biotemperature and annual precipitation, of which follows what grows at a place.
+def compute_life_zone(dataset: xr.Dataset) -> tuple[float, float] | None:
+    """Compute biotemperature and annual precipitation, which determine the vegetation of a place.
 
     Args:
-        dataset: A canonical dataset, its forcing filled.
+        dataset: A canonical dataset with filled forcing.
 
     Returns:
-        The mean of air temperatures between 0 and 30 degC [degC], and precipitation in a year [kg m-2]; None for a
-        record that is shorter than a year or without a drop.
+        The mean of air temperatures limited to 0-30 degC [degC], and precipitation in a year [kg m-2]; None for a
+        record shorter than a year or without precipitation.
 
     Source:
         Holdridge (1967), Life Zone Ecology.
     """
-    if dataset.sizes["time"] * step_of(dataset.time.values, "the record") < _NEARLY_A_YEAR * YEAR:
+    if dataset.sizes["time"] * find_time_step(dataset.time.values, "the record") < _NEARLY_A_YEAR * SECONDS_PER_YEAR:
         return None
-    warmth = float(np.clip(dataset.air_temperature.values - ICE_POINT, 0.0, _HOTTEST).mean())
-    return (warmth, rain) if (rain := annual(dataset, "precipitation")) else None
+    biotemperature = float(np.clip(dataset.air_temperature.values - ICE_POINT, 0.0, _MAX_BIOTEMPERATURE).mean())
+    return (biotemperature, rain) if (rain := compute_annual_sum(dataset, "precipitation")) else None
 
 
-def aridity(dataset: xr.Dataset) -> float:
-    """Evaporation that the warmth of a place allows, over its precipitation: Holdridge's ratio; see `life_zone`.
+def compute_aridity(dataset: xr.Dataset) -> float:
+    """Compute Holdridge's ratio of potential evaporation to precipitation; see `compute_life_zone`.
 
     Returns:
-        The ratio, below one where it is humid; NaN where nothing is known of a year. [1]
+        The ratio, below one in humid climates; NaN for a record shorter than a year. [1]
     """
-    zone = life_zone(dataset)
+    zone = compute_life_zone(dataset)
     return _HOLDRIDGE * zone[0] / zone[1] if zone else np.nan
 
 
-def lives_on_more_than_rain(dataset: xr.Dataset) -> bool:
-    """Whether a site carries trees or crops where the rain of its record makes a steppe: they have other water.
+def has_water_beyond_rain(dataset: xr.Dataset) -> bool:
+    """Check for trees or crops where precipitation supports only steppe, so that they need another water source.
 
-    Forests begin at 500 mm a year, in the boreal belt, below a biotemperature of 6 degC, at 250 mm; see `life_zone`.
-    That crops need as much as forest is ours.
+    Forests need 500 mm a year, in the boreal belt (biotemperature below 6 degC) 250 mm; see `compute_life_zone`. The
+    same limits for crops are an assumption of bowen.
     """
-    zone = life_zone(dataset) if dataset.attrs["igbp"] in _TALL else None
-    return zone is not None and zone[1] < (_LEAST_BOREAL_RAIN if zone[0] < _BOREAL else _LEAST_RAIN)
+    zone = compute_life_zone(dataset) if dataset.attrs["igbp"] in _TALL else None
+    return zone is not None and zone[1] < (_MIN_BOREAL_RAIN if zone[0] < _MAX_BOREAL else _MIN_FOREST_RAIN)
 
 
-def precipitation_doubts(dataset: xr.Dataset) -> list[str]:
-    """What is not as precipitation is.
+def find_precipitation_doubts(dataset: xr.Dataset) -> list[str]:
+    """Find implausible statistics of precipitation.
 
     Args:
         dataset: A canonical dataset.
@@ -173,50 +177,50 @@ def precipitation_doubts(dataset: xr.Dataset) -> list[str]:
     """
     if "precipitation" not in dataset:
         return []
-    rain, step = dataset.precipitation.values, step_of(dataset.time.values, "the record")
+    rain, step = dataset.precipitation.values, find_time_step(dataset.time.values, "the record")
     known = np.isfinite(rain)
-    yearly, wet = annual(dataset, "precipitation"), rain > 0.0
+    yearly, wet = compute_annual_sum(dataset, "precipitation"), rain > 0.0
     if yearly is None:
         return []
     doubts = []
-    if len(rain) * step >= _NEARLY_A_YEAR * YEAR and not _DRIEST <= yearly <= _WETTEST:
-        extreme = "Only the driest deserts have so little" if yearly < _DRIEST else "Very few places have so much"
+    if len(rain) * step >= _NEARLY_A_YEAR * SECONDS_PER_YEAR and not _MIN_RAIN <= yearly <= _MAX_RAIN:
+        extreme = "Only the driest deserts have so little" if yearly < _MIN_RAIN else "Very few places have so much"
         doubts.append(f"Precipitation is {yearly:.3g} mm in a year. {extreme}: is its unit right?")
-    if (share := wet.sum() / known.sum()) > _MOST_WET:
-        doubts.append(f"It rains at {share:.0%} of the steps, more than in any climate: does the gauge drift?")
-    if wet.any() and share > 0.1:
+    if (fraction := wet.sum() / known.sum()) > _MAX_WET_FRACTION:
+        doubts.append(f"It rains at {fraction:.0%} of the steps, more than in any climate: does the gauge drift?")
+    if wet.any() and fraction > 0.1:
         amounts, counts = np.unique(rain[wet], return_counts=True)
         usual, most = float(amounts[np.argmax(counts)] * step), float(counts.max() / wet.sum())
         if usual < _DRIZZLE and most > 0.5:
-            doubts.append(f"{most:.0%} of the wet steps have the same {usual:.2g} mm: not a gauge, or one that leaks.")
+            doubts.append(f"{most:.0%} of the wet steps have the same {usual:.2g} mm: is it no gauge, or does it leak?")
     return [*doubts, *_dry_doubts(dataset, step)]
 
 
 def _dry_doubts(dataset: xr.Dataset, step: int) -> list[str]:
-    """Dry spells, flagged as measured, that are too long or too humid to be dry."""
+    """Find dry spells, flagged as measured, that are too long or too humid."""
     steps = round(86400 / step)
     days = dataset.sizes["time"] // steps
 
     def by_day(values: np.ndarray) -> np.ndarray:
         return values[: days * steps].reshape(days, steps)
 
-    without = measured(dataset, "precipitation") & (dataset.precipitation.values == 0.0)
+    without = is_measured(dataset, "precipitation") & (dataset.precipitation.values == 0.0)
     dry = np.asarray(by_day(without).all(axis=1))
     saturated = saturation_vapor_pressure(dataset.air_temperature.values)
     humidity = by_day(1.0 - dataset.vapor_pressure_deficit.values / saturated).mean(axis=1)
-    found = spells(dry)
+    found = find_runs(dry)
     if not len(found):
         return []
     doubts = []
     first, last = found[np.argmax(np.diff(found, axis=1))]
-    if last - first > _LONGEST_DRY_SPELL:
+    if last - first > _MAX_DRY_SPELL:
         doubts.append(
             f"No precipitation in {last - first} days from {_date(dataset, first, steps)}, flagged as measured: longer "
-            "than dry seasons last."
+            "than any dry season."
         )
     humid = np.array([(humidity[start:end] > _HUMID).sum() for start, end in found])
     first, last = found[np.argmax(humid)]
-    if humid.max() >= _MOST_HUMID_DAYS:
+    if humid.max() >= _MIN_HUMID_DAYS:
         doubts.append(
             f"No precipitation in {last - first} days from {_date(dataset, first, steps)}, flagged as measured, though "
             f"the air was more than {_HUMID:.0%} humid on {humid.max()} of them: was the gauge blocked or frozen?"
@@ -234,19 +238,19 @@ def _share(rain: np.ndarray, chosen: np.ndarray) -> float:
 
 
 def _calendar(dataset: xr.Dataset, sums: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    calendar, step = dataset.time.dt.year.values, step_of(dataset.time.values, "the record")
+    calendar, step = dataset.time.dt.year.values, find_time_step(dataset.time.values, "the record")
     rows = []
     for year in np.unique(calendar):
         chosen = calendar == year
         days = float(chosen.sum() * step / 86400)
-        if days > 1.0:  # a stamp or two before New Year are no year
+        if days > 1.0:  # skip a stamp or two before New Year
             fluxes = {name: float(np.diff(total, prepend=0.0)[chosen].sum()) for name, total in sums.items()}
             rows.append({"year": int(year), "days": days, **fluxes})
     return rows
 
 
 def _correction(found: dict[str, Any]) -> str:
-    """Undercatch if a gauge can miss as much, another source of water if not, unless the gauge is to be doubted."""
+    """Choose the correction: undercatch if it can be as large, else external supply, or a doubtful record."""
     if found["doubts"] or found["precipitation"] <= 0.0:
         return "record"
     most = _RAIN_UNDERCATCH + (_SNOW_UNDERCATCH - _RAIN_UNDERCATCH) * found["snow_share"]
@@ -262,13 +266,13 @@ def _verdict(found: dict[str, Any]) -> str:
     if not found["exceeds"]:
         if evaporation <= rain:
             return verdict
-        return f"{verdict} ET exceeds P by {evaporation - rain:.0f} mm, which the soil may have given."
-    gap = f"ET exceeds P by {evaporation - rain:,.0f} mm, more than the soil gives ({found['allowance']:.0f} mm)"
+        return f"{verdict} ET exceeds P by {evaporation - rain:.0f} mm, which soil water may have supplied."
+    gap = f"ET exceeds P by {evaporation - rain:,.0f} mm, more than the soil can supply ({found['allowance']:.0f} mm)"
     reason = {
-        "precipitation_factor": f"{found['snow_share']:.0%} of P falls as snow, and a gauge may miss as much: let "
+        "precipitation_factor": f"{found['snow_share']:.0%} of P falls as snow, and a gauge may miss that much: let "
         f"`precipitation_factor` be learned (about {evaporation / max(rain, 1e-9):.1f})",
-        "external_supply": "irrigation, groundwater or older soil water feeds it: let `external_supply` be "
+        "external_supply": "irrigation, groundwater or older soil water may supply it: let `external_supply` be "
         f"learned (about {(evaporation - rain) / years:,.0f} mm in a year)",
-        "record": "the precipitation is to be doubted",
+        "record": "the precipitation is doubtful",
     }[found["correction"]]
     return f"{verdict} {gap}; {reason}."

@@ -1,8 +1,8 @@
-"""FLUXNET by site, through the networks' own FLUXNET Shuttle: an adapter to its two functions.
+"""FLUXNET sites through the networks' FLUXNET Shuttle: an adapter to its two functions.
 
-The shuttle lists what there is as a CSV file and downloads from that list. Some of its versions split the lines of the
-list at every comma, also at those in a site's name (fluxnet/shuttle#115), stop at empty lines, and write into the
-file's last name from the first byte on. So it gets a list of one site without a comma, and an empty folder to write to.
+The shuttle lists the available sites in a CSV file and downloads from that list. Some of its versions split the lines
+of the list at every comma, including those in a site's name (fluxnet/shuttle#115), stop at empty lines, and write
+directly to the final file name. Therefore it gets a list of one site without commas, and an empty folder to write to.
 """
 
 import asyncio
@@ -19,66 +19,70 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bowen.data.download.samples import to_stderr
-from bowen.data.folders import cache_folder
-from bowen.data.schema import nearest
+from bowen.data.download.samples import print_to_stderr
+from bowen.data.folders import get_cache_folder
+from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
 from bowen.files import replace_atomically
 
 _LIST = "sites.csv"
-_FRESH = 7.0 * 86400.0  # s for which a list is good
+_MAX_AGE = 7.0 * 86400.0  # s; older lists are fetched again
 _INSTALL = "pip install git+https://github.com/fluxnet/shuttle.git"
 
 
-def fluxnet_sites(
-    cache: Path | None = None, *, newer: bool = False, report: Callable[[str], None] = to_stderr
+def list_fluxnet_sites(
+    cache: Path | None = None, *, newer: bool = False, report: Callable[[str], None] = print_to_stderr
 ) -> dict[str, dict[str, str]]:
-    """What the networks share through the FLUXNET Shuttle, from their lists, which are kept for a week.
+    """List the sites shared through the FLUXNET Shuttle, from the networks' lists, cached for a week.
 
     Args:
         cache: The folder for downloads; by default `cache_folder()`.
-        newer: Ask again, whatever is kept.
-        report: Takes lines for people.
+        newer: Fetch the lists again even if they are cached.
+        report: Called with progress messages.
 
     Returns:
         By site, the columns of the shuttle's list: site_name, igbp, first_year, last_year, product_citation and more.
 
     Raises:
         ConfigError: The shuttle is not installed.
-        DataError: It does not get the lists.
+        DataError: The shuttle cannot get the lists.
     """
-    kept = _folder(cache) / _LIST
-    if newer or not kept.exists() or time.time() - kept.stat().st_mtime > _FRESH:
+    cached = _folder(cache) / _LIST
+    if newer or not cached.exists() or time.time() - cached.stat().st_mtime > _MAX_AGE:
         shuttle = _shuttle()
-        report("Asking the networks what they share; this takes a minute or two.")
+        report("Fetching the lists of sites from the networks; this takes a minute or two.")
         with tempfile.TemporaryDirectory(prefix="bowen-") as folder:
             listed = Path(_call("list the sites", shuttle.listall, output_dir=folder))
-            with replace_atomically(kept) as temporary:
+            with replace_atomically(cached) as temporary:
                 temporary.write_bytes(listed.read_bytes())
-    with kept.open(encoding="utf-8", newline="") as file:
+    with cached.open(encoding="utf-8", newline="") as file:
         return {row["site_id"]: row for row in csv.DictReader(file) if row.get("site_id")}
 
 
-def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], None] = to_stderr) -> Path:
-    """The archive of a site's FLUXNET files, from the cache or, once, through the FLUXNET Shuttle.
+def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], None] = print_to_stderr) -> Path:
+    """Fetch the archive of a site's FLUXNET files, from the cache or through the FLUXNET Shuttle.
 
     Args:
         site: Its identifier, e.g. "CH-Dav".
         cache: The folder for downloads; by default `cache_folder()`.
-        report: Takes lines for people.
+        report: Called with progress messages.
 
     Returns:
-        A .zip file for `read`; CITATION.txt lies beside it.
+        A .zip file for `read`, with CITATION.txt next to it.
 
     Raises:
         ConfigError: The shuttle is not installed, or no network shares such a site.
-        DataError: It does not come, or is damaged.
+        DataError: The download fails, or the archive is damaged.
     """
-    sites = fluxnet_sites(cache, report=report)
+    sites = list_fluxnet_sites(cache, report=report)
     if site not in sites:
-        sites = fluxnet_sites(cache, newer=True, report=report)
+        sites = list_fluxnet_sites(cache, newer=True, report=report)
     if site not in sites:
-        raise ConfigError(f"`{site}` is not among the {len(sites)} sites of the shuttle. {nearest([site], sites)}")
+        raise ConfigError(
+            "fluxnet",
+            f"`{site}` is not one of the {len(sites)} sites of the shuttle",
+            details=find_nearest([site], sites),
+        )
     row = sites[site]
     target = _folder(cache) / site / Path(row["fluxnet_product_name"]).name
     if target.exists():
@@ -86,7 +90,7 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
         return target
     report(f"Fetching {target.name} through the FLUXNET Shuttle.")
     try:
-        _bring(row, target)
+        _download_archive(row, target)
         with replace_atomically(target.parent / "CITATION.txt") as temporary:
             temporary.write_text(
                 f"{site}, {row.get('site_name', '')}: {target.name}, shared under CC-BY-4.0.\n"
@@ -95,13 +99,15 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
             )
     except OSError as problem:
         raise DataError(
-            f"{target} cannot be written ({problem}). Free some space, or set BOWEN_CACHE to another folder."
+            str(target),
+            f"cannot be written ({problem})",
+            fix="free some space, or set BOWEN_CACHE to another folder",
         ) from problem
-    report(f"Saved {target}; whom to cite: {target.parent / 'CITATION.txt'}")
+    report(f"Saved {target}; citation: {target.parent / 'CITATION.txt'}")
     return target
 
 
-def _bring(row: dict[str, str], target: Path) -> None:
+def _download_archive(row: dict[str, str], target: Path) -> None:
     shuttle = _shuttle()
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
@@ -110,19 +116,19 @@ def _bring(row: dict[str, str], target: Path) -> None:
         listed = Path(folder, _LIST)
         listed.write_text(f"{','.join(plain)}\n{','.join(plain.values())}\n", encoding="utf-8")
         site = row["site_id"]
-        came = _call(f"fetch {site}", shuttle.download, [site], str(listed), output_dir=folder)
+        files = _call(f"fetch {site}", shuttle.download, [site], str(listed), output_dir=folder)
         try:
-            with zipfile.ZipFile(came[0]) as archive:
+            with zipfile.ZipFile(files[0]) as archive:
                 damaged = archive.testzip()
         except (IndexError, FileNotFoundError, zipfile.BadZipFile, zlib.error, EOFError) as problem:
             damaged = str(problem)
         if damaged:
-            raise DataError(f"{target.name}: what came is damaged ({damaged}), so it was not kept. Try again.")
-        os.replace(came[0], target)
+            raise DataError(target.name, f"the download is damaged ({damaged}) and was discarded", fix="try again")
+        os.replace(files[0], target)
 
 
 def _folder(cache: Path | None) -> Path:
-    return (cache or cache_folder()).expanduser().absolute() / "fluxnet"
+    return (cache or get_cache_folder()).expanduser().absolute() / "fluxnet"
 
 
 def _shuttle() -> ModuleType:
@@ -130,32 +136,32 @@ def _shuttle() -> ModuleType:
         return importlib.import_module("fluxnet_shuttle")
     except ImportError as problem:
         raise ConfigError(
-            "FLUXNET sites come through the networks' own package, fluxnet-shuttle, which is not installed.\n"
-            f"  fix: {_INSTALL}"
+            "fluxnet", "requires the networks' package fluxnet-shuttle, which is not installed", fix=_INSTALL
         ) from problem
 
 
 def _call(what: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-    """Call the shuttle in a thread, for it looks for an idle event loop, and a notebook's is busy."""
-    got: dict[str, Any] = {}
+    """Call the shuttle in a thread, because it needs an idle event loop, and that of a notebook is busy."""
+    outcome: dict[str, Any] = {}
 
     def work() -> None:
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         try:
-            got["result"] = function(*arguments, **options)
-        except Exception as problem:  # whatever it is, it is raised again in the caller's thread
-            got["problem"] = problem
+            outcome["result"] = function(*arguments, **options)
+        except Exception as problem:  # raised again in the calling thread
+            outcome["problem"] = problem
         finally:
             loop.close()
 
-    thread = threading.Thread(target=work, daemon=True)  # a daemon, so that Ctrl-C ends it too
+    thread = threading.Thread(target=work, daemon=True)  # a daemon, so that Ctrl-C ends it
     thread.start()
     thread.join()
-    if problem := got.get("problem"):
+    if problem := outcome.get("problem"):
         raise DataError(
-            f"The FLUXNET Shuttle could not {what}; is this machine off-line?\n"
-            f"  its last words: {problem}\n"
-            "  fix: try again later, or get the file from https://data.fluxnet.org"
+            "FLUXNET Shuttle",
+            f"could not {what} (is this machine offline?)",
+            details={"its last message": str(problem)},
+            fix="try again later, or get the file from https://data.fluxnet.org",
         ) from problem
-    return got["result"]
+    return outcome["result"]

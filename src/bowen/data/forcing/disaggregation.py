@@ -1,4 +1,4 @@
-"""Days to steps and back: forcing that comes once a day drives a model by stated rules that keep each day's values."""
+"""Disaggregation of daily records to steps, with the daily values preserved, and aggregation back to days."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,60 +7,60 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.canonical import Flagged, build, build_daily
-from bowen.data.forcing.diurnal import through_extremes, with_mean
+from bowen.data.canonical import FlaggedSeries, build_daily_record, build_record
+from bowen.data.checks.required import check_daily_record, get_record_name
+from bowen.data.forcing.diurnal import bend_to_mean, interpolate_extremes
 from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure
-from bowen.data.longwave import cloud_fraction, longwave_from_sky
-from bowen.data.quality_flags import check_daily, name_of
+from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.schema import QC, TARGETS, TURBULENT, WATER, WEATHER
-from bowen.data.site_metadata import NUMBERS, WORDS, locate
-from bowen.data.solar import clear_sky, sunrise
-from bowen.data.time_axis import LONGEST_STEP, SHORTEST_STEP, days_of, minute, regular
+from bowen.data.site_metadata import SITE_NUMBERS, SITE_TEXTS, complete_site_metadata
+from bowen.data.solar import compute_clear_sky_radiation, compute_sunrise_and_noon
+from bowen.data.time_axis import MAX_STEP, MIN_STEP, find_days, format_minute, make_regular_axis
 from bowen.errors import ConfigError, DataError
 
 _DAY = 86400  # s
 _NEEDED = ("shortwave_down", "air_temperature_min", "air_temperature_max", "precipitation")
 _HUMIDITY = ("vapor_pressure_deficit", "vapor_pressure")
-_AS_THEY_ARE = ("air_pressure", "leaf_area_index", "precipitation", "wind_speed")  # the same all day
-_SHORTEST_MORNING, _LONGEST_MORNING = 3.0, 9.0  # h from sunrise to noon, in polar night and day
-_COOLEST, _WARMEST = -0.17, 1.86  # h after sunrise, after noon; Parton & Logan (1981) for air at 1.5 m
-_BRIGHTEST = 1.5  # of a clear sky; a low sun may brighten a day that much, by broken clouds and snow
-_UNEXPLAINED, _SOME_DAYS = 20.0, 0.02  # W m-2 beyond that, and the share of days that may have it
-_DRY_UNIT = 0.02  # of saturation; air is nowhere so dry for long, so the vapor pressure is not in Pa
+_AS_THEY_ARE = ("air_pressure", "leaf_area_index", "precipitation", "wind_speed")  # constant over the day
+_MIN_MORNING, _MAX_MORNING = 3.0, 9.0  # h from sunrise to noon, in polar night and day
+_MINIMUM_LAG, _MAXIMUM_LAG = -0.17, 1.86  # h after sunrise, after noon; Parton & Logan (1981) for air at 1.5 m
+_MAX_BRIGHTNESS = 1.5  # of a clear sky, reached under a low sun by broken clouds and snow
+_MAX_EXCESS, _MAX_EXCESS_DAYS = 20.0, 0.02  # W m-2 beyond that, and the fraction of days that may exceed it
+_MIN_SATURATION = 0.02  # air is nowhere so dry for long, so vapor pressure is not in Pa
 _RULES = (
-    "Light of a day has the shape of a clear sky; what no sun explains is spread evenly.",
+    "Shortwave radiation has the shape of a clear sky; the excess over 1.5 times a clear sky is spread evenly.",
     "Air temperature is lowest at sunrise and highest two hours after noon, with a monotone cubic between.",
-    "Vapor pressure is the same all day, but for saturation; rain falls evenly; wind and pressure are constant.",
+    "Vapor pressure is constant over the day up to saturation; rain falls evenly; wind and pressure are constant.",
 )
 
 
 def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
-    """A record that can drive a model, from values of days, which are found again in the means over its days.
+    """Disaggregate daily values to steps that can drive a model; their daily means are the given values.
 
-    - Shortwave radiation has the shape of a clear sky (Allen et al. 1998), scaled to the day's mean. What exceeds 1.5
-      times the clear sky, as the offset of an instrument does in a polar night, is spread evenly over the day.
+    - Shortwave radiation has the shape of a clear sky (Allen et al. 1998), scaled to the day's mean. The excess
+      over 1.5 times a clear sky, such as an instrument's offset in a polar night, is spread evenly over the day.
     - Air temperature is lowest at sunrise and highest 1.86 h after solar noon (Parton & Logan 1981, Agric. Meteorol.
-      23, 205-216), with a monotone cubic between that is continuous at midnight. Where the mean is given besides the
-      extremes, the curve is bent to have it.
+      23, 205-216), with a monotone cubic between that is continuous at midnight. If the mean is given in addition to
+      the extremes, the curve is bent to match it.
     - Vapor pressure is constant over the day, but never above saturation, at the level that gives the mean deficit,
-      or the mean vapor pressure (Kimball et al. 1997, Agric. For. Meteorol. 85, 87-98, hold the dew point so).
-    - Precipitation falls evenly over the day, as is to be expected where nobody knows the hour. The land of bowen
-      intercepts no rain and takes up all that comes, so that the hour decides only whether it snows.
-    - Longwave radiation is that of `longwave_from_sky`, with clouds by the light, scaled to the mean where given.
-    - Wind is constant; where absent, 2 m s-1 at 2 m, the mean of over 2000 stations, carried to the reference height
+      or the mean vapor pressure (as the dew point in Kimball et al. 1997, Agric. For. Meteorol. 85, 87-98).
+    - Precipitation falls evenly over the day, because the hour is unknown. Without interception and infiltration
+      excess, the hour only decides between rain and snow.
+    - Longwave radiation is that of `estimate_longwave`, with cloud fraction from shortwave radiation, scaled to the
+      mean if it is given.
+    - Wind is constant; if missing, 2 m s-1 at 2 m, the mean of over 2000 stations, extrapolated to the reference height
       by the logarithmic profile of Allen et al. (1998), eq. 47.
-    - Air pressure and leaf area index are constant; pressure that is absent follows from the elevation.
+    - Air pressure and leaf area index are constant; missing pressure is estimated from the elevation.
 
-    Of a day that contradicts itself (negative light or deficit, more vapor than saturated air holds, a mean temperature
-    nearer to an extreme than one step in the day allows) the nearest possible is made. Days that are missing, in whole
-    or in one variable, come out missing, for `fill_forcing`. Targets and states of days have no course over the day
-    and are left out; see `with_daily_fluxes`.
+    A contradictory day (negative radiation or deficit, vapor above saturation, a mean temperature closer to an extreme
+    than one step of the day allows) gets the nearest possible values. Missing days, or variables of a day, stay missing
+    for `fill_forcing`. Daily targets and states have no diurnal course and are left out; see `add_daily_fluxes`.
 
     Args:
-        daily: Canonical daily dataset, as `read_daily_tower`, `read_camels` and `aggregate` make it: `shortwave_down`
+        daily: Canonical daily dataset from `read_daily_tower`, `read_camels` or `aggregate_to_days`: `shortwave_down`
             (mean over 24 h), `air_temperature_min`, `air_temperature_max`, `precipitation`, `vapor_pressure_deficit`
-            or `vapor_pressure`, and, where known, `air_temperature`, `longwave_down`, `wind_speed`, `air_pressure`
-            and `leaf_area_index`; the site is in its attributes.
+            or `vapor_pressure`, and, if known, `air_temperature`, `longwave_down`, `wind_speed`, `air_pressure`
+            and `leaf_area_index`; the site metadata are its attributes.
         step: Length of a step. [s]
 
     Returns:
@@ -68,44 +68,45 @@ def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
 
     Raises:
         ConfigError: The step is not between 15 and 60 min or does not divide a day.
-        DataError: A variable is missing or impossible, or the light is not that of the place; see also `check`.
+        DataError: A variable is missing or impossible, or shortwave radiation does not fit the place; see also
+            `check_record`.
     """
-    if not SHORTEST_STEP <= step <= LONGEST_STEP or _DAY % step:
-        raise ConfigError(f"step = {step}: has to lie between 900 and 3600 s and divide a day, such as 1800.")
-    where = name_of(daily)
-    check_daily(daily, need=(*_NEEDED, next((name for name in _HUMIDITY if name in daily), _HUMIDITY[0])))
-    site, of_site = locate({"site": "the record", **_place(daily)}, None, where)
+    if not MIN_STEP <= step <= MAX_STEP or _DAY % step:
+        raise ConfigError(f"step = {step}", "must be between 900 and 3600 s and divide a day", fix="set 1800")
+    where = get_record_name(daily)
+    check_daily_record(daily, need=(*_NEEDED, next((name for name in _HUMIDITY if name in daily), _HUMIDITY[0])))
+    site, of_site = complete_site_metadata({"site": "the record", **_get_site_metadata(daily)}, None, where)
     site.setdefault("utc_offset_hours", float(round(site["longitude"] / 15.0)))
-    whole = _every_day(daily, where)
+    whole = _insert_missing_days(daily, where)
     given = {str(name): whole[name].values for name in whole.data_vars if not str(name).endswith("_qc")}
-    notes = [*_lines(daily), *of_site, *_RULES]
+    notes = [*_get_assumptions(daily), *of_site, *_RULES]
     if "wind_speed" not in given:
         speed = 2.0 * np.log(67.8 * site["reference_height"] - 5.42) / 4.87
         given["wind_speed"] = np.full(whole.sizes["time"], speed)
-        notes.append(f"Wind was not measured; {speed:.2g} m s-1 assumed, 2 m s-1 at 2 m above grass.")
-    stamps = regular(whole.time.values[0], step, whole.sizes["time"] * _DAY // step)
-    made = _courses(given, whole.time.values, stamps, site, where)
-    return build(
+        notes.append(f"Wind was not measured; {speed:.2g} m s-1 assumed, from 2 m s-1 at 2 m above grass.")
+    stamps = make_regular_axis(whole.time.values[0], step, whole.sizes["time"] * _DAY // step)
+    made = _disaggregate_variables(given, whole.time.values, stamps, site, where)
+    return build_record(
         {name: (values.ravel(), np.full(values.size, QC.ESTIMATED)) for name, values in made.items()},
         stamps,
         Path(daily.encoding.get("source", site["site"])),
         found=site,
         given=None,
         source=f"{daily.attrs.get('source', 'daily values')}, disaggregated",
-        told=notes,
+        notes=notes,
     )
 
 
-def with_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
-    """A record with the turbulent fluxes, runoff and snow of days beside it, to train models by.
+def add_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
+    """Add daily turbulent fluxes, runoff and snow to a record, as training targets.
 
     Args:
-        record: What `disaggregate` made of `daily`, or the weather of a tower whose fluxes are known by day.
+        record: `daily` disaggregated, or the weather of a tower with daily fluxes.
         daily: Canonical daily dataset.
 
     Returns:
-        The record, in which every step has the mean of its day. Its attribute `flux_interval_s` says so: models are
-        held to their own means over days.
+        The record, in which every step has the mean of its day. With its attribute `flux_interval_s`, daily means of
+        models are compared with these targets.
     """
     names = [name for known in (*TURBULENT, *WATER) if known in daily for name in (known, f"{known}_qc")]
     days = record.time.values.astype("datetime64[D]").astype(daily.time.dtype)
@@ -115,158 +116,164 @@ def with_daily_fluxes(record: xr.Dataset, daily: xr.Dataset) -> xr.Dataset:
     )
 
 
-def in_steps(dataset: xr.Dataset) -> xr.Dataset:
-    """A record that can drive a model: half-hours with what was observed by day, of a daily one; any other as it is."""
+def disaggregate_if_daily(dataset: xr.Dataset) -> xr.Dataset:
+    """Disaggregate a daily record to half-hours, with its daily targets; return any other record unchanged."""
     daily = dataset.attrs["timestep_s"] == _DAY
-    return with_daily_fluxes(disaggregate(dataset), dataset) if daily else dataset
+    return add_daily_fluxes(disaggregate(dataset), dataset) if daily else dataset
 
 
-def by_day(dataset: xr.Dataset) -> bool:
-    """Whether the turbulent fluxes of a record are means over days; see `with_daily_fluxes`."""
+def has_daily_fluxes(dataset: xr.Dataset) -> bool:
+    """Check for turbulent fluxes that are daily means; see `add_daily_fluxes`."""
     return "flux_interval_s" in dataset.attrs
 
 
-def whole_days(dataset: xr.Dataset) -> xr.Dataset:
-    """The part of a record from its first midnight to its last.
+def cut_to_whole_days(dataset: xr.Dataset) -> xr.Dataset:
+    """Cut a record to the part from its first midnight to its last.
 
     Raises:
-        DataError: It holds no whole day.
+        DataError: It has no whole day.
     """
     into_day = dataset.time.values - dataset.time.values.astype("datetime64[D]")
     steps = _DAY // dataset.attrs["timestep_s"]
     first = int(np.argmin(into_day))
     count = (dataset.sizes["time"] - first) // steps
     if count < 1 or into_day[first] != np.timedelta64(0, "s"):
-        raise DataError(f"{name_of(dataset)}: holds no whole day from midnight to midnight. Pass a longer record.")
+        raise DataError(
+            get_record_name(dataset), "has no whole day from midnight to midnight", fix="pass a longer record"
+        )
     return dataset.isel(time=slice(first, first + count * steps))
 
 
-def aggregate(dataset: xr.Dataset) -> xr.Dataset:
-    """The days of a record: means of weather and targets, and the extremes of air temperature.
+def aggregate_to_days(dataset: xr.Dataset) -> xr.Dataset:
+    """Aggregate a record to days: means of weather and targets, and the extremes of air temperature.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        The canonical daily dataset. A day that lacks a step of a variable is missing; its flag is the worst of its
-        steps'.
+        The canonical daily dataset. A day with a missing step is missing; its flag is the worst of its steps.
 
     Raises:
         DataError: The record has no whole day.
     """
-    where = name_of(dataset)
+    where = get_record_name(dataset)
     steps = _DAY // dataset.attrs["timestep_s"]
-    record = whole_days(dataset)
+    record = cut_to_whole_days(dataset)
     count = record.sizes["time"] // steps
-    series: dict[str, Flagged] = {}
+    series: dict[str, FlaggedSeries] = {}
     for name in [name for name in (*WEATHER, *TARGETS) if name in record]:
         values, qc = (record[key].values.reshape(count, steps) for key in (name, f"{name}_qc"))
         series[name] = values.mean(axis=1), qc.max(axis=1)
         if name == "air_temperature":
             series["air_temperature_min"] = values.min(axis=1), qc.max(axis=1)
             series["air_temperature_max"] = values.max(axis=1), qc.max(axis=1)
-    return build_daily(
+    return build_daily_record(
         series,
         record.time.values[::steps],
         Path(dataset.encoding.get("source", where)),
-        found=_place(dataset),
+        found=_get_site_metadata(dataset),
         given=None,
         source=f"{dataset.attrs.get('source', 'a record')}, days",
-        told=_lines(dataset),
+        notes=_get_assumptions(dataset),
     )
 
 
-def _place(dataset: xr.Dataset) -> dict[str, Any]:
-    return {key: dataset.attrs[key] for key in (*WORDS, *NUMBERS) if key in dataset.attrs}
+def _get_site_metadata(dataset: xr.Dataset) -> dict[str, Any]:
+    return {key: dataset.attrs[key] for key in (*SITE_TEXTS, *SITE_NUMBERS) if key in dataset.attrs}
 
 
-def _lines(dataset: xr.Dataset) -> list[str]:
+def _get_assumptions(dataset: xr.Dataset) -> list[str]:
     return [line for line in str(dataset.attrs.get("assumptions", "")).split("\n") if line]
 
 
-def _every_day(daily: xr.Dataset, where: str) -> xr.Dataset:
-    days = days_of(daily.time.values, where)
+def _insert_missing_days(daily: xr.Dataset, where: str) -> xr.Dataset:
+    days = find_days(daily.time.values, where)
     count = int((days[-1] - days[0]) / np.timedelta64(_DAY, "s")) + 1
-    return daily.assign_coords(time=days).reindex(time=regular(days[0], _DAY, count))
+    return daily.assign_coords(time=days).reindex(time=make_regular_axis(days[0], _DAY, count))
 
 
-def _courses(
+def _disaggregate_variables(
     given: Mapping[str, np.ndarray], days: np.ndarray, stamps: np.ndarray, site: Mapping[str, Any], where: str
 ) -> dict[str, np.ndarray]:
-    """Each variable of the forcing, days by steps, from one value a day."""
+    """Compute each variable of the forcing, days by steps, from one value a day."""
     shape = len(days), len(stamps) // len(days)
     step = _DAY // shape[1]
-    sky = clear_sky(stamps, step, site).reshape(shape)
-    light = _light(given["shortwave_down"], sky, days, where)
-    warmth = _warmth(given, days, site, shape[1])
-    deficit = _deficit(warmth, given, where)
-    vapor = np.maximum(saturation_vapor_pressure(warmth) - deficit, LEAST_VAPOR_PRESSURE)
-    clouds = cloud_fraction(light.ravel(), sky.ravel(), step).reshape(shape)
-    longwave = _with_day_mean(longwave_from_sky(warmth, vapor, clouds), given.get("longwave_down"))
+    sky = compute_clear_sky_radiation(stamps, step, site).reshape(shape)
+    light = _disaggregate_shortwave(given["shortwave_down"], sky, days, where)
+    temperature = _disaggregate_temperature(given, days, site, shape[1])
+    deficit = _disaggregate_deficit(temperature, given, where)
+    vapor = np.maximum(saturation_vapor_pressure(temperature) - deficit, LEAST_VAPOR_PRESSURE)
+    clouds = estimate_cloud_fraction(light.ravel(), sky.ravel(), step).reshape(shape)
+    longwave = _scale_to_mean(estimate_longwave(temperature, vapor, clouds), given.get("longwave_down"))
     return {
         "shortwave_down": light,
-        "air_temperature": warmth,
+        "air_temperature": temperature,
         "vapor_pressure_deficit": deficit,
         "longwave_down": longwave,
         **{name: np.broadcast_to(given[name][:, None], shape) for name in _AS_THEY_ARE if name in given},
     }
 
 
-def _light(mean: np.ndarray, sky: np.ndarray, days: np.ndarray, where: str) -> np.ndarray:
+def _disaggregate_shortwave(mean: np.ndarray, sky: np.ndarray, days: np.ndarray, where: str) -> np.ndarray:
     clear = sky.mean(axis=1)
     mean = np.maximum(mean, 0.0)
-    by_sun = np.minimum(mean, _BRIGHTEST * clear)
+    by_sun = np.minimum(mean, _MAX_BRIGHTNESS * clear)
     beyond = mean - by_sun
-    if np.mean(beyond > _UNEXPLAINED) > _SOME_DAYS:
-        at = int(np.argmax(beyond > _UNEXPLAINED))
+    if np.mean(beyond > _MAX_EXCESS) > _MAX_EXCESS_DAYS:
+        at = int(np.argmax(beyond > _MAX_EXCESS))
         raise DataError(
-            f"{where}: shortwave_down is {mean[at]:.4g} W m-2 on {minute(days[at]):.10}, where a clear sky gives "
-            f"{clear[at]:.4g} ({np.sum(beyond > _UNEXPLAINED)} such days). Check latitude and unit; it has to be the "
-            "mean over 24 h, not over daylight."
+            where,
+            f"shortwave_down is {mean[at]:.4g} W m-2 on {format_minute(days[at]):.10}, where a clear sky gives "
+            f"{clear[at]:.4g} ({np.sum(beyond > _MAX_EXCESS)} such days)",
+            fix="check latitude and unit; it must be the mean over 24 h, not over daylight",
         )
-    share = np.divide(by_sun, clear, out=np.zeros_like(by_sun), where=clear > 0.0)
-    return share[:, None] * sky + beyond[:, None]
+    fraction = np.divide(by_sun, clear, out=np.zeros_like(by_sun), where=clear > 0.0)
+    return fraction[:, None] * sky + beyond[:, None]
 
 
-def _warmth(given: Mapping[str, np.ndarray], days: np.ndarray, site: Mapping[str, Any], steps: int) -> np.ndarray:
+def _disaggregate_temperature(
+    given: Mapping[str, np.ndarray], days: np.ndarray, site: Mapping[str, Any], steps: int
+) -> np.ndarray:
     index = np.arange(len(days))
     missing = np.isnan(given["air_temperature_min"] + given["air_temperature_max"])
     low, high = (
         np.interp(index, index[~missing], given[name][~missing])
         for name in ("air_temperature_min", "air_temperature_max")
     )
-    rise, noon = sunrise(days, site)
-    rise = np.clip(rise, noon - _LONGEST_MORNING, noon - _SHORTEST_MORNING)
-    low_at, high_at = ((hour % 24.0 / 24.0 * steps).astype(int) for hour in (rise + _COOLEST, noon + _WARMEST))
-    curve = through_extremes(low, high, low_at, high_at, steps)
+    rise, noon = compute_sunrise_and_noon(days, site)
+    rise = np.clip(rise, noon - _MAX_MORNING, noon - _MIN_MORNING)
+    low_at, high_at = ((hour % 24.0 / 24.0 * steps).astype(int) for hour in (rise + _MINIMUM_LAG, noon + _MAXIMUM_LAG))
+    curve = interpolate_extremes(low, high, low_at, high_at, steps)
     curve[missing] = np.nan
-    return with_mean(curve, given["air_temperature"]) if "air_temperature" in given else curve
+    return bend_to_mean(curve, given["air_temperature"]) if "air_temperature" in given else curve
 
 
-def _deficit(warmth: np.ndarray, given: Mapping[str, np.ndarray], where: str) -> np.ndarray:
-    """The deficit of air whose vapor pressure is one number a day, or saturated where that is more."""
-    saturated = saturation_vapor_pressure(warmth)
-    mean = given.get("vapor_pressure_deficit", np.full(len(warmth), np.nan))
+def _disaggregate_deficit(temperature: np.ndarray, given: Mapping[str, np.ndarray], where: str) -> np.ndarray:
+    """Compute the deficit of air with a constant vapor pressure over the day, limited by saturation."""
+    saturated = saturation_vapor_pressure(temperature)
+    mean = given.get("vapor_pressure_deficit", np.full(len(temperature), np.nan))
     if "vapor_pressure" in given:
         vapor = given["vapor_pressure"]
-        if np.nanmedian(vapor / saturated.mean(axis=1)) < _DRY_UNIT:
+        if np.nanmedian(vapor / saturated.mean(axis=1)) < _MIN_SATURATION:
             raise DataError(
-                f"{where}: vapor_pressure has a median of {np.nanmedian(vapor):.3g} Pa, less than a fiftieth of "
-                "saturation, as if hPa or kPa were given where Pa are due. Correct the unit and read it again."
+                where,
+                f"vapor_pressure has a median of {np.nanmedian(vapor):.3g} Pa, less than a fiftieth of saturation, as "
+                "if it were in hPa or kPa instead of Pa",
+                fix="correct the unit and read it again",
             )
         mean = np.where(np.isnan(mean), saturated.mean(axis=1) - vapor, mean)
     mean = np.maximum(mean, 0.0)[:, None]
-    # The deficit is what rises above a level, as over water filled into a basin: of all levels that k of the steps
-    # would give, the true one is the highest.
-    count = np.arange(1, warmth.shape[1] + 1)
+    # The deficit is the part of saturation above a level, which is zero in the other steps. Each number k of steps with
+    # a deficit gives one candidate for the level that matches the mean; the right one is the highest.
+    count = np.arange(1, temperature.shape[1] + 1)
     highest = -np.sort(-saturated, axis=1)
     level = ((np.cumsum(highest, axis=1) - count[-1] * mean) / count).max(axis=1, keepdims=True)
     deficit = np.maximum(saturated - np.maximum(level, LEAST_VAPOR_PRESSURE), 0.0)
-    too_dry = level < LEAST_VAPOR_PRESSURE  # for these temperatures; the mean is kept all the same
+    too_dry = level < LEAST_VAPOR_PRESSURE  # for these temperatures; the mean is kept nevertheless
     return deficit * np.where(too_dry, mean / (saturated.mean(axis=1, keepdims=True) - LEAST_VAPOR_PRESSURE), 1.0)
 
 
-def _with_day_mean(values: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
+def _scale_to_mean(values: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
     if mean is None:
         return values
     scaled = values * (mean / values.mean(axis=1))[:, None]

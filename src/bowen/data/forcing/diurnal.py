@@ -1,25 +1,25 @@
-"""The course of a day through what is known of it as a whole; arrays are days by steps."""
+"""Diurnal courses from daily extremes and means; arrays are days by steps."""
 
 import numpy as np
 
-_LEAST = 1e-3  # of a day's range; how near an extreme all other steps come, so that a mean can move them
-_STEEPEST = 300.0  # logarithm of the largest exponent; moves even the first and last step of a day
-_HALVINGS = 70  # of that logarithm, to the last bit of the mean
+_MIN_DISTANCE = 1e-3  # of a day's range, between an extreme and all other steps, so that the mean can move them
+_MAX_LOG_EXPONENT = 300.0  # moves even the first and last step of a day
+_HALVINGS = 70  # of the interval of that logarithm, to the last bit of the mean
 
 
-def through_extremes(
+def interpolate_extremes(
     low: np.ndarray, high: np.ndarray, low_at: np.ndarray, high_at: np.ndarray, steps: int
 ) -> np.ndarray:
-    """A curve that has the extremes of each day at given steps and is continuous at midnight.
+    """Interpolate the extremes of each day, given at certain steps, by a curve continuous at midnight.
 
-    It is monotone from one extreme to the next and never outside those of its own day. At midnight it is where a
-    curve through the extremes alone would be, or at the nearest value that both days allow.
+    The curve is monotone between extremes and never outside those of its own day. At midnight it has the value of a
+    curve through the extremes alone, or the nearest value that both days allow.
 
     Args:
-        low: Minimum of each day; none is missing.
+        low: Minimum of each day, without gaps.
         high: Maximum of each day.
-        low_at: The step of each day that has the minimum. [1]
-        high_at: The step of each day that has the maximum. [1]
+        low_at: The step of the minimum of each day. [1]
+        high_at: The step of the maximum of each day. [1]
         steps: Number of steps in a day. [1]
 
     Returns:
@@ -28,14 +28,14 @@ def through_extremes(
     Source:
         The monotone cubic of Fritsch and Butland (1984), SIAM J. Sci. Stat. Comput. 5, 300-304.
     """
-    from scipy.interpolate import PchipInterpolator  # here, because most who read a record do not need it
+    from scipy.interpolate import PchipInterpolator  # imported here because few readers need it
 
-    around = ((1, 1), (0, 0))  # the first and the last day have neighbors like themselves
+    around = ((1, 1), (0, 0))  # the first and the last day are their own neighbors
     values = np.pad(np.stack([low, high], axis=1), around, mode="edge")
     within = np.pad(np.stack([low_at, high_at], axis=1), around, mode="edge") + 0.5
-    places = within + steps * np.arange(-1, len(low) + 1)[:, None]
-    order = np.argsort(places, axis=None)
-    at, knots = places.ravel()[order], values.ravel()[order]
+    positions = within + steps * np.arange(-1, len(low) + 1)[:, None]
+    order = np.argsort(positions, axis=None)
+    at, knots = positions.ravel()[order], values.ravel()[order]
 
     midnights = steps * np.arange(len(low) + 1)
     floor = np.maximum(values[:-1, 0], values[1:, 0])
@@ -50,30 +50,30 @@ def through_extremes(
     return held
 
 
-def with_mean(curve: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """The curve bent to a given mean of each day; its extremes stay, and at midnight it hardly moves.
+def bend_to_mean(curve: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Bend a curve to a given mean of each day, with its extremes fixed and midnight nearly so.
 
-    With the curve as a share of the day's range, each step is raised to a power whose logarithm follows half a sine
-    from midnight to midnight; its height is the one number that gives the mean.
+    With the curve as a fraction of the day's range, each step is raised to a power whose logarithm follows half a sine
+    from midnight to midnight; bisection finds the height of the sine that gives the mean.
 
     Args:
         curve: Days by steps.
-        mean: Mean due on each day; where it is NaN the day stays as it is.
+        mean: Required mean of each day; days with NaN stay unchanged.
 
     Returns:
-        The bent curve; where the mean lies so near an extreme that none has it, the nearest.
+        The bent curve; the nearest possible one if the mean is too close to an extreme.
     """
     days, steps = curve.shape
     low, high = curve.min(axis=1, keepdims=True), curve.max(axis=1, keepdims=True)
     span = np.where(high > low, high - low, 1.0)
-    share, day = np.clip((curve - low) / span, _LEAST, 1.0 - _LEAST), np.arange(days)
-    share[day, curve.argmin(axis=1)], share[day, curve.argmax(axis=1)] = 0.0, 1.0
+    fraction, day = np.clip((curve - low) / span, _MIN_DISTANCE, 1.0 - _MIN_DISTANCE), np.arange(days)
+    fraction[day, curve.argmin(axis=1)], fraction[day, curve.argmax(axis=1)] = 0.0, 1.0
     due = (mean[:, None] - low) / span
     noon = np.sin(np.pi * (np.arange(steps) + 0.5) / steps)
-    least, most = np.full((days, 1), -_STEEPEST), np.full((days, 1), _STEEPEST)
+    lower, upper = np.full((days, 1), -_MAX_LOG_EXPONENT), np.full((days, 1), _MAX_LOG_EXPONENT)
     for _ in range(_HALVINGS):
-        height = (least + most) / 2.0
-        above = (share ** np.exp(noon * height)).mean(axis=1, keepdims=True) > due
-        least, most = np.where(above, height, least), np.where(above, most, height)
+        height = (lower + upper) / 2.0
+        above = (fraction ** np.exp(noon * height)).mean(axis=1, keepdims=True) > due
+        lower, upper = np.where(above, height, lower), np.where(above, upper, height)
     keep = np.isnan(mean)[:, None] | (high == low)
-    return np.where(keep, curve, low + span * share ** np.exp(noon * (least + most) / 2.0))
+    return np.where(keep, curve, low + span * fraction ** np.exp(noon * (lower + upper) / 2.0))

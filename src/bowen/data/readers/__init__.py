@@ -1,1 +1,1 @@
-"""Readers: files of towers, basins and archives in, one canonical dataset out."""
+"""Readers of towers, basins and archives, each of which returns a canonical dataset."""

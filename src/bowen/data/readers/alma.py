@@ -1,17 +1,17 @@
-"""ALMA names at the door: the convention of PLUMBER2, of model intercomparisons, and of the files we write."""
+"""ALMA names: the convention of PLUMBER2, of model intercomparisons, and of the files that bowen writes."""
 
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bowen.data.schema import ALMA_NAME, SCHEMA, describe
-from bowen.data.time_axis import minute
-from bowen.data.units import to_si
+from bowen.data.schema import ALMA_NAME, SCHEMA, add_attributes
+from bowen.data.time_axis import format_minute
+from bowen.data.units import convert_to_si
 from bowen.errors import DataError
 
 _CANONICAL = {alias: v.name for v in SCHEMA.values() for alias in (v.alma, *v.aliases) if alias}
-_SITE_NUMBERS = {  # attribute of a canonical dataset, which is a scalar variable of a file: units, standard name
+_SITE_SCALARS = {  # attribute of a canonical dataset, stored as scalar variable: units, standard name
     "latitude": ("degrees_north", "latitude"),
     "longitude": ("degrees_east", "longitude"),
     "elevation": ("m", "surface_altitude"),
@@ -22,8 +22,8 @@ _SITE_ATTRIBUTES = {"site": "site_code", "utc_offset_hours": "utc_offset_h"}
 _CLASS = "IGBP_veg_short"
 _OUR_NAME = "bowen_name"  # attribute, in a file, of a variable that named its own ALMA name
 _OF_THE_FILE = ("Conventions", "title", "featureType")
-_FILL = -9990.0  # and below; some files have -9999 and do not declare it
-_POST_PROCESSED = 101  # PLUMBER2: replaced by something else, e.g. carbon dioxide of Mauna Loa
+_FILL = -9990.0  # and below; some files use -9999 without declaring it
+_POST_PROCESSED = 101  # PLUMBER2: replaced by another source, e.g. carbon dioxide of Mauna Loa
 
 
 def to_alma(dataset: xr.Dataset) -> xr.Dataset:
@@ -36,9 +36,9 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
         dataset: A canonical dataset.
 
     Returns:
-        The same values, renamed and described.
+        The same values, renamed, with CF attributes.
     """
-    file = describe(dataset)
+    file = add_attributes(dataset)
     renamed = {}
     for name, variable in file.data_vars.items():
         stem = str(name).removesuffix("_qc")
@@ -54,7 +54,7 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
         "featureType": "timeSeries",
         **{_SITE_ATTRIBUTES.get(str(key), key): value for key, value in dataset.attrs.items()},
     }
-    for key, (units, standard_name) in _SITE_NUMBERS.items():
+    for key, (units, standard_name) in _SITE_SCALARS.items():
         if key in file.attrs:
             named = {"standard_name": standard_name} if standard_name else {}
             file[key] = xr.DataArray(file.attrs.pop(key), attrs={"units": units, **named})
@@ -70,10 +70,10 @@ def undo_alma(file: xr.Dataset) -> xr.Dataset:
     """Give a dataset of `to_alma` our names back, and the site among the attributes.
 
     Args:
-        file: A dataset that `to_alma` made.
+        file: A dataset from `to_alma`.
 
     Returns:
-        The same values, under our names.
+        The same values under canonical names.
     """
     back = {alias + end: name + end for alias, name in _CANONICAL.items() for end in ("", "_qc")}
     own = {str(name): variable.attrs[_OUR_NAME] for name, variable in file.items() if _OUR_NAME in variable.attrs}
@@ -82,7 +82,7 @@ def undo_alma(file: xr.Dataset) -> xr.Dataset:
     for alma, name in own.items():
         attributes = {key: value for key, value in file[alma].attrs.items() if key != _OUR_NAME}
         dataset[name].attrs = attributes | {ALMA_NAME: alma}
-    scalars = {name: file[name].item() for name in (*_SITE_NUMBERS, _CLASS) if name in file}
+    scalars = {name: file[name].item() for name in (*_SITE_SCALARS, _CLASS) if name in file}
     ours = {**{theirs: ours for ours, theirs in _SITE_ATTRIBUTES.items()}, _CLASS: "igbp"}
     attributes = {**file.attrs, **scalars}
     dataset = dataset.drop_vars(list(scalars))
@@ -91,24 +91,27 @@ def undo_alma(file: xr.Dataset) -> xr.Dataset:
 
 
 def from_alma(file: xr.Dataset, where: str) -> xr.Dataset:
-    """The variables of an ALMA file that we know, under our names, in SI, with our flags; the rest is left behind.
+    """Convert the known variables of an ALMA file to canonical names, SI units and flags, and drop the rest.
 
     Args:
-        file: What xarray read.
+        file: The dataset read by xarray.
         where: The name of the file, for messages.
 
     Returns:
-        A dataset over `time` with a `_qc` for each variable; the site's metadata, as far as the file has them, are
-        its attributes.
+        A dataset over `time` with a `_qc` for each variable; its attributes are the site metadata in the file.
 
     Raises:
-        DataError: The file holds more than one place, or a unit that cannot be converted.
+        DataError: The file has more than one place, or a unit that cannot be converted.
     """
     places = {str(size): file.sizes[size] for size in ("x", "y", "z", "lat", "lon") if file.sizes.get(size, 1) > 1}
     if places:
-        raise DataError(f"{where}: holds more than one place ({places}). Select one tower with xarray's `.isel` first.")
+        raise DataError(
+            where, f"has more than one place ({places})", fix="select one tower with xarray's `.isel` first"
+        )
     if "time" not in file or not np.issubdtype(file["time"].dtype, np.datetime64):
-        raise DataError(f"{where}: has no `time` that reads as dates of the usual calendar. Correct its units.")
+        raise DataError(
+            where, "has no `time` that can be read as dates of the standard calendar", fix="correct its units"
+        )
     single = file.squeeze([size for size in file.sizes if size != "time" and file.sizes[size] == 1], drop=True)
     found = xr.Dataset(coords={"time": single["time"]}, attrs=_site(single))
     for alias, name in _CANONICAL.items():
@@ -116,29 +119,29 @@ def from_alma(file: xr.Dataset, where: str) -> xr.Dataset:
             continue
         values = single[alias].values.astype(float)
         if (odd := np.isinf(values)).any():
-            at = minute(single["time"].values[int(np.argmax(odd.reshape(len(odd), -1).any(axis=1)))])
-            raise DataError(f"{where}: {alias} is infinite at {at}. Correct it, or mark it as missing (NaN).")
+            at = format_minute(single["time"].values[int(np.argmax(odd.reshape(len(odd), -1).any(axis=1)))])
+            raise DataError(where, f"{alias} is infinite at {at}", fix="correct it, or mark it as missing (NaN)")
         values[values <= _FILL] = np.nan
         dims = single[alias].dims
-        found[name] = (dims, to_si(values, str(single[alias].attrs.get("units", "")), name, where))
+        found[name] = (dims, convert_to_si(values, str(single[alias].attrs.get("units", "")), name, where))
         if dims == ("time",):
             found[f"{name}_qc"] = ("time", _flags(values, single.get(f"{alias}_qc")))
     return found
 
 
 def _flags(values: np.ndarray, qc: xr.DataArray | None) -> np.ndarray:
-    """Our flags from PLUMBER2's, whose codes are ours but for 101; no flag means as delivered, no value missing."""
+    """Convert flags of PLUMBER2, which agree except for 101; values without a flag count as measured."""
     given = np.zeros(values.shape) if qc is None else np.nan_to_num(qc.values.astype(float), nan=0.0)
     given = np.where(given == _POST_PROCESSED, 5, given)
     return np.where(np.isfinite(values), given, 9).astype(np.int8)
 
 
 def _site(file: xr.Dataset) -> dict[str, Any]:
-    """The metadata a file has, numbers that are missing or filled left out."""
+    """Read the site metadata of a file, without missing numbers."""
     found: dict[str, Any] = {}
-    for key in _SITE_NUMBERS:
+    for key in _SITE_SCALARS:
         if key in file and np.isfinite(number := float(file[key].values.ravel()[0])) and number > -9000.0:
-            single = file[key].dtype == np.float32  # whose digits are good to 10 m
+            single = file[key].dtype == np.float32  # single precision is good to 10 m
             found[key] = round(number, 4) if single else number
     if _CLASS in file:
         name = file[_CLASS].values.ravel()[0]

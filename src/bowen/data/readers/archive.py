@@ -1,7 +1,7 @@
-"""Many towers in one place: a Zarr archive with a group for each record, in chunks of a year, ready to open.
+"""Archive of many records: a Zarr group for each record, in chunks of a year.
 
-A group is written under another name and given its own when it is whole, so a record that is listed can be read. One
-that takes the place of another does so in two renames; if the machine stops between them, the old one is still found.
+A group is written under a temporary name and renamed when complete, so that all listed records can be read. Replacing
+a record takes two renames; if the machine stops between them, the old record is still found.
 """
 
 import importlib
@@ -14,23 +14,23 @@ from types import ModuleType
 
 import xarray as xr
 
-from bowen.data.readers.csv import Source
-from bowen.data.readers.source_files import is_table, partner
-from bowen.data.schema import nearest
-from bowen.data.site_metadata import IDENTIFIER
+from bowen.data.readers.source_files import find_flux_file, is_text_table
+from bowen.data.readers.text_files import SourceFile
+from bowen.data.schema import find_nearest
+from bowen.data.site_metadata import SITE_IDENTIFIER
 from bowen.errors import ConfigError, DataError, RunError
 
-_GROUP = "zarr.json"  # what makes a folder a group
+_GROUP = "zarr.json"  # marks a folder as a group
 _OLD = ".old."
 _YEAR = 365 * 86400  # s
 _MET, _FLUX, _DAILY = "_Met.nc", "_Flux.nc", "_daily.nc"
 
 
-def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
-    """Put a record into an archive, in place of one of the same site and years.
+def write_record(archive: Path | str, dataset: xr.Dataset) -> str:
+    """Write a record to an archive, replacing one of the same site and years.
 
     Args:
-        archive: The folder; made if there is none.
+        archive: The folder; made if missing.
         dataset: A canonical dataset.
 
     Returns:
@@ -38,7 +38,7 @@ def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
 
     Raises:
         ConfigError: Zarr is not installed.
-        RunError: The archive cannot be written; what was in it is still there.
+        RunError: The archive cannot be written; its records are unchanged.
     """
     archive = Path(archive)
     zarr = _zarr()
@@ -67,8 +67,9 @@ def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
         shutil.rmtree(old, ignore_errors=True)
     except OSError as problem:
         raise RunError(
-            f"{archive}: cannot be written ({problem}). Nothing that was there is lost.\n"
-            "  fix: free some space, or choose another folder."
+            str(archive),
+            f"cannot be written ({problem}); existing records are unchanged",
+            fix="free some space, or choose another folder",
         ) from problem
     finally:
         if temporary is not None:
@@ -76,82 +77,88 @@ def write_tower(archive: Path | str, dataset: xr.Dataset) -> str:
     return key
 
 
-def towers_in(archive: Path | str) -> list[str]:
-    """The keys of the records in an archive, sorted.
+def list_records(archive: Path | str) -> list[str]:
+    """List the keys of the records in an archive, sorted.
 
     Raises:
-        DataError: It is no archive.
+        DataError: The folder is no archive.
     """
     return sorted(_records(Path(archive)))
 
 
 def is_archive(path: Path) -> bool:
-    """Whether a path leads to an archive of records."""
-    return (path / _GROUP).is_file() and not is_kept(path)
+    """Check that a path is an archive of records."""
+    return (path / _GROUP).is_file() and not is_archived_record(path)
 
 
-def is_kept(path: Path) -> bool:
-    """Whether a path leads to a record in an archive: `towers.zarr/US-Me2`, or with its years."""
+def is_archived_record(path: Path) -> bool:
+    """Check that a path is a record in an archive: `towers.zarr/US-Me2`, or with its years."""
     return (path.parent / _GROUP).is_file() and not path.is_file()
 
 
-def open_tower(archive: Path | str, site: str) -> xr.Dataset:
-    """A record of an archive; its values are read when they are used.
+def open_record(archive: Path | str, site: str) -> xr.Dataset:
+    """Open a record of an archive lazily.
 
     Args:
         archive: The folder.
-        site: A key of `towers_in`, or a site of which there is one record.
+        site: A key from `list_records`, or a site with a single record.
 
     Returns:
         The dataset that was written.
 
     Raises:
         ConfigError: Zarr is not installed, or there is no such record, or there are several.
-        DataError: It is no archive, or the record is damaged.
+        DataError: The folder is no archive, or the record is damaged.
     """
     archive = Path(archive)
     keys = _records(archive)
     fitting = [key for key in keys if key == site] or [key for key in keys if key.startswith(f"{site}_")]
     if not fitting:
-        raise ConfigError(f"{archive.name}: has no record `{site}`. {nearest([site], keys)}")
+        raise ConfigError(archive.name, f"has no record `{site}`", details=find_nearest([site], keys))
     if len(fitting) > 1:
-        raise ConfigError(f"{archive.name}: has several records of {site}. Choose one: {', '.join(fitting)}.")
+        raise ConfigError(archive.name, f"has several records of {site}", fix=f"choose one of {', '.join(fitting)}")
     _zarr()
     path = keys[fitting[0]]
     try:
         dataset = xr.open_zarr(path, chunks=None, consolidated=False, zarr_format=3)
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise DataError(f"{path}: cannot be opened ({problem}). It is damaged: write it again.") from problem
+        raise DataError(str(path), f"is damaged and cannot be opened ({problem})", fix="write it again") from problem
     dataset.encoding["source"] = str(archive / fitting[0])
     return dataset
 
 
-def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
-    """The records among files and folders: a Met file with the Flux file of its name, or a table by itself.
+def pair_files(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
+    """Pair the files of each record: a Met file with its Flux file, or a table by itself.
 
     Args:
-        paths: Files, beside which their Flux file is found, or folders to look through for `*_Met.nc`, `*_Flux.nc`,
+        paths: Files, next to which their Flux file is searched, or folders with `*_Met.nc`, `*_Flux.nc`,
             `*_daily.nc`, and tables or .zip named after a site.
 
     Returns:
-        What `read` takes, sorted by name.
+        Arguments for `read`, sorted by name.
 
     Raises:
-        DataError: A path is not there, or a Flux file has no Met file.
+        DataError: A path does not exist, or a Flux file has no Met file.
     """
     files: dict[str, Path] = {}
     for path in map(Path, paths):
         if not path.exists():
-            raise DataError(f"{path}: no such file or folder. Check the path.")
+            raise DataError(str(path), "no such file or folder", fix="check the path")
         inside = [file for file in sorted(path.rglob("*")) if _is_record(file)] if path.is_dir() else [path]
         files |= {file.name: file for file in inside}
     records = []
     for name, file in sorted(files.items()):
         if name.endswith(_FLUX):
             if name.removesuffix(_FLUX) + _MET not in files:
-                raise DataError(f"{file}: has no `{name.removesuffix(_FLUX)}{_MET}` to go with. Pass it too.")
+                raise DataError(
+                    str(file), f"has no Met file `{name.removesuffix(_FLUX)}{_MET}`", fix="pass that file too"
+                )
             continue
-        flux = (files.get(name.removesuffix(_MET) + _FLUX) or partner(Source(file))) if name.endswith(_MET) else None
+        flux = (
+            (files.get(name.removesuffix(_MET) + _FLUX) or find_flux_file(SourceFile(file)))
+            if name.endswith(_MET)
+            else None
+        )
         records.append((file, flux))
     return records
 
@@ -159,7 +166,7 @@ def pair(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
 def _is_record(file: Path) -> bool:
     if file.name.endswith((_MET, _FLUX, _DAILY)):
         return True
-    return bool(IDENTIFIER.search(file.name)) and (is_table(file.name) or file.suffix == ".zip")
+    return bool(SITE_IDENTIFIER.search(file.name)) and (is_text_table(file.name) or file.suffix == ".zip")
 
 
 def _key(dataset: xr.Dataset) -> str:
@@ -168,16 +175,16 @@ def _key(dataset: xr.Dataset) -> str:
 
 
 def _records(archive: Path) -> dict[str, Path]:
-    """Where each record is: under its key or, if the machine stopped while it was replaced, where it was put aside."""
+    """Find the folder of each record: its key, or the old name if the machine stopped during a replacement."""
     if not (archive / _GROUP).is_file():
-        raise DataError(f"{archive}: is no archive of towers. `bowen archive` makes one.")
+        raise DataError(str(archive), "is no archive of records", fix="make one with `bowen archive`")
     groups = [path for path in archive.iterdir() if (path / _GROUP).is_file()]
     aside = {path.name.removeprefix(_OLD): path for path in groups if path.name.startswith(_OLD)}
     return aside | {path.name: path for path in groups if not path.name.startswith(".")}
 
 
 def _settle(archive: Path, key: str) -> None:
-    """Finish what a machine that stopped left of an earlier replacement."""
+    """Finish an earlier replacement that was interrupted."""
     final, old = archive / key, archive / f"{_OLD}{key}"
     if old.exists():
         shutil.rmtree(old) if final.exists() else old.rename(final)
@@ -188,5 +195,5 @@ def _zarr() -> ModuleType:
         return importlib.import_module("zarr")
     except ImportError as problem:
         raise ConfigError(
-            'An archive of towers takes Zarr, which is not installed.\n  fix: pip install "bowen[archive]"'
+            "archive of records", "requires Zarr, which is not installed", fix='pip install "bowen[archive]"'
         ) from problem

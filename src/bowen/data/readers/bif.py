@@ -1,4 +1,4 @@
-"""What the networks' BADM Interchange Format (BIF) tells of a site: one row for each variable of each group."""
+"""Site metadata in the networks' BADM Interchange Format (BIF): one row for each variable of each group."""
 
 import importlib
 import re
@@ -7,10 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from bowen.data.readers.csv import Source, opened
+from bowen.data.readers.text_files import SourceFile, open_unpacked
 from bowen.errors import DataError
 
-COLUMNS = ("SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE")
+BIF_COLUMNS = ("SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE")
 _NUMBERS = {
     "latitude": "LOCATION_LAT",
     "longitude": "LOCATION_LONG",
@@ -18,22 +18,22 @@ _NUMBERS = {
     "utc_offset_hours": "UTC_OFFSET",
     "canopy_height": "HEIGHTC",
 }
-_HEIGHT_OF = re.compile(r"^(WS|LE|H)(_\d+)*$")  # the instruments whose height is the reference height
+_HEIGHT_OF = re.compile(r"^(WS|LE|H)(_\d+)*$")  # instruments at the reference height
 
 
-def read_bif(source: Source, site: str) -> dict[str, Any]:
-    """The metadata of one site.
+def read_bif(source: SourceFile, site: str) -> dict[str, Any]:
+    """Read the metadata of one site.
 
     Args:
-        source: A BIF file as CSV, or as XLSX where openpyxl is installed.
-        site: The identifier, e.g. `US-CRT`; the file may hold many sites.
+        source: A BIF file as CSV, or as XLSX if openpyxl is installed.
+        site: The identifier, e.g. `US-CRT`; the file may have many sites.
 
     Returns:
-        What it says of latitude, longitude, elevation [m], utc_offset_hours [h], igbp, canopy_height and
-        reference_height [m]; where a value was reported more than once, the last one, of heights the largest.
+        Any of latitude, longitude, elevation [m], utc_offset_hours [h], igbp, canopy_height and reference_height [m];
+        of several reported values the last one, of heights the largest.
 
     Raises:
-        DataError: The file cannot be read, or is none.
+        DataError: The file cannot be read, or is no BIF file.
     """
     table = _table(source)
     table = table.loc[table.SITE_ID.str.strip() == site]
@@ -51,23 +51,25 @@ def read_bif(source: Source, site: str) -> dict[str, Any]:
     return found
 
 
-def _table(source: Source) -> pd.DataFrame:
+def _table(source: SourceFile) -> pd.DataFrame:
     if source.name.lower().endswith(".xlsx"):
         table = _sheet(source)
     else:
-        with opened(source) as handle:  # its free texts have line breaks and blanks, which in a record would be damage
-            table = pd.read_csv(handle, usecols=lambda name: name in COLUMNS, dtype=str, encoding_errors="replace")
-    if missing := [name for name in COLUMNS if name not in table]:
-        raise DataError(f"{source.name}: is no BIF file: it has no column {missing[0]}. Leave it out, or get it again.")
-    return table.dropna(subset=list(COLUMNS)).astype(str)
+        with open_unpacked(source) as handle:  # free text may have line breaks and blanks
+            table = pd.read_csv(handle, usecols=lambda name: name in BIF_COLUMNS, dtype=str, encoding_errors="replace")
+    if missing := [name for name in BIF_COLUMNS if name not in table]:
+        raise DataError(source.name, f"is no BIF file: it has no column {missing[0]}", fix="remove it, or get it again")
+    return table.dropna(subset=list(BIF_COLUMNS)).astype(str)
 
 
-def _sheet(source: Source) -> pd.DataFrame:
+def _sheet(source: SourceFile) -> pd.DataFrame:
     try:
-        importlib.import_module("openpyxl")  # pandas would say less about what is missing
+        importlib.import_module("openpyxl")  # for a clearer error than that of pandas
     except ImportError as problem:
         raise DataError(
-            f"{source.name}: to read a BIF file in XLSX, install openpyxl, or save it as CSV beside the data."
+            source.name,
+            "a BIF file in XLSX requires openpyxl, which is not installed",
+            fix="install openpyxl, or save the file as CSV next to the data",
         ) from problem
     if not source.member:
         return pd.read_excel(source.path, dtype=str)
@@ -76,7 +78,7 @@ def _sheet(source: Source) -> pd.DataFrame:
 
 
 def _instrument(group: pd.DataFrame) -> float | None:
-    """The height of the wind or flux instrument that a group of rows describes."""
+    """Return the height of the wind or flux instrument in a group of rows."""
     said = dict(zip(group.VARIABLE, group.DATAVALUE, strict=True))
     name = said.get("VAR_INFO_VARNAME", "").strip()
     return _number(said.get("VAR_INFO_HEIGHT", "")) if _HEIGHT_OF.match(name) else None

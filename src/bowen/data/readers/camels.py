@@ -1,4 +1,4 @@
-"""CAMELS: the daily weather over a river basin, and the water that leaves it."""
+"""CAMELS: daily weather over a river basin, and its streamflow."""
 
 import io
 import re
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.canonical import Flagged, build_daily
-from bowen.data.schema import QC, nearest
+from bowen.data.canonical import FlaggedSeries, build_daily_record
+from bowen.data.schema import QC, find_nearest
 from bowen.errors import DataError
 from bowen.physics.constants import ICE_POINT
 
@@ -24,7 +24,7 @@ _DAY = 86400.0  # s
 _CUBIC_FOOT = 0.3048**3  # m3
 _DENSITY = 1000.0  # kg m-3
 _FLAGS = {"A": QC.MEASURED, "A:e": QC.ESTIMATED, "M": QC.MISSING}
-_FOREST = 0.6  # share of the basin above which IGBP calls it forest
+_MIN_FOREST = 0.6  # forest fraction of the basin for an IGBP forest class
 
 
 class _Gauge(NamedTuple):
@@ -36,8 +36,8 @@ class _Gauge(NamedTuple):
 def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None = None) -> xr.Dataset:
     """Read one basin of CAMELS with its Daymet weather.
 
-    Latitude and elevation are those of the basin, longitude is the gauge's. A basin of which 60 % is forest counts as
-    mixed forest; of any other, `site` has to tell the class.
+    Latitude and elevation are those of the basin, longitude is that of the gauge. A basin with at least 60 % forest
+    counts as mixed forest; for any other, `site` must give the class.
 
     Args:
         path: The folder of CAMELS, at any level above `basin_mean_forcing`, or a .tar of it, compressed or not.
@@ -47,12 +47,12 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     Returns:
         The canonical daily dataset, in SI: `shortwave_down` (mean over 24 h, from that over daylight),
         `air_temperature_min`, `air_temperature_max`, `vapor_pressure`, `precipitation`, `snow_water` (Daymet's
-        estimate, where the file has any), and `runoff`, the streamflow per area that drains to the gauge, as far as it
-        was measured. Weather is flagged as reanalysis: Daymet interpolates it between stations.
+        estimate, if it is not zero throughout), and `runoff`, the measured streamflow per area that drains to the
+        gauge. Weather is flagged as reanalysis: Daymet interpolates it between stations.
 
     Raises:
         ConfigError: `site` has unknown keys.
-        DataError: The basin is not there, a file is damaged or holds what cannot be right; see `check_daily`.
+        DataError: The basin is missing, a file is damaged or has impossible values; see `check_daily_record`.
 
     Source:
         Newman et al. (2015), Hydrol. Earth Syst. Sci. 19, 209-223; Thornton et al. (1997), J. Hydrol. 190, 214-251.
@@ -61,13 +61,13 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     texts = _texts(path, basin)
     forcing = texts[_FORCING.format(basin)].splitlines()
     days, weather = _weather(forcing, f"{path.name}, {_FORCING.format(basin)}")
-    told = []
+    notes = []
     if not weather["snow_water"].any():
         del weather["snow_water"]
-        told.append("Snow water is nothing on all days, which is no estimate and left out.")
+        notes.append("Snow water is zero on all days, which is no estimate; it is left out.")
     latitude, elevation, area = _basin(forcing, f"{path.name}, {_FORCING.format(basin)}")
     gauge = _gauge(texts.get(_GAUGES, ""), basin) or _Gauge(basin, None, area)
-    series: dict[str, Flagged] = {
+    series: dict[str, FlaggedSeries] = {
         name: (values, np.full(len(days), QC.ESTIMATED if name == "snow_water" else QC.REANALYSIS))
         for name, values in weather.items()
     }
@@ -76,29 +76,29 @@ def read_camels(path: Path | str, basin: str, *, site: Mapping[str, Any] | None 
     found: dict[str, Any] = {"site": basin, "latitude": latitude, "elevation": elevation}
     if gauge.longitude is not None:
         found["longitude"] = gauge.longitude
-    told.insert(0, f"{gauge.name}: {gauge.area / 1e6:.6g} km2 drain to the gauge; weather from Daymet.")
+    notes.insert(0, f"{gauge.name}: {gauge.area / 1e6:.6g} km2 drain to the gauge; weather from Daymet.")
     forest = _forest(texts.get(_BASINS, ""), basin)
-    if forest >= _FOREST and "igbp" not in (site or {}):
+    if forest >= _MIN_FOREST and "igbp" not in (site or {}):
         found["igbp"] = "MF"
-        told.append(f"Mixed forest assumed, as {forest:.0%} of the basin is forest.")
-    dataset = build_daily(series, days, path / basin, found=found, given=site, source="CAMELS", told=told)
+        notes.append(f"Mixed forest assumed, as {forest:.0%} of the basin is forest.")
+    dataset = build_daily_record(series, days, path / basin, found=found, given=site, source="CAMELS", notes=notes)
     if "runoff" in dataset:
         dataset["runoff"].attrs["long_name"] = "Streamflow per area of the basin"
     return dataset
 
 
-def basins_in(path: Path | str) -> list[str]:
-    """The basins of which CAMELS has Daymet weather, by the number of their gauge.
+def list_basins(path: Path | str) -> list[str]:
+    """List the basins with Daymet weather in CAMELS, by the number of their gauge.
 
     Args:
         path: The folder of CAMELS or a .tar of it; see `read_camels`.
 
     Raises:
-        DataError: It cannot be read, or holds none.
+        DataError: It cannot be read, or has none.
     """
     path = Path(path)
     if not (basins := _known(_searched(path, set())[1])):
-        raise DataError(f"{path.name}: holds no Daymet forcing of any basin ({_FORCING.format('*')}).")
+        raise DataError(path.name, f"has no Daymet forcing of any basin ({_FORCING.format('*')})", fix="check the path")
     return basins
 
 
@@ -107,23 +107,23 @@ def _known(names: list[str]) -> list[str]:
 
 
 def _searched(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
-    """The wanted files, and the names of all."""
+    """Read the wanted files, and list the names of all."""
     try:
         return _in_folder(path, wanted) if path.is_dir() else _in_archive(path, wanted)
     except FileNotFoundError as problem:
-        raise DataError(f"{path}: no such folder or file. Check the path.") from problem
+        raise DataError(str(path), "no such folder or file", fix="check the path") from problem
     except (OSError, EOFError, tarfile.TarError) as problem:
-        raise DataError(f"{path.name}: cannot be read to its end ({problem}). Get it again.") from problem
+        raise DataError(path.name, f"cannot be read to its end ({problem})", fix="get it again") from problem
 
 
 def _texts(path: Path, basin: str) -> dict[str, str]:
-    """The files about a basin by their names."""
+    """Read the files of a basin, by name."""
     wanted = {pattern.format(basin) for pattern in (_FORCING, _FLOW)} | {_GAUGES, _BASINS}
     found, names = _searched(path, wanted)
     if _FORCING.format(basin) not in found:
         basins = _known(names)
-        hint = nearest([basin], basins) if basins else "It holds no Daymet forcing of any basin."
-        raise DataError(f"{path.name}: no basin {basin} ({_FORCING.format(basin)}). {hint}")
+        nearest = find_nearest([basin], basins)
+        raise DataError(path.name, f"no Daymet forcing of basin {basin} ({_FORCING.format(basin)})", details=nearest)
     return found
 
 
@@ -145,20 +145,20 @@ def _in_archive(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]
 
 
 def _basin(lines: list[str], where: str) -> list[float]:
-    """Latitude, elevation and area of the basin, the first three lines of its forcing."""
+    """Read latitude, elevation and area of the basin from the first three lines of its forcing."""
     try:
         return [float(line) for line in lines[:3]]
     except ValueError as problem:
         raise DataError(
-            f"{where}: does not begin with latitude, elevation and area ({problem}). Get it again."
+            where, f"does not begin with latitude, elevation and area ({problem})", fix="get it again"
         ) from problem
 
 
 def _weather(lines: list[str], where: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Days, and values in SI, below latitude, elevation and area of the basin and a line of names."""
+    """Read the days and values in SI, below three lines on the basin and a line of names."""
     header = lines[3].split() if len(lines) > 3 else []
     if missing := [name for name in (*_DATE, *_COLUMNS) if name not in header]:
-        raise DataError(f"{where}: no column {missing[0]} in its fourth line. Pass the Daymet forcing of CAMELS.")
+        raise DataError(where, f"no column {missing[0]} in its fourth line", fix="pass the Daymet forcing of CAMELS")
     table = _table("\n".join(lines[4:]), header, where)
     numbers = {name: np.asarray(table[name], dtype=float) for name in _COLUMNS}
     weather = {
@@ -172,10 +172,10 @@ def _weather(lines: list[str], where: str) -> tuple[np.ndarray, dict[str, np.nda
     return _days(table), weather
 
 
-def _runoff(text: str, days: np.ndarray, area: float, where: str) -> Flagged:
+def _runoff(text: str, days: np.ndarray, area: float, where: str) -> FlaggedSeries:
     table = _table(text, ["gauge", *_DATE, "flow", "flag"], where)
     if unknown := set(table["flag"]) - set(_FLAGS):
-        raise DataError(f"{where}: unknown flag `{sorted(map(str, unknown))[0]}`. Known: {', '.join(_FLAGS)}.")
+        raise DataError(where, f"unknown flag `{sorted(map(str, unknown))[0]}`", details={"known": ", ".join(_FLAGS)})
     flow = np.asarray(table["flow"], dtype=float)
     qc = np.where(flow < 0.0, QC.MISSING, np.asarray([_FLAGS[flag] for flag in table["flag"]]))
     values = np.where(qc == QC.MISSING, np.nan, flow * _CUBIC_FOOT * _DENSITY / area)
@@ -190,7 +190,9 @@ def _table(text: str, names: list[str], where: str) -> pd.DataFrame:
         if table.isna().to_numpy().any():
             raise ValueError(f"row {int(table.isna().any(axis=1).argmax()) + 1} is cut short")
     except (ValueError, pd.errors.ParserError) as problem:
-        raise DataError(f"{where}: holds a row that is not {len(names)} values ({problem}). Get it again.") from problem
+        raise DataError(
+            where, f"has a row that is not {len(names)} values ({problem})", fix="get it again"
+        ) from problem
     return table
 
 
@@ -200,7 +202,7 @@ def _days(table: pd.DataFrame) -> np.ndarray:
 
 
 def _gauge(text: str, basin: str) -> _Gauge | None:
-    """Name, place and drained area; the last is the gauge's own, as the shapes behind the forcing may be far off."""
+    """Read name, longitude and drained area of the gauge; the area of the forcing may be far off."""
     rows = (
         re.fullmatch(r"\d+\s+(\d{8})\s+(.+?)\s+-?[\d.]+\s+(-?[\d.]+)\s+([\d.]+)\s*", line) for line in text.splitlines()
     )

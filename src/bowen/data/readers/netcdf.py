@@ -1,4 +1,4 @@
-"""NetCDF to and from disk: written whole or not at all, read to the end or refused."""
+"""NetCDF input and output: files are written atomically, and read completely or refused."""
 
 import contextlib
 from collections.abc import Iterator
@@ -11,16 +11,20 @@ import xarray as xr
 from bowen.errors import DataError
 from bowen.files import replace_atomically
 
-Engine = Literal["h5netcdf", "scipy"]
-ENGINES: dict[bytes, Engine] = {b"\x89HDF": "h5netcdf", b"CDF\x01": "scipy", b"CDF\x02": "scipy"}  # by first bytes
+NetcdfEngine = Literal["h5netcdf", "scipy"]
+NETCDF_ENGINES: dict[bytes, NetcdfEngine] = {
+    b"\x89HDF": "h5netcdf",
+    b"CDF\x01": "scipy",
+    b"CDF\x02": "scipy",
+}  # by first bytes
 
 
 def write_netcdf(dataset: xr.Dataset, path: Path | str) -> Path:
-    """Write a dataset as compressed NetCDF 4; until the new file is whole, an old one stays as it is.
+    """Write a dataset as compressed NetCDF 4; an old file stays until the new one is complete.
 
     Args:
         dataset: Any dataset.
-        path: Where to; folders are made.
+        path: The file; missing folders are made.
 
     Returns:
         The path.
@@ -35,13 +39,13 @@ def write_netcdf(dataset: xr.Dataset, path: Path | str) -> Path:
 
 
 def load_netcdf(path: Path) -> xr.Dataset:
-    """The whole file in memory; one that was cut shows only when it is read to its end.
+    """Load a whole file into memory, which reveals a truncated one.
 
     Args:
         path: NetCDF 3 or 4.
 
     Returns:
-        What xarray makes of it.
+        The dataset as read by xarray.
 
     Raises:
         DataError: There is no such file, or it is damaged or of another kind.
@@ -50,8 +54,8 @@ def load_netcdf(path: Path) -> xr.Dataset:
         return file.load()
 
 
-def netcdf_names(path: Path) -> set[str]:
-    """The variables of a NetCDF file, without reading their values.
+def list_netcdf_variables(path: Path) -> set[str]:
+    """List the variables of a NetCDF file without reading their values.
 
     Raises:
         DataError: There is no such file, or it is damaged or of another kind.
@@ -62,20 +66,20 @@ def netcdf_names(path: Path) -> set[str]:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[xr.Dataset]:
-    """The file as xarray opens it; whatever a damaged one makes the libraries raise becomes one sentence."""
+    """Open a file with xarray; errors of the libraries on damaged files become one message."""
     try:
         with path.open("rb") as handle:
             magic = handle.read(4)
-            if magic not in ENGINES:
-                raise DataError(f"{path.name}: is no NetCDF file. Get it again, or check which file was meant.")
-            handle.seek(0)  # of a damaged file scipy would leave open what it opened itself
-            with xr.open_dataset(handle, engine=ENGINES[magic]) as file:
+            if magic not in NETCDF_ENGINES:
+                raise DataError(path.name, "is no NetCDF file", fix="get it again, or check which file was meant")
+            handle.seek(0)  # scipy would not close a damaged file that it opened itself
+            with xr.open_dataset(handle, engine=NETCDF_ENGINES[magic]) as file:
                 yield file
     except FileNotFoundError as problem:
-        raise DataError(f"{path}: no such file. Check the path.") from problem
+        raise DataError(str(path), "no such file", fix="check the path") from problem
     except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as problem:
         raise DataError(
-            f"{path.name}: cannot be read to its end ({problem}). It is damaged or was cut: get it again."
+            path.name, f"is damaged or truncated and cannot be read to its end ({problem})", fix="get it again"
         ) from problem
 
 

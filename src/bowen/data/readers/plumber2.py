@@ -1,4 +1,4 @@
-"""PLUMBER2 and its relatives: one NetCDF of weather, one of fluxes, ALMA names, a single place."""
+"""PLUMBER2 and similar files: one NetCDF of weather, one of fluxes, ALMA names, a single place."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.canonical import build
+from bowen.data.canonical import build_record
 from bowen.data.readers.alma import from_alma
 from bowen.data.readers.netcdf import load_netcdf
-from bowen.data.schema import SCHEMA, TARGETS, WEATHER, nearest
-from bowen.data.site_metadata import site_of
-from bowen.data.time_axis import positions, step_of
-from bowen.data.units import to_si
+from bowen.data.schema import SCHEMA, TARGETS, WEATHER, find_nearest
+from bowen.data.site_metadata import find_site_identifier
+from bowen.data.time_axis import compute_positions, find_time_step
+from bowen.data.units import convert_to_si
 from bowen.errors import DataError
 
 _NEEDED = ("shortwave_down", "air_temperature", "air_pressure", "wind_speed", "precipitation")
@@ -26,17 +26,17 @@ def read_plumber2(
     """Read one tower from a Met file and, for its targets, a Flux file in the layout of PLUMBER2.
 
     Args:
-        met: The weather; may hold the fluxes too.
-        flux: The fluxes and net radiation. Steps it lacks count as missing.
+        met: The weather, possibly with the fluxes.
+        flux: The fluxes and net radiation; absent steps count as missing.
         site: Metadata of the site that are missing or wrong: site, latitude, longitude, elevation, igbp,
             reference_height, canopy_height, utc_offset_hours.
 
     Returns:
-        The canonical dataset, in SI; without `flux` it has only the targets that `met` holds.
+        The canonical dataset, in SI; without `flux` it has only the targets in `met`.
 
     Raises:
         ConfigError: `site` has unknown keys.
-        DataError: A file is damaged, lacks a variable, or holds what cannot be right; see `check`.
+        DataError: A file is damaged, lacks a variable, or has impossible values; see `check_record`.
     """
     met = Path(met)
     file = load_netcdf(met)
@@ -49,22 +49,22 @@ def read_plumber2(
         for name in (*WEATHER, *TARGETS)
         if name in together
     }
-    return build(
+    return build_record(
         series,
         weather.time.values,
         met,
-        found={"site": site_of(met), **weather.attrs},
+        found={"site": find_site_identifier(met), **weather.attrs},
         given=site,
         source="PLUMBER2",
     )
 
 
 def _with_rain(file: xr.Dataset, where: str) -> xr.Dataset:
-    """Some ALMA forcing has rain and snow apart; a tower's gauge catches both."""
+    """Add rain and snow of ALMA forcing to total precipitation, as a gauge measures it."""
     if "Precip" in file or "Rainf" not in file:
         return file
     parts = [
-        to_si(file[name].values, str(file[name].attrs.get("units", "")), "precipitation", where)
+        convert_to_si(file[name].values, str(file[name].attrs.get("units", "")), "precipitation", where)
         for name in ("Rainf", "Snowf")
         if name in file
     ]
@@ -76,28 +76,30 @@ def _check_variables(weather: xr.Dataset, file: xr.Dataset, met: Path) -> None:
     if not any(name in weather for name in _HUMIDITY):
         missing.append(_HUMIDITY[0])
     if missing:
+        present = [str(name) for name in file.data_vars if not str(name).endswith("_qc")]
         looked_for = [alias for name in missing for alias in (SCHEMA[name].alma, *SCHEMA[name].aliases)]
         raise DataError(
-            f"{met.name}: no variable for {', '.join(missing)}.\n"
-            f"  looked for: {', '.join(looked_for)}\n"
-            f"  {nearest(looked_for, [str(name) for name in file.data_vars if not str(name).endswith('_qc')])}\n"
-            "  fix: pass the Met file first and the Flux file second, or rename the variable in the file"
+            met.name,
+            f"no variable for {', '.join(missing)}",
+            details={"looked for": ", ".join(looked_for), **find_nearest(looked_for, present)},
+            fix="pass the Met file first and the Flux file second, or rename the variable in the file",
         )
 
 
 def _aligned(path: Path, weather: xr.Dataset, met: Path) -> xr.Dataset:
-    """The fluxes on the time axis of the weather."""
+    """Read the fluxes and align them with the time axis of the weather."""
     fluxes = from_alma(load_netcdf(path), path.name)
     stamps = fluxes.time.values
-    step = step_of(stamps, path.name)
-    positions(stamps, step, path.name)
-    if step != step_of(weather.time.values, met.name):
-        raise DataError(f"{path.name} and {met.name} have different steps; pass files of one resolution.")
+    step = find_time_step(stamps, path.name)
+    compute_positions(stamps, step, path.name)
+    if step != find_time_step(weather.time.values, met.name):
+        raise DataError(path.name, f"has another time step than {met.name}", fix="pass files of one resolution")
     near = np.timedelta64(step // 20, "s")
     on_axis = fluxes.reindex(time=weather.time.values, method="nearest", tolerance=near)  # type: ignore[arg-type]  # xarray's annotation knows only numbers
     if not any(np.isfinite(on_axis[name].values).any() for name in TARGETS if name in on_axis):
         raise DataError(
-            f"{path.name}: has no fluxes at the times of {met.name} ({weather.time.values[0]:.16} to "
-            f"{weather.time.values[-1]:.16}). Pass the two files of one tower and period."
+            path.name,
+            f"has no fluxes at the times of {met.name} ({weather.time.values[0]:.16} to {weather.time.values[-1]:.16})",
+            fix="pass the two files of one tower and period",
         )
     return on_axis

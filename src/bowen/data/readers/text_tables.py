@@ -1,4 +1,4 @@
-"""One tower from tables in text files, of any kind that `formats` describes."""
+"""Towers in text tables of any kind that `bowen.data.formats` describes."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,26 +8,26 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.canonical import Flagged, build
-from bowen.data.formats import Format, format_of
-from bowen.data.readers.csv import Header, Source, read_columns, read_header
-from bowen.data.readers.source_files import find, metadata
-from bowen.data.schema import QC, SCHEMA, nearest
-from bowen.data.site_metadata import site_of
-from bowen.data.time_axis import step_of
-from bowen.data.units import to_si
+from bowen.data.canonical import FlaggedSeries, build_record
+from bowen.data.formats import Format, choose_format
+from bowen.data.readers.source_files import find_record_file, find_site_metadata
+from bowen.data.readers.text_files import SourceFile, TableHeader, read_columns, read_header
+from bowen.data.schema import QC, SCHEMA, find_nearest
+from bowen.data.site_metadata import find_site_identifier
+from bowen.data.time_axis import find_time_step
+from bowen.data.units import convert_to_si
 from bowen.errors import ConfigError, DataError
 
-Part = tuple[np.ndarray, dict[str, np.ndarray]]  # the stamps of a file, and its columns
+TablePart = tuple[np.ndarray, dict[str, np.ndarray]]  # stamps and columns of one file
 
-_NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # the rest can be derived
+_NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
 _PER_INTERVAL = "mm"
 _TO_THE_MINUTE = "%Y%m%d%H%M"
 
 
 def read_table(
-    path: Path | str | Source,
+    path: Path | str | SourceFile,
     partner: Path | str | None = None,
     *,
     kind: str | Path | None = None,
@@ -36,50 +36,54 @@ def read_table(
 ) -> xr.Dataset:
     """Read one tower from a text table, or from two of the same kind.
 
-    Of the columns that hold a variable, at each step the first with a value is used. Flags follow the column: 0
+    If several columns give a variable, at each step the first with a value is used. Flags follow the column: 0
     measured, 1-3 filled by the source, 4 reanalysis, 5 computed.
 
     Args:
-        path: The file: plain, .xz, .gz, or the .zip of a network; the site's metadata (BIF) are looked for beside it.
+        path: The file: plain, .xz, .gz, or the .zip of a network; the site's metadata (BIF) are searched next to it.
         partner: A second file with other columns of the same tower and step, e.g. its fluxes.
-        kind: The kind of table, by name or as a TOML file; recognized by the columns if it is not given.
+        kind: The kind of table, by name or as a TOML file; by default recognized by the columns.
         site: Metadata of the site that are missing or wrong: site, latitude, longitude, elevation, igbp,
             reference_height, canopy_height, utc_offset_hours.
         columns: For canonical names, the column to use instead of the usual ones.
 
     Returns:
-        The canonical dataset, in SI, at the start of each interval; targets only where the file has them.
+        The canonical dataset, in SI, at the start of each interval; with targets if the file has them.
 
     Raises:
-        ConfigError: `kind`, `site` or `columns` have unknown names.
-        DataError: The file is damaged, lacks a column, or holds what cannot be right; see `check`.
+        ConfigError: `kind`, `site` or `columns` has an unknown name.
+        DataError: The file is damaged, lacks a column, or has impossible values; see `check_record`.
     """
-    source = path if isinstance(path, Source) else find(Path(path))
-    headers = [read_header(source), *([read_header(Source(Path(partner)))] if partner is not None else [])]
+    source = path if isinstance(path, SourceFile) else find_record_file(Path(path))
+    headers = [read_header(source), *([read_header(SourceFile(Path(partner)))] if partner is not None else [])]
     present = [name for header in headers for name in header.columns]
-    table = format_of(kind, present, source.name)
+    table = choose_format(kind, present, source.name)
     chosen = _chosen(table, present, dict(columns or {}), source)
     parts = [_part(header, table, chosen) for header in headers]
     stamps = parts[0][0]
-    step = step_of(stamps, source.name)
+    step = find_time_step(stamps, source.name)
     delivered = _joined(parts, step, headers)
     if not _first(table.time.start, headers[0]):
         stamps = stamps - np.timedelta64(step, "s")
     series = {name: _first_valid(name, names, table, delivered, step, source) for name, names in chosen.items()}
-    return build(
+    return build_record(
         series,
         stamps,
         source.path if not source.member else Path(source.name),
-        found={"site": site_of(source.path, source.name), **metadata(source)},
+        found={"site": find_site_identifier(source.path, source.name), **find_site_metadata(source)},
         given=site,
         source=table.title,
     )
 
 
-def _chosen(table: Format, present: Sequence[str], asked: dict[str, str], source: Source) -> dict[str, tuple[str, ...]]:
-    """For each variable the names under which this file has it, in order of preference."""
+def _chosen(
+    table: Format, present: Sequence[str], asked: dict[str, str], source: SourceFile
+) -> dict[str, tuple[str, ...]]:
+    """Choose the columns of each variable in this file, in order of preference."""
     if unknown := [name for name in asked if name not in SCHEMA]:
-        raise ConfigError(f"columns: no variable is called `{unknown[0]}`. {nearest(unknown[:1], table.columns)}")
+        raise ConfigError(
+            "columns", f"no variable is called `{unknown[0]}`", details=find_nearest(unknown[:1], table.columns)
+        )
     choices = {**table.columns, **{name: (column,) for name, column in asked.items()}}
     usable = {name: tuple(c for c in choice if table.sensors(c, present)) for name, choice in choices.items()}
     missing = [name for name in dict.fromkeys((*_NEEDED, *asked)) if not usable.get(name)]
@@ -88,21 +92,21 @@ def _chosen(table: Format, present: Sequence[str], asked: dict[str, str], source
     if missing:
         looked_for = [column for name in missing for column in choices.get(name, ())]
         raise DataError(
-            f"{source.name}: no column for {', '.join(missing)}, as {table.title} has it.\n"
-            f"  looked for: {', '.join(looked_for)}\n"
-            f"  {nearest(looked_for, present)}\n"
-            f'  fix: where it has another name, pass columns={{"{missing[-1]}": "<its name in this file>"}},\n'
-            "              or `--format` with a TOML file on the command line; where it is in a second file, pass that"
+            source.name,
+            f"no column for {', '.join(missing)} as in {table.title}",
+            details={"looked for": ", ".join(looked_for), **find_nearest(looked_for, present)},
+            fix=f'if it has another name, pass columns={{"{missing[-1]}": "<its name in this file>"}},\n'
+            "       or `--format` with a TOML file on the command line; if it is in a second file, pass that",
         )
     return {name: choice for name, choice in usable.items() if choice}
 
 
-def _first(columns: tuple[str, ...], header: Header) -> bool:
+def _first(columns: tuple[str, ...], header: TableHeader) -> bool:
     return bool(columns) and set(columns) <= set(header.columns)
 
 
-def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> Part:
-    """The useful columns of one file and their flags, over the stamps as they are written."""
+def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> TablePart:
+    """Read the chosen columns of one file and their flags, with its stamps."""
     names = dict.fromkeys(name for choice in chosen.values() for name in choice)
     columns = {column: name for name in names for column in table.sensors(name, header.columns)}
     flags = {table.flag_column(name, column) for column, name in columns.items()} & set(header.columns)
@@ -110,8 +114,12 @@ def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) 
     if stamped is None:
         due = " or ".join(" and ".join(c) for c in (table.time.start, table.time.end) if c)
         raise DataError(
-            f"{header.source.name}: no column for time, as {table.title} has it: {due}. "
-            f"{nearest([*table.time.start, *table.time.end], header.columns)}"
+            header.source.name,
+            f"no column for time as in {table.title}",
+            details={
+                "looked for": due,
+                **find_nearest([*table.time.start, *table.time.end], header.columns),
+            },
         )
     delivered = read_columns(header, [*columns, *sorted(flags - set(columns))], stamped, table.units_lines)
     written = {name: delivered.pop(name) for name in stamped}
@@ -119,7 +127,7 @@ def _part(header: Header, table: Format, chosen: Mapping[str, tuple[str, ...]]) 
     return _stamps(written, table.time.format, header.source, first_row), delivered
 
 
-def _stamps(written: Mapping[str, np.ndarray], form: str, source: Source, row_1: int) -> np.ndarray:
+def _stamps(written: Mapping[str, np.ndarray], form: str, source: SourceFile, row_1: int) -> np.ndarray:
     first, *others = written.values()
     if form == _TO_THE_MINUTE and not others and (quick := _whole_minutes(first)) is not None:
         return quick
@@ -130,14 +138,15 @@ def _stamps(written: Mapping[str, np.ndarray], form: str, source: Source, row_1:
         names = " and ".join(written)
         example = pd.Timestamp("2014-01-01 00:30").strftime(form)
         raise DataError(
-            f"{source.name}: row {row + row_1} has the {names} `{joined[row]}`, which is no stamp like {example}. "
-            "Correct it; if it is the last row, the file was cut: get it again."
+            source.name,
+            f"row {row + row_1} has the {names} `{joined[row]}`, which is no stamp like {example}",
+            fix="correct it; if it is the last row, the file is truncated: get it again",
         )
     return parsed.to_numpy().astype("datetime64[s]")
 
 
 def _whole_minutes(stamps: np.ndarray) -> np.ndarray | None:
-    """Stamps like 201401010030, ten times as fast as pandas parses them; None if one is not of this kind."""
+    """Parse stamps like 201401010030, ten times as fast as pandas; None if one is not of this kind."""
     if stamps.dtype.kind != "i" or (stamps < 10**11).any() or (stamps >= 10**12).any():
         return None
     year, month, day, hour, minute = (stamps // 10**power % 100 for power in (8, 6, 4, 2, 0))
@@ -151,17 +160,22 @@ def _whole_minutes(stamps: np.ndarray) -> np.ndarray | None:
     return begin.astype("datetime64[s]") + minutes.astype("timedelta64[m]")
 
 
-def _joined(parts: list[Part], step: int, headers: list[Header]) -> dict[str, np.ndarray]:
-    """The columns of all files over the stamps of the first."""
+def _joined(parts: list[TablePart], step: int, headers: list[TableHeader]) -> dict[str, np.ndarray]:
+    """Join the columns of all files over the stamps of the first."""
     stamps, joined = parts[0]
     for (others, more), header in zip(parts[1:], headers[1:], strict=True):
-        if step_of(others, header.source.name) != step:
-            raise DataError(f"{header.source.name}: has another step than {headers[0].source.name}, {step} s.")
+        if find_time_step(others, header.source.name) != step:
+            raise DataError(
+                header.source.name,
+                f"has another time step than {headers[0].source.name}, {step} s",
+                fix="pass two files of one step",
+            )
         _, here, there = np.intersect1d(stamps, others, assume_unique=True, return_indices=True)
         if not len(here):
             raise DataError(
-                f"{header.source.name}: has no stamp in common with {headers[0].source.name}. "
-                "Pass the two files of one tower and period."
+                header.source.name,
+                f"has no stamp in common with {headers[0].source.name}",
+                fix="pass the two files of one tower and period",
             )
         for name in [name for name in more if name not in joined]:
             joined[name] = np.full(len(stamps), np.nan)
@@ -170,9 +184,14 @@ def _joined(parts: list[Part], step: int, headers: list[Header]) -> dict[str, np
 
 
 def _first_valid(
-    name: str, choice: tuple[str, ...], table: Format, delivered: Mapping[str, np.ndarray], step: int, source: Source
-) -> Flagged:
-    """Values in SI and flags, each step from the first column that has a value there."""
+    name: str,
+    choice: tuple[str, ...],
+    table: Format,
+    delivered: Mapping[str, np.ndarray],
+    step: int,
+    source: SourceFile,
+) -> FlaggedSeries:
+    """Combine columns to values in SI and flags, each step from the first column with a value."""
     values, qc = np.array(np.nan), np.array(QC.MISSING, np.int8)
     for stem in choice:
         if not (blank := np.isnan(values)).any():
@@ -185,11 +204,11 @@ def _first_valid(
     units = table.units.get(name, SCHEMA[name].units)
     if name == "precipitation" and units == _PER_INTERVAL:
         return values / step, qc
-    return to_si(values, units, name, source.name), qc
+    return convert_to_si(values, units, name, source.name), qc
 
 
 def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Our flags for a column; without a column of flags every value counts as measured."""
+    """Convert the flags of a column; without flags all values count as measured."""
     meanings, flags = table.meanings(stem), table.flag_column(stem, column)
     given = np.full(delivered[column].shape, meanings.get("*", QC.MEASURED), dtype=np.int8)
     if "*" in meanings or flags not in delivered:
@@ -201,5 +220,5 @@ def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.nda
 
 
 def _own(code: float) -> int:
-    """A flag that needs no translation, or the worst of those a source gives."""
+    """Return a flag that needs no translation, or the worst one of a source."""
     return int(code) if code in (QC.MEASURED, QC.FILLED_GOOD, QC.FILLED_MEDIUM, QC.FILLED_POOR) else QC.FILLED_POOR

@@ -19,8 +19,8 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
-from bowen.data.quality_flags import measured
-from bowen.data.schema import TURBULENT, attributes, nearest
+from bowen.data.quality_flags import is_measured
+from bowen.data.schema import TURBULENT, find_nearest, get_attributes
 from bowen.errors import ConfigError, DataError
 from bowen.evaluation.empirical.inputs import Lag, inputs_of
 from bowen.evaluation.empirical.regressions import Predictor, boosted, clustered, linear
@@ -58,7 +58,7 @@ class Empirical:
         """
         inputs = inputs_of(MODELS[self.name].inputs, dataset)
         fluxes = {
-            target: ("time", predictor(inputs), attributes(target)) for target, predictor in self.predictors.items()
+            target: ("time", predictor(inputs), get_attributes(target)) for target, predictor in self.predictors.items()
         }
         return xr.Dataset(fluxes, {"time": dataset.time}, {"site": dataset.attrs.get("site", ""), "model": self.name})
 
@@ -82,7 +82,7 @@ def fit(
         DataError: An input is absent or has gaps, the steps do not fit the towers, or no step of a flux was measured.
     """
     if name not in MODELS:
-        raise ConfigError(f"No empirical model `{name}`. {nearest([name], MODELS)}")
+        raise ConfigError("empirical models", f"none is called `{name}`", details=find_nearest([name], MODELS))
     if [np.shape(keep) for keep in steps] != [tower.time.shape for tower in towers]:
         raise DataError(
             f"{name}: the training steps do not fit the {len(towers)} towers."
@@ -127,7 +127,7 @@ def equal_weights(sites: Sequence[Hashable], counts: Sequence[int]) -> np.ndarra
 
 
 def _measured(tower: xr.Dataset, target: str) -> np.ndarray:
-    return measured(tower, target) if target in tower else np.zeros(tower.time.shape, bool)
+    return is_measured(tower, target) if target in tower else np.zeros(tower.time.shape, bool)
 
 
 _SIX = (

@@ -1,4 +1,7 @@
-"""Tables in text files: unpacked, their columns found and turned into numbers, their damage told in a sentence."""
+"""Columns of numbers in delimited text files: decompression, header, conversion, and errors at damaged rows.
+
+The kinds of tables that `bowen.data.formats` describes are read from these columns by `text_tables`.
+"""
 
 import contextlib
 import csv
@@ -17,13 +20,13 @@ import pandas as pd
 
 from bowen.errors import DataError
 
-_MISSING = -9990.0  # and below; files write -9999 with more or fewer digits
+_MISSING = -9990.0  # and below; files have -9999 with more or fewer digits
 _BEYOND = "beyond the last column"
 _SEPARATORS = (",", ";", "\t")
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceFile:
     """A file, or a member of a ZIP archive."""
 
     path: Path
@@ -31,23 +34,23 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What to call it in messages, and where to look for the site and the resolution."""
+        """Name of the file or member, for messages and for the site and resolution in it."""
         return Path(self.member).name or self.path.name
 
 
 @dataclass(frozen=True)
-class Header:
-    """What the first lines of a table tell: the names of its columns, what parts them, and the lines above the rows."""
+class TableHeader:
+    """Header of a table: the names of its columns, their separator, and the number of lines above the rows."""
 
-    source: Source
+    source: SourceFile
     columns: tuple[str, ...]
     separator: str
     lines: int
-    spaced: bool  # whether a blank follows what parts them
+    is_spaced: bool  # a blank follows the separator
 
 
-def read_header(source: Source) -> Header:
-    """The names of the columns: the first line that is no comment.
+def read_header(source: SourceFile) -> TableHeader:
+    """Read the names of the columns from the first line that is no comment.
 
     Args:
         source: The file; plain, .xz, .gz or .zip.
@@ -56,79 +59,87 @@ def read_header(source: Source) -> Header:
         The header.
 
     Raises:
-        DataError: There is no such file, it is damaged, or it begins with something else than names.
+        DataError: There is no such file, it is damaged, or it does not begin with names.
     """
     lines = 0
-    with opened(source) as handle:
+    with open_unpacked(source) as handle:
         for raw in handle:
             lines += 1
             line = _decoded(raw, source).strip()
             if line and not line.startswith("#"):
                 break
         else:
-            raise DataError(f"{source.name}: is empty or no CSV; a line has to name the columns. Get the file again.")
+            raise DataError(source.name, "is empty or no CSV; a line must name the columns", fix="get the file again")
     separator = max(_SEPARATORS, key=line.count)
     names = tuple(name.strip() for name in next(csv.reader([line], delimiter=separator)))
     if len(names) < 2 or not all(name.isprintable() for name in names):
         raise DataError(
-            f"{source.name}: is empty or no CSV; the first line that is no comment has to name the columns, parted by "
-            "comma, semicolon or tab. Check which file was meant, or get it again."
+            source.name,
+            "is empty or no CSV; the first line that is no comment must name the columns, separated by comma, "
+            "semicolon or tab",
+            fix="check which file was meant, or get it again",
         )
     if len(set(names)) < len(names) and (twice := [name for name in names if name and names.count(name) > 1]):
-        raise DataError(f"{source.name}: two columns are called {twice[0]}. Remove or rename one of them.")
-    return Header(source, names, separator, lines, f"{separator} " in line)
+        raise DataError(source.name, f"two columns are called {twice[0]}", fix="remove or rename one of them")
+    return TableHeader(source, names, separator, lines, f"{separator} " in line)
 
 
 def read_columns(
-    header: Header, numbers: Sequence[str], texts: Sequence[str], units_lines: int = 0
+    header: TableHeader, numbers: Sequence[str], texts: Sequence[str], units_lines: int = 0
 ) -> dict[str, np.ndarray]:
-    """Some columns of a table.
+    """Read some columns of a table.
 
     Args:
-        header: What `read_header` returned.
+        header: Header from `read_header`.
         numbers: Columns of numbers.
-        texts: Columns to leave as they are, such as stamps: whole numbers, or else text.
+        texts: Columns to keep unconverted, such as stamps: integers or text.
         units_lines: Lines between the names and the first row.
 
     Returns:
-        The columns, numbers with NaN for -9999 and for nothing.
+        The columns, numbers with NaN for -9999 and for empty fields.
 
     Raises:
-        DataError: The table has no rows, is damaged, was cut in its last row, or has text where a number is due.
+        DataError: The table has no rows, is damaged, is truncated in its last row, or has text instead of a number.
     """
     source, last, first_row = header.source, header.columns[-1], header.lines + units_lines + 1
     wanted = {*numbers, *texts, last}
-    with opened(source) as handle:
-        for _ in range(first_row - 1):  # pandas would ask about each line whether to skip it
+    with open_unpacked(source) as handle:
+        for _ in range(first_row - 1):  # skipping by pandas would be slower
             handle.readline()
         frame = pd.read_csv(
-            cast(IO[bytes], _Led(header.separator.join(_quoted([*header.columns, _BEYOND])).encode() + b"\n", handle)),
+            cast(
+                IO[bytes],
+                _WithFirstLine(header.separator.join(_quoted([*header.columns, _BEYOND])).encode() + b"\n", handle),
+            ),
             sep=header.separator,
-            usecols=[*sorted(wanted, key=header.columns.index), _BEYOND],  # the last only a row that is too long fills
+            usecols=[
+                *sorted(wanted, key=header.columns.index),
+                _BEYOND,
+            ],  # the last is filled only by rows that are too long
             index_col=False,
-            skipinitialspace=header.spaced,  # which takes as long as all the rest
+            skipinitialspace=header.is_spaced,  # slow
         )
     if frame.empty:
-        raise DataError(f"{source.name}: holds a header and no rows. Get the file again.")
-    ends = np.asarray(frame[last].isna())  # networks write -9999 and never nothing, so a blank end is a row cut short
+        raise DataError(source.name, "has a header and no rows", fix="get the file again")
+    ends = np.asarray(frame[last].isna())  # networks write -9999, so an empty last field is a truncated row
     if ends.any() or np.asarray(frame[_BEYOND].notna()).any():
         _check_widths(header, first_row)
     if ends[-1] and not ends[:-1].any():
         raise DataError(
-            f"{source.name}: was cut in the middle of its last row, {len(frame) + first_row - 1}. Get the file again."
+            source.name, f"is truncated in its last row, {len(frame) + first_row - 1}", fix="get the file again"
         )
     read = {name: _numbers(frame, name, first_row, source) for name in numbers}
     return read | {name: frame[name].to_numpy() for name in texts}
 
 
-class _Led:
-    """A stream with a line put before it."""
+class _WithFirstLine:
+    """Stream with an additional first line."""
 
     def __init__(self, line: bytes, stream: IO[bytes]):
         self.line, self.stream = line, stream
 
     def read(self, size: int = -1) -> bytes:
-        """The line first, then what the stream gives."""
+        """Read the additional line first, then the stream."""
         line, self.line = self.line, b""
         return line or self.stream.read(size)
 
@@ -141,10 +152,10 @@ def _quoted(names: Sequence[str]) -> list[str]:
     return ['"' + name.replace('"', '""') + '"' for name in names]
 
 
-def _check_widths(header: Header, first_row: int) -> None:
-    """Each row has a value for each column; pandas would fill up, or cut, the others."""
+def _check_widths(header: TableHeader, first_row: int) -> None:
+    """Check that each row has a value for each column; pandas would fill or cut other rows."""
     due, separator = len(header.columns), header.separator.encode()
-    with opened(header.source) as handle:
+    with open_unpacked(header.source) as handle:
         lines = handle.read().splitlines()[first_row - 1 :]
     for at, line in enumerate(lines):
         if not line.strip():
@@ -157,16 +168,17 @@ def _check_widths(header: Header, first_row: int) -> None:
             continue
         if at == len(lines) - 1 and found < due:
             raise DataError(
-                f"{header.source.name}: was cut in the middle of its last row, {at + first_row}. Get the file again."
+                header.source.name, f"is truncated in its last row, {at + first_row}", fix="get the file again"
             )
         raise DataError(
-            f"{header.source.name}: row {at + first_row} has {found} values where the header names {due} columns. "
-            "Correct that row or get the file again; numbers need a decimal point, not a comma."
+            header.source.name,
+            f"row {at + first_row} has {found} values where the header names {due} columns",
+            fix="correct that row or get the file again; numbers need a decimal point, not a comma",
         )
 
 
-def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: Source) -> np.ndarray:
-    """A column as numbers, with NaN for what is missing."""
+def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: SourceFile) -> np.ndarray:
+    """Convert a column to numbers, with NaN for missing values."""
     written = frame[name].to_numpy()
     if written.dtype.kind in "fi":
         numbers, odd = written, np.isinf(written)
@@ -176,25 +188,27 @@ def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: Source) -> 
     if odd.any():
         row = int(np.argmax(odd))
         raise DataError(
-            f"{source.name}: row {row + first_row} has `{written[row]}` in the column {name}, where a number is due "
-            "(-9999 for none). Correct it."
+            source.name,
+            f"row {row + first_row} has `{written[row]}` in the column {name} instead of a number (-9999 if missing)",
+            fix="correct it",
         )
     return np.where(numbers <= _MISSING, np.nan, numbers)
 
 
-def _decoded(raw: bytes, source: Source) -> str:
+def _decoded(raw: bytes, source: SourceFile) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
         raise DataError(
-            f"{source.name}: is no text in UTF-8 ({problem.reason}). Save it as CSV in UTF-8, or check which file was "
-            "meant."
+            source.name,
+            f"is no text in UTF-8 ({problem.reason})",
+            fix="save it as CSV in UTF-8, or check which file was meant",
         ) from problem
 
 
 @contextlib.contextmanager
-def opened(source: Source) -> Iterator[IO[bytes]]:
-    """The file's bytes, unpacked; whatever a damaged file makes the libraries raise becomes one sentence.
+def open_unpacked(source: SourceFile) -> Iterator[IO[bytes]]:
+    """Open a file, decompressed; errors of the libraries on damaged files become one message.
 
     Raises:
         DataError: There is no such file, or it is damaged.
@@ -203,28 +217,30 @@ def opened(source: Source) -> Iterator[IO[bytes]]:
         with source.path.open("rb") as raw, _unpacked(raw, source) as handle:
             yield handle
     except FileNotFoundError as problem:
-        raise DataError(f"{source.path}: no such file. Check the path.") from problem
+        raise DataError(str(source.path), "no such file", fix="check the path") from problem
     except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, csv.Error) as problem:
-        told = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
+        reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
         raise DataError(
-            f"{source.name}: cannot be read to its end ({told}). It is damaged, cut or no CSV: get it again."
+            source.name,
+            f"is damaged, truncated or no CSV and cannot be read to its end ({reason})",
+            fix="get it again",
         ) from problem
 
 
-def _unpacked(raw: IO[bytes], source: Source) -> IO[bytes]:
+def _unpacked(raw: IO[bytes], source: SourceFile) -> IO[bytes]:
     if source.member:
         return _within(zipfile.ZipFile(raw).open(source.member))
     return _within(raw)
 
 
 def _within(raw: IO[bytes]) -> IO[bytes]:
-    """What a compressed stream holds, told by its first bytes."""
+    """Decompress a stream by the kind that its first bytes identify."""
     magic = raw.read(6)
     raw.seek(0)
     if magic.startswith(b"\xfd7zXZ"):
         return lzma.open(raw)
     if magic.startswith(b"\x1f\x8b"):
         return cast(IO[bytes], gzip.open(raw))
-    if magic.startswith((b"\xff\xfe", b"\xfe\xff")):  # what a spreadsheet calls Unicode text
+    if magic.startswith((b"\xff\xfe", b"\xfe\xff")):  # "Unicode text" of spreadsheets
         return io.BytesIO(raw.read().decode("utf-16").encode())
     return raw
