@@ -11,10 +11,11 @@ from bowen.config.schema import parse
 from bowen.data.features import Scaler
 from bowen.errors import ConfigError, DataError
 from bowen.experiments.archive_records import read_archive
-from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.build import build_model
 from bowen.experiments.comparison import score_models
 from bowen.experiments.run import Run, prepare_record, simulate_run, train_on
 from bowen.experiments.twin_experiment import make_twin, make_weather
+from bowen.training.site_data import land_parameters
 from tests.data.files import BASIN, camels_folder
 
 DAYS = 60
@@ -48,7 +49,7 @@ def basin():
     wet = make_weather(DAYS, 0)
     record = prepare_record(flagged(wet.assign(precipitation=4.0 * wet.precipitation)), config())
     scaler = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
-    model = build_model(config(), scaler, base_parameters(config(), record.attrs))
+    model = build_model(config(), scaler, land_parameters(config(), record.attrs))
     model = eqx.tree_at(lambda m: m.offsets, model, {"quickflow_fraction": jnp.asarray(1.0)})
     simulation = simulate_run(Run(config(), scaler, model), record)
     daily = flagged(simulation[["runoff"]].resample(time="1D").mean())

@@ -11,7 +11,8 @@ from jax import numpy_dtype_promotion
 from bowen.config.schema import parse
 from bowen.data import compute_closure_fraction, is_latent_heat_truncated, is_measured
 from bowen.data.checks.plausibility import find_implausible_values
-from bowen.data.features import TARGETS, Scaler
+from bowen.data.features import Scaler
+from bowen.data.schema import TURBULENT as TARGETS
 from bowen.evaluation.scores import as_tower_reports, score
 from bowen.experiments.build import build_model, static_parameters
 from bowen.experiments.comparison import uncalibrated_run

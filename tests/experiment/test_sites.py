@@ -12,11 +12,12 @@ from bowen import data
 from bowen.config.schema import parse
 from bowen.data.features import Scaler
 from bowen.experiments.batch_simulation import simulate_days
-from bowen.experiments.build import base_parameters, build_model
+from bowen.experiments.build import build_model
 from bowen.experiments.run import Run, as_site, label_steps, prepare_record, simulate_run, site_number
 from bowen.experiments.run_directory import Manifest, TrainedRecord, site_distance
 from bowen.experiments.step_labels import label_to_train
 from bowen.experiments.twin_experiment import make_weather
+from bowen.training.site_data import land_parameters
 
 SETTINGS = {
     "data": {"met": "", "soil": "CMF"},
@@ -51,7 +52,7 @@ def trained(records, asked=None, labeling="split", corrections=False):
     """A run of two or more sites with offsets of their own, one and minus one."""
     asked = config() if asked is None else asked
     scaler = Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0})
-    model = build_model(asked, scaler, base_parameters(asked, records[0].attrs), len(records))
+    model = build_model(asked, scaler, land_parameters(asked, records[0].attrs), len(records))
     own = jnp.asarray([[1.0, 1.0], [-1.0, -1.0], *([[0.0, 0.0]] * (len(records) - 2))])[: len(records)]
     model = eqx.tree_at(lambda m: m.regionalization.departures, model, own)
     known = tuple(TrainedRecord.of(each, corrections) for each in records)
@@ -73,7 +74,7 @@ def run(record):
 
 def test_later_years_get_the_parameters_of_their_site(run, record):
     days = later(record)
-    assert site_number(run, days) == 0 and int(as_site(run, days).site.number) == 0
+    assert site_number(run, days) == 0 and int(as_site(run, days).parameters.index) == 0
     own, unseen = simulate_run(run, days), simulate_run(run, days, as_unseen=True)
     assert float(own.parameter_root_zone_capacity[0]) != float(unseen.parameter_root_zone_capacity[0])
     shared = simulate_run(run, at(days, site="ZZ-New"))
@@ -94,7 +95,7 @@ def test_another_version_of_a_record_is_of_the_same_site(run, record):
 @pytest.mark.parametrize("change", [{"latitude": 50.1}, {"longitude": 8.02}, {"site": "XX-Twj"}])
 def test_another_place_or_name_is_another_site(run, record, change):
     other = at(later(record), **change)
-    assert site_number(run, other) == -1 and int(as_site(run, other).site.number) == -1
+    assert site_number(run, other) == -1 and int(as_site(run, other).parameters.index) == -1
     labels = label_steps(run, at(record, **change))
     assert set(labels[15 * 48 :]) == {"test"} and set(labels[: 15 * 48]) == {""}
 
@@ -108,7 +109,7 @@ def test_the_distance_of_places():
 @pytest.mark.parametrize("allowed", [True, False])
 def test_corrections_are_allowed_as_they_were_in_training(record, allowed):
     run = trained([record], corrections=allowed)
-    assert bool(as_site(run, later(record)).site.corrected) == allowed
+    assert bool(as_site(run, later(record)).parameters.has_water_correction) == allowed
 
 
 def test_of_several_records_of_a_site_the_nearest_counts(record):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen.reporting.flux_figures import SEASONS, mean_day, window_start
+from bowen.reporting.flux_figures import CALENDAR_SEASONS, mean_day, window_start
 from bowen.reporting.html import Markup, element, join
 from bowen.reporting.study import Study
 from bowen.reporting.tables import place
@@ -30,7 +30,7 @@ def test_summer_follows_the_hemisphere():
     assert set(study_of(record).time.month[study_of(record).warm_season]) == {6, 7, 8}
     southern = study_of(record.assign_attrs(latitude=-33.0))
     assert set(southern.time.month[southern.warm_season]) == {12, 1, 2}
-    assert sorted(month for months in SEASONS.values() for month in months) == list(range(1, 13))
+    assert sorted(month for months in CALENDAR_SEASONS.values() for month in months) == list(range(1, 13))
 
 
 def test_a_mean_day_uses_the_chosen_steps_and_drops_thin_hours():
