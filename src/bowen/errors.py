@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 
 class BowenError(Exception):
-    """A problem that the user can solve; the message says where it is, what is wrong, and how to fix it.
+    """A problem that the user can solve; the message gives its place, its kind and a fix.
 
     Args:
         where: File, setting, site or model that the problem is in; the whole message if it stands alone.
-        what: What is wrong, as a clause without its full stop.
+        what: The problem, as a clause without its full stop.
         details: Lines between, by label.
         fix: Command or setting that solves it.
     """
@@ -21,7 +21,7 @@ class BowenError(Exception):
         details: Mapping[str, str] | None = None,
         fix: str | None = None,
     ):
-        lines = [where if what is None else f"{where}: {what}."]
+        lines = [f"{where}: {what}." if what else where]
         lines += [f"  {label}: {text}" for label, text in (details or {}).items()]
         lines += [f"  fix: {fix}"] if fix else []
         super().__init__("\n".join(lines))

@@ -50,7 +50,7 @@ def records():
 
 @pytest.fixture(autouse=True)
 def short_year(monkeypatch):
-    monkeypatch.setattr(batch_simulation, "YEAR", YEAR)
+    monkeypatch.setattr(batch_simulation, "YEAR_DAYS", YEAR)
 
 
 def run_of(kind, record):

@@ -22,7 +22,7 @@ def fetch(
         str | None, typer.Option(help="Folder with PLUMBER2's Met and Flux on another server (BOWEN_PLUMBER2).")
     ] = None,
 ) -> None:
-    """Fetch records and print their paths; without a name list what is available.
+    """Fetch records and print their paths; without a name, list those available.
 
     For example: fetch BE-Vie, or fetch plumber2 AU-Tum, or fetch fluxnet CH-Dav. Without a site, `fetch plumber2` lists
     its sites. Interrupted downloads are continued, and existing files are not fetched again.

@@ -20,7 +20,7 @@ STATIC = ("root_zone_capacity", "critical_saturation", "vegetation_heat_capacity
 
 Precision = Literal["float32", "float64"]
 SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
-VegetationClass = Literal[
+IgbpClass = Literal[
     "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT"
 ]
 
@@ -74,7 +74,7 @@ class DataConfig(SettingsTable):
     longitude: float | None = setting(None, "Longitude [degrees_east]", ge=-180, le=180)
     elevation: float | None = setting(None, "Elevation of the ground above sea level [m]", ge=-500, le=6000)
     utc_offset_hours: float | None = setting(None, "Local standard time minus UTC [h]", ge=-12, le=14)
-    igbp: VegetationClass | None = setting(None, "IGBP class, which sets the vegetation parameters")
+    igbp: IgbpClass | None = setting(None, "IGBP class, which sets the vegetation parameters")
     soil: SoilClass = setting("CM", "LaD soil class, which sets the soil parameters")
     reference_height: float | None = setting(None, "Measurement height above the ground [m]", gt=0, le=500)
     canopy_height: float | None = setting(None, "Canopy height [m]", ge=0, le=120)
@@ -277,7 +277,7 @@ _WORDING = {"Value error, ": "", "Input should": "should", "an object": "a table
 
 
 def _sentence(fault: Any, where: str) -> str:
-    """Make a sentence of a fault: where, what is wrong, and what is allowed."""
+    """Format a validation error: where, the fault, and the values allowed."""
     first, *path = fault["loc"]
     table = _SPLITS[path.pop(0)] if first == "split" and path else _TABLES.get(first, Config)
     if table is Config and first != "split":

@@ -19,9 +19,8 @@ from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameter
 from bowen.models.rollout import Inputs, reset_root_zone_where, unroll
 from bowen.training.arrays import to_dataset
 from bowen.training.site_data import SiteData
-from bowen.training.windows import stack_trees
+from bowen.training.windows import DAY_SECONDS, YEAR_DAYS, stack_trees
 
-DAY_SECONDS, YEAR_DAYS = 86400, 365
 DAILY_WEATHER = ("air_temperature", "air_pressure", "precipitation")  # kept for the climate of a site
 
 

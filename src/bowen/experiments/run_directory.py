@@ -66,8 +66,8 @@ SITE_SETTINGS = (
     "site", "latitude", "longitude", "elevation", "utc_offset_hours", "igbp", "reference_height", "canopy_height"
 )  # fmt: skip
 FILE_SETTINGS = ("met", "flux", "format")
-# Settings that what is in a directory does not depend on, by table; None: the whole table. What the records say is
-# compared by the records themselves.
+# Settings that the content of a directory does not depend on, by table; None: the whole table. Settings that describe
+# the records are compared by the records themselves.
 INDEPENDENT: Mapping[Purpose, Mapping[str, tuple[str, ...] | None]] = {
     "training": {
         "data": (*FILE_SETTINGS, *SITE_SETTINGS, "exclude", "basin_days"),
@@ -207,7 +207,7 @@ class RunDirectory:
 
     @property
     def is_claimed(self) -> bool:
-        """Whether the directory is in use, by whatever settings."""
+        """True if the directory is in use, with any settings."""
         return self._manifest.exists()
 
     def claim(self, config: Config, manifest: Manifest, *, is_writer: bool = True) -> None:
@@ -261,7 +261,7 @@ class RunDirectory:
         finally:
             with contextlib.suppress(OSError):
                 if sys.platform != "win32":
-                    self._lock.unlink()  # while it is held, so that nobody's lock is removed but this one
+                    self._lock.unlink()  # while it is held, so that no other lock is removed
                 os.close(file)
                 if sys.platform == "win32":
                     self._lock.unlink()
@@ -474,7 +474,7 @@ class RunDirectory:
 
 
 def relevant_settings(config: Config, manifest: Manifest) -> dict[tuple[str, str], Any]:
-    """Collect the settings that what is in a directory depends on, by table and name."""
+    """Collect the settings that the content of a directory depends on, by table and name."""
     independent = dict(INDEPENDENT[manifest.purpose])
     if manifest.purpose == "training" and manifest.labeling != "split":  # the table [split] was not used
         independent["split"] = None

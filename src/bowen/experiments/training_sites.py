@@ -1,4 +1,4 @@
-"""Records to train on: which of them teach a model, what of them it is held to, and how it sees them."""
+"""Choice of the records to train on, and of the targets they have."""
 
 from collections.abc import Iterable
 
@@ -9,33 +9,40 @@ from bowen import data
 from bowen.config.schema import Config
 from bowen.errors import ConfigError
 
-LabeledRecord = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and what each of its steps is for
+LabeledRecord = tuple[xr.Dataset, np.ndarray]  # a canonical dataset, and the label of each of its steps
 
 
 def select_training_records(config: Config, records: Iterable[LabeledRecord]) -> tuple[list[int], tuple[str, ...]]:
-    """The places of the records that teach the model of a configuration, and all that they teach.
+    """Select the records that train the model of a configuration, and the targets.
 
-    Both turbulent fluxes are targets wherever one of them was measured; runoff and snow, where they were. A record
-    without any teaches nothing and is left out, and so is a basin for a network alone, which tells neither of the two.
+    Both turbulent fluxes are targets if a record has one of them; runoff and snow are, if a record has them. A record
+    without any target is left out, and so is a basin for a network alone, which predicts neither runoff nor snow.
+
+    Returns:
+        Places of the records, and names of the targets.
 
     Raises:
-        ConfigError: There is none.
+        ConfigError: No record has a target that the model predicts.
     """
-    each, network = [{*data.list_measured_targets(dataset)} for dataset, _ in records], config.model.kind == "network"
-    known = set().union(*each)
-    teaching = known - {*data.WATER} if network else known
-    chosen = [place for place, told in enumerate(each) if told & teaching]
+    measured, is_network = (
+        [{*data.list_measured_targets(record)} for record, _ in records],
+        config.model.kind == "network",
+    )
+    known = set().union(*measured)
+    predicted = known - {*data.WATER} if is_network else known
+    chosen = [place for place, targets in enumerate(measured) if targets & predicted]
     if not chosen and known:
         raise ConfigError(
-            '[model]: kind = "network" tells latent and sensible heat alone, and no record has measured either.\n'
-            '  fix: set kind = "hybrid" or "process", which have runoff and snow, or add a tower.'
+            "[model]",
+            'kind = "network" predicts latent and sensible heat alone, and no record has measured either',
+            fix='set kind = "hybrid" or "process", which have runoff and snow, or add a tower',
         )
-    heat = data.TURBULENT if network or known & {*data.TURBULENT} or not known else ()
-    water = () if network else tuple(name for name in data.WATER if name in known)
-    return chosen or list(range(len(each))), (*heat, *water)
+    heat = data.TURBULENT if is_network or known & {*data.TURBULENT} or not known else ()
+    water = () if is_network else tuple(name for name in data.WATER if name in known)
+    return chosen or list(range(len(measured))), (*heat, *water)
 
 
 def period_covered(dataset: xr.Dataset) -> str:
-    """The first and the last day of a record."""
+    """Format the first and the last day of a record."""
     first, last = (f"{dataset.time.values[end]:.10}" for end in (0, -1))
     return f"{first} to {last}"

@@ -99,7 +99,7 @@ def check_learnable(module: Any, names: Sequence[str], role: Role) -> None:
         role: "dynamic" or "static".
 
     Raises:
-        ValueError: A name is unknown, or its role forbids it; the message lists what is possible.
+        ValueError: A name is unknown, or its role forbids it; the message lists the possible ones.
     """
     table = declared_quantities(module)
     allowed = [name for name, meta in table.items() if meta["role"] == "dynamic" or meta["role"] == role != "fixed"]
