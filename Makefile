@@ -1,14 +1,21 @@
-# make demo | test | lint | bench | bench-compare BASE=revision | clean      (another Python: make demo PYTHON=python3.12)
+# make demo | test | test-slow | test-all | lint | bench | bench-compare BASE=revision | clean
+# (another Python: make demo PYTHON=python3.12)
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements/constraints.txt
 
-.PHONY: demo test lint bench bench-compare clean
+.PHONY: demo test test-slow test-all lint bench bench-compare clean
 
 demo: .venv/installed
 	$(BIN)/bowen demo --out runs/demo
 
 test: .venv/installed-dev
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+test-slow: .venv/installed-dev
+	$(BIN)/python -m pytest -m slow $(ARGS)
+
+test-all: .venv/installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
 lint: .venv/installed-dev
