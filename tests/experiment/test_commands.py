@@ -178,7 +178,7 @@ def test_untrained_the_hybrid_is_the_process(bowen, configuration, tmp_path):
 def test_the_files_of_a_tower_belong_together(bowen, hybrid, tmp_path):
     for name in ("simulate", "evaluate", "report"):
         result = bowen(name, hybrid, "--flux", tmp_path / "Flux.nc", code=2)
-        assert "--flux, --site and --format describe the record of --met" in result.stderr
+        assert "--flux, --site and --format: describe the record of --met" in result.stderr
 
 
 def test_runs_of_one_kind_are_told_apart_and_different_splits_are_refused(bowen, hybrid, tmp_path):

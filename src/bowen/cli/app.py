@@ -93,7 +93,9 @@ def read_record(
     if met is not None:
         return prepare_record(data.read(met, flux, site=read_site_option(site), kind=kind), run.config)
     if flux or site or kind:
-        raise ConfigError("--flux, --site and --format describe the record of --met: give it too.")
+        raise ConfigError(
+            "--flux, --site and --format", "describe the record of --met, which is missing", fix="give --met as well."
+        )
     return read_configured_record(run.config)
 
 

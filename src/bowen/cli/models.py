@@ -42,7 +42,7 @@ def demo_command(
 ) -> None:
     """Train calibrated LaD, the hybrid and an LSTM at one tower, and compare them."""
     if synthetic and (file or site):
-        raise ConfigError("--synthetic makes its own record: leave out --file and --site.")
+        raise ConfigError("--synthetic", "makes its own record", fix="leave out --file and --site.")
     from bowen.experiments import comparison
 
     found = None
@@ -92,7 +92,7 @@ def train_command(
     from bowen.training import devices
 
     if distributed and baselines:
-        raise ConfigError("--distributed trains one model: leave out --baselines.")
+        raise ConfigError("--distributed", "trains one model", fix="leave out --baselines.")
     if distributed:
         devices.join_processes()
     chosen = load_config(config)

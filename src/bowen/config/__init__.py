@@ -1,1 +1,1 @@
-"""The configuration of a run: typed tables of settings, read from TOML."""
+"""Configuration of a run: typed tables of settings, read from TOML."""

@@ -225,9 +225,11 @@ def load(
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path.name}: not valid TOML: {error}.") from error
+        raise ConfigError(path.name, f"not valid TOML: {error}", fix="correct that line.") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path.name}: not a text file in UTF-8, so not a configuration.") from error
+        raise ConfigError(
+            path.name, "not a text file in UTF-8, so not a configuration", fix="give a TOML file."
+        ) from error
     except OSError as error:
         raise ConfigError(
             str(path), f"cannot be read ({error.strerror})", fix="`bowen train --defaults` prints a file to start from."
@@ -277,7 +279,7 @@ _WORDING = {"Value error, ": "", "Input should": "should", "an object": "a table
 
 
 def _sentence(fault: Any, where: str) -> str:
-    """Format a validation error: where, the fault, and the values allowed."""
+    """Make a sentence of a fault: its place, the problem, and the allowed values."""
     first, *path = fault["loc"]
     table = _SPLITS[path.pop(0)] if first == "split" and path else _TABLES.get(first, Config)
     if table is Config and first != "split":

@@ -68,7 +68,11 @@ def read_archive(config: Config) -> ArchiveRecords:
     archive, left_out = config.data.met, config.data.exclude
     keys = data.list_records(archive)
     if unknown := [name for name in left_out if not any(key == name or site_in(key) == name for key in keys)]:
-        raise ConfigError(f"[data]: `exclude` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}.")
+        raise ConfigError(
+            "[data]",
+            f"`exclude` names {unknown[0]}, and {archive.name} holds {', '.join(keys)}",
+            fix="take it out of `exclude`, or correct its name.",
+        )
     kept = [key for key in keys if key not in left_out and site_in(key) not in left_out]
     return ArchiveRecords(kept, config)
 

@@ -85,11 +85,19 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
     chosen = standard_splits()[config.benchmark.split]
     known = ["years"] if config.benchmark.split == "time" else list(chosen)
     if unknown := [name for name in config.benchmark.folds if name not in known]:
-        raise ConfigError(f"[benchmark]: `folds` names {unknown[0]}; there are {', '.join(known)}.")
+        raise ConfigError(
+            "[benchmark]",
+            f"`folds` names {unknown[0]}; there are {', '.join(known)}",
+            fix="choose among these, or leave `folds` empty for all.",
+        )
     fewer, found = config.benchmark.train_records, []
     if config.benchmark.split == "time":
         if fewer:
-            raise ConfigError("[benchmark]: `train_records` is for the splits of towers; in that of years all train.")
+            raise ConfigError(
+                "[benchmark]",
+                "`train_records` is for the splits of towers; in that of years all train",
+                fix="leave out `train_records`, or choose another `split`.",
+            )
         keys = [
             key
             for key, dataset in records.items()
@@ -99,15 +107,19 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
         found = [Fold("years", keys, keys, BY_STANDARD_PERIODS, label)] if keys else []
     else:
         by_day = config.benchmark.split == "daily"
-        judges = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
+        candidates = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
-            test = [key for key in judges if site_in(key) in chosen[name]]
+            test = [key for key in candidates if site_in(key) in chosen[name]]
             drawn = [key for key in lot if site_in(key) not in chosen[name]][: fewer or None]
             train = [key for key in records if key in drawn]
             found += [Fold(name, train, test)] if train and test else []
     if not found:
-        raise ConfigError(f"{config.data.met.name}: holds no tower of the split `{config.benchmark.split}`.")
+        raise ConfigError(
+            config.data.met.name,
+            f"holds no tower of the split `{config.benchmark.split}`",
+            fix="add one with `bowen archive`, or choose another `split`.",
+        )
     return iter(found)
 
 
@@ -149,8 +161,11 @@ def run_benchmark(
     names = config.benchmark.models
     known = (*empirical.MODELS, UNTRAINED, *LEARNED, GUIDED)
     if unknown := [part for name in names for part in name.split(AND) if part not in known]:
-        there_are = f"there are {', '.join(known)}, and means of them, as {HYBRID}{AND}{NETWORK}"
-        raise ConfigError(f"[benchmark]: `models` names {unknown[0]!r}; {there_are}.")
+        raise ConfigError(
+            "[benchmark]",
+            f"`models` names {unknown[0]!r}; there are {', '.join(known)}",
+            fix=f"choose among these, or means of them, as {HYBRID}{AND}{NETWORK}.",
+        )
     configure_jax(config)
     claimed = claim_benchmark(folder, config)
     records, tables = read_archive(config), []

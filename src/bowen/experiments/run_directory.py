@@ -66,8 +66,8 @@ SITE_SETTINGS = (
     "site", "latitude", "longitude", "elevation", "utc_offset_hours", "igbp", "reference_height", "canopy_height"
 )  # fmt: skip
 FILE_SETTINGS = ("met", "flux", "format")
-# Settings that the content of a directory does not depend on, by table; None: the whole table. Settings that describe
-# the records are compared by the records themselves.
+# Settings on which the content of a directory does not depend, by table; None: the whole table. Site metadata are
+# compared with the records.
 INDEPENDENT: Mapping[Purpose, Mapping[str, tuple[str, ...] | None]] = {
     "training": {
         "data": (*FILE_SETTINGS, *SITE_SETTINGS, "exclude", "basin_days"),
@@ -88,9 +88,9 @@ INDEPENDENT: Mapping[Purpose, Mapping[str, tuple[str, ...] | None]] = {
 
 @dataclasses.dataclass(frozen=True)
 class TrainedRecord:
-    """A record that trained a model: where it is from, its period, and its checksum.
+    """Record that trained a model: site, period and checksum.
 
-    Without a period it was trained on by a version that kept the checksum only, by which it is then recognized.
+    A record without a period was trained on by a version that kept the checksum only; it is recognized by that.
     """
 
     fingerprint: str
@@ -135,7 +135,7 @@ class TrainedRecord:
 
 @dataclasses.dataclass(frozen=True)
 class Manifest:
-    """Content of run.json: what a directory holds, and what that was made from."""
+    """Content of run.json: purpose of a directory, and the records and weights behind it."""
 
     records: tuple[TrainedRecord, ...] = ()  # in the order of their numbers in the model
     scaler: Mapping[str, Any] = dataclasses.field(default_factory=dict)
@@ -148,7 +148,7 @@ class Manifest:
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Manifest":
-        """Make a manifest of what run.json says.
+        """Make a manifest of the content of run.json.
 
         Raises:
             KeyError, TypeError: It lacks something.
@@ -163,9 +163,9 @@ class Manifest:
         return [record.fingerprint for record in self.records]
 
     def numbers_at(self, dataset: xr.Dataset) -> list[int]:
-        """List the numbers of the records from the site of a dataset, the one that suits it best first.
+        """List the numbers of the records from the site of a dataset, best match first.
 
-        That is the record itself; or else the one with most of its period, and the nearest in time if none has any.
+        The best match is the record itself; else the one with the longest common period; else the nearest in time.
         """
         found = [number for number, record in enumerate(self.records) if record.is_at(dataset.attrs)]
         if len(found) > 1 or any(not record.first for record in self.records):
@@ -193,13 +193,13 @@ def site_distance(latitude: float, longitude: float, other_latitude: float, othe
 
 
 class RunDirectory:
-    """A directory with the settings, the manifest, the weights and the checkpoint of a training.
+    """Directory with settings, manifest, weights and checkpoint of a training.
 
     A benchmark and the simulations of a model use one as well, for settings and manifest alone.
     """
 
     def __init__(self, folder: Path):
-        """Name a directory, which need not exist."""
+        """Take the path of a directory, which need not exist."""
         self.folder = folder
         self.weights, self.checkpoint = folder / "weights.npz", folder / "checkpoint.npz"
         self.history = folder / "history.csv"
@@ -207,16 +207,16 @@ class RunDirectory:
 
     @property
     def is_claimed(self) -> bool:
-        """True if the directory is in use, with any settings."""
+        """Presence of a manifest: the directory belongs to a training, a benchmark or simulations."""
         return self._manifest.exists()
 
     def claim(self, config: Config, manifest: Manifest, *, is_writer: bool = True) -> None:
-        """Take a new directory, or check that this one was made from the same; then keep the settings of today.
+        """Claim a new directory, or check that an old one was made from the same; then write the given settings.
 
         Args:
             config: Settings.
-            manifest: What the directory is to hold.
-            is_writer: Whether to write; else the check is all.
+            manifest: Purpose of the directory, with its records.
+            is_writer: Whether to write; otherwise only check.
 
         Raises:
             RunError: It holds something made from other settings or records; or cannot be written.
@@ -301,7 +301,7 @@ class RunDirectory:
         return RunError(str(self.folder), who, fix="wait until it has ended, or choose another directory with --out.")
 
     def read_manifest(self, purpose: Purpose = "training") -> Manifest:
-        """Read what the directory holds.
+        """Read the manifest.
 
         Raises:
             RunError: It is no run directory, is damaged, or was written in a format that is not read.
@@ -474,7 +474,7 @@ class RunDirectory:
 
 
 def relevant_settings(config: Config, manifest: Manifest) -> dict[tuple[str, str], Any]:
-    """Collect the settings that the content of a directory depends on, by table and name."""
+    """Collect the settings on which the content of a directory depends, by table and name."""
     independent = dict(INDEPENDENT[manifest.purpose])
     if manifest.purpose == "training" and manifest.labeling != "split":  # the table [split] was not used
         independent["split"] = None

@@ -98,7 +98,7 @@ def label_as_trained(manifest: Manifest, config: Config, dataset: xr.Dataset) ->
     """
     times = dataset["time"].values
     labels = label_after_warmup(dataset).astype("<U10")
-    for number in reversed(manifest.numbers_at(dataset)):  # the one that suits best has the last word
+    for number in reversed(manifest.numbers_at(dataset)):  # the best match comes last, and so prevails
         record = manifest.records[number]
         if (inside := record.covers(times)).any():
             origin = np.datetime64(record.first) if record.first else times[0]

@@ -33,7 +33,7 @@ DEFAULT_STEP = 1800  # s, to which days are disaggregated; networks were trained
 
 
 class TransferSite(NamedTuple):
-    """A basin or tower to evaluate models at."""
+    """Basin or tower to evaluate models at."""
 
     name: str
     file: str  # of its simulated days
