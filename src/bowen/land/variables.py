@@ -188,7 +188,7 @@ def initial_state(parameters: Parameters, air_temperature: Scalar | float = MELT
         parameters: Of the site; only what the root zone holds, and how full it is, is used. [1]
         air_temperature: Mean air temperature. [K]
     """
-    zero = jnp.zeros_like(parameters.root_zone_capacity)
+    zero, air_temperature = jnp.zeros_like(parameters.root_zone_capacity), jnp.asarray(air_temperature)
     values = {}
     for name, declared in declared_quantities(State).items():
         shape = (*zero.shape, len(LAYER_THICKNESS)) if is_layered(name) else zero.shape

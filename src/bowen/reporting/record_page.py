@@ -15,7 +15,7 @@ def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any
     Args:
         path: Where to.
         dataset: The canonical dataset.
-        found: What `bowen.data.summary` says of it.
+        found: Result of `summarize_record`.
 
     Returns:
         The path written.
