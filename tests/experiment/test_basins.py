@@ -96,7 +96,7 @@ def test_a_tower_and_a_basin_train_one_hybrid(basin, trained):
 @pytest.mark.slow
 def test_a_network_learns_nothing_of_a_basin(basin, trained):
     network = {"model": {"kind": "network", "hidden_size": 4}, "training": {"updates": 2}}
-    with pytest.raises(ConfigError, match=r'"network" tells latent and sensible heat alone.*\n.*kind = "hybrid"'):
+    with pytest.raises(ConfigError, match=r'"network" predicts latent and sensible heat alone.*\n.*kind = "hybrid"'):
         trained([basin[0]], **network)
     tower = prepare_record(make_twin(DAYS)[0], config())
     assert trained([basin[0], tower], **network).manifest.fingerprints == [data.compute_fingerprint(tower)]
@@ -123,7 +123,7 @@ def test_an_archive_keeps_basins_by_the_day_and_gives_half_hours(bowen, tmp_path
     np.testing.assert_array_equal(record.runoff[:48], daily)
     told = data.summarize_record(data.read(archive / BASIN))
     assert told["steps"] == 40 * 48 and told["usable"] == {"drive": None, "train": None}
-    assert told["verdicts"][1]["sentence"] == "Runoff can train a model, by the day."
+    assert told["verdicts"][1]["sentence"] == "Runoff can train a model on daily means."
     assert [entry["measured"] for entry in told["variables"] if entry["name"] == "runoff"] == [pytest.approx(0.4)]
     later = config(data={"met": str(archive), "basin_days": ["1999-01-01", "1999-12-31"]})
     with pytest.raises(ConfigError, match=f"1999-12-31, and {BASIN} has 1980-02-27 to 1980-04-06"):

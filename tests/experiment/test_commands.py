@@ -132,7 +132,7 @@ def test_an_audit_that_finds_a_residual_says_so(bowen, simulation, tmp_path):
 
 def test_a_network_has_no_budget_to_audit(bowen, comparison):
     result = bowen("audit", comparison / "lstm", code=1)
-    assert "LSTM has no energy_residual" in result.stderr and not result.stdout
+    assert "LSTM: there is no budget to audit without energy_residual" in result.stderr and not result.stdout
 
 
 def test_a_report_is_one_page_without_network(bowen, comparison, tmp_path):
@@ -188,7 +188,7 @@ def test_runs_of_one_kind_are_told_apart_and_different_splits_are_refused(bowen,
     settings = other / "config.toml"
     settings.write_text(settings.read_text().replace("days = 2\n", "days = 3\n"))
     result = bowen("report", hybrid, other, code=1)
-    assert "they do not split this record in the same way" in result.stderr
+    assert "do not split this record in the same way" in result.stderr
 
 
 def test_a_run_whose_weights_are_damaged_says_so(bowen, hybrid, tmp_path):
