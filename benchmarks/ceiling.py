@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from bowen.data import TURBULENT, has_daily_fluxes, is_measured
-from bowen.evaluation.empirical.inputs import inputs_of
+from bowen.evaluation.empirical.inputs import stack_inputs
 from bowen.evaluation.empirical.models import MODELS
 from bowen.experiments.archive_records import read_archive
 from bowen.experiments.run import load_config
@@ -28,7 +28,7 @@ def judged(record: xr.Dataset) -> dict[tuple[str, str], float]:
     recipe, times = MODELS["boosting"], record.time.dt
     names = (*recipe.inputs, *(["net_radiation"] if record.attrs.get("prescribed_radiation") else []))
     turns = np.stack([times.hour / 24.0 + times.minute / 1440.0, times.dayofyear / 365.0], axis=1) * 2.0 * np.pi
-    inputs = np.concatenate([inputs_of(names, record), np.sin(turns), np.cos(turns)], axis=1)
+    inputs = np.concatenate([stack_inputs(names, record), np.sin(turns), np.cos(turns)], axis=1)
     day = np.arange(len(inputs)) * int(record.attrs["timestep_s"]) // 86400
     part, found = day // BLOCK % FOLDS, {}
     for name in TURBULENT:

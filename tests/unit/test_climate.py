@@ -5,9 +5,15 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from bowen.evaluation.budyko import DAY, YEAR, budyko_curve, long_term_water_balance, potential_evaporation
+from bowen.evaluation.budyko import (
+    DAY_LENGTH,
+    MEAN_YEAR,
+    budyko_curve,
+    long_term_water_balance,
+    potential_evapotranspiration,
+)
 
-MM_A_YEAR = 1.0 / (DAY * YEAR)  # kg m-2 s-1
+MM_A_YEAR = 1.0 / (DAY_LENGTH * MEAN_YEAR)  # kg m-2 s-1
 
 
 def days(count=800, **variables):
@@ -21,8 +27,8 @@ def days(count=800, **variables):
 
 def test_potential_evaporation_of_priestley_and_taylor():
     # slope 144.6 Pa K-1 at 20 degC, psychrometric constant 66.8 Pa K-1: 1.26 * 0.684 * 100 W m-2 = 86.2 W m-2
-    np.testing.assert_allclose(2.45e6 * potential_evaporation(days()), 86.2, rtol=5e-3)
-    assert (potential_evaporation(days(net_radiation=-30.0)) == 0.0).all()
+    np.testing.assert_allclose(2.45e6 * potential_evapotranspiration(days()), 86.2, rtol=5e-3)
+    assert (potential_evapotranspiration(days(net_radiation=-30.0)) == 0.0).all()
 
 
 def test_the_curve_of_budyko():

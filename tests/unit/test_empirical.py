@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bowen.errors import ConfigError, DataError
 from bowen.evaluation.empirical import MODELS, Lag, fit
-from bowen.evaluation.empirical.inputs import inputs_of, lagged
+from bowen.evaluation.empirical.inputs import lagged_mean, stack_inputs
 from bowen.evaluation.empirical.models import equal_weights
 from bowen.evaluation.empirical.regressions import boosted, clustered, linear
 from bowen.evaluation.scores import score
@@ -188,7 +188,7 @@ def test_humidity_is_taken_from_what_is_filled():
     record["vapor_pressure_deficit"][:2] = [-20.0, 0.0]
     record["vapor_pressure_deficit"][2] = 1e5
     record["relative_humidity"] = ("time", np.full(record.sizes["time"], np.nan))
-    assert inputs_of(["relative_humidity"], record)[:3, 0].tolist() == [1.0, 1.0, 0.0]
+    assert stack_inputs(["relative_humidity"], record)[:3, 0].tolist() == [1.0, 1.0, 0.0]
 
 
 @pytest.mark.parametrize("hours", [0.5, 1.0], ids=["half-hours", "hours"])
@@ -196,7 +196,7 @@ def test_a_lag_is_the_mean_over_days_before(hours):
     """Of a value that is its time in days, the mean over days 7 to 1 before is 4 days ago, less half a step."""
     time = pd.date_range("2020-01-01", periods=round(30 * 24 / hours), freq=pd.Timedelta(hours=hours)).to_numpy()
     days = (time - time[0]) / np.timedelta64(1, "D")
-    mean = lagged(days, Lag("any", 1, 7), time)
+    mean = lagged_mean(days, Lag("any", 1, 7), time)
     late = days >= 7
     np.testing.assert_allclose(mean[late], days[late] - 4.0 - hours / 48)
     assert (mean[~late] > days[~late] - 4.0).any()
@@ -206,20 +206,23 @@ def test_before_a_record_was_the_end_of_its_first_year():
     time = pd.date_range("2020-01-01", periods=400 * 24, freq="h").to_numpy()
     values = np.where(np.arange(len(time)) // 24 == 364, 24.0, 0.0)
     values[365 * 24 :] = 1e6
-    mean = lagged(values, Lag("any", 0, 1), time)
+    mean = lagged_mean(values, Lag("any", 0, 1), time)
     np.testing.assert_allclose(mean[:24], 24.0 - np.arange(24))
-    assert mean[24] == 0.0 and lagged(values[:12], Lag("any", 7, 30), time).tolist() == [0.0] * 12
+    assert mean[24] == 0.0 and lagged_mean(values[:12], Lag("any", 7, 30), time).tolist() == [0.0] * 12
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda record: record.drop_vars("longwave_down"), "XX-000: no longwave_down.*longwave_from_sky"),
+        (lambda record: record.drop_vars("longwave_down"), "XX-000: there is no longwave_down.*longwave_from_sky"),
         (
             lambda record: record.assign(wind_speed=record.wind_speed.where(record.time != record.time[3])),
             r"XX-000: wind_speed is missing at 1 of 2880 steps, first at 2020-01-01T01:30.*fill_forcing",
         ),
-        (lambda record: record.assign(latent_heat_qc=record.latent_heat_qc + 1), "no step of latent_heat to train on"),
+        (
+            lambda record: record.assign(latent_heat_qc=record.latent_heat_qc + 1),
+            "6km729: no training step of latent_heat was measured at the",
+        ),
     ],
     ids=["absent", "gap", "not measured"],
 )
@@ -243,8 +246,6 @@ def test_an_unknown_model_is_named():
 @pytest.mark.parametrize(("name", "part"), [("3km27", "cluster"), ("boosting", "ensemble")])
 def test_scikit_learn_is_asked_for_by_name(name, part, monkeypatch):
     monkeypatch.setitem(sys.modules, f"sklearn.{part}", None)
-    with pytest.raises(
-        ConfigError, match=r"(?s)scikit-learn, which is not installed.*\n.*pip install .*bowen\[benchmark\]"
-    ):
+    with pytest.raises(ConfigError, match=r"(?s)scikit-learn is not installed.*\n.*pip install .*bowen\[benchmark\]"):
         trained(name, tower())
     assert trained("2lin", tower()).name == "2lin"

@@ -1,4 +1,4 @@
-"""One row of the table of metrics is all that a new metric takes."""
+"""A new metric takes one row of the table of metrics, or a function."""
 
 import numpy as np
 import pandas as pd
@@ -12,7 +12,7 @@ from bowen.evaluation.metrics import METRICS, Metric, compute_metrics, select_me
 from bowen.evaluation.ranking import normalize_scores, summarize_over_sites
 from bowen.evaluation.scores import SCORE_COLUMNS
 from bowen.reporting.study import Study
-from bowen.reporting.tables import score_tables
+from bowen.reporting.tables import render_score_tables
 from bowen.reporting.transfer_page import _numbers
 from tests.unit.made_tower import fluxes_of, labels, scores_of, tower
 
@@ -37,7 +37,7 @@ def test_a_new_row_is_scored_shown_and_ranked(mdae, capsys):
     case = "metric == 'mdae' and split == 'test' and variable == 'sensible_heat' and resolution == 'native'"
     by_model = scores.query(case).set_index("model")["value"]
     assert 0.0 < by_model["LSTM"] == pytest.approx(0.5 * by_model["LaD"])
-    table = score_tables(Study(record, simulations, labels(record), scores, {}))
+    table = render_score_tables(Study(record, simulations, labels(record), scores, {}))
     assert "MdAE, W m⁻²" in table and f"<b>{by_model['LSTM']:.2f}</b>" in table
     output.show_scores(scores)
     assert "LE MdAE" in capsys.readouterr().out
@@ -49,7 +49,7 @@ def test_a_new_row_is_scored_shown_and_ranked(mdae, capsys):
     assert "Latent heat: MdAE" in _numbers(medians).content
 
 
-def test_a_metric_of_ones_own_needs_no_row():
+def test_a_metric_of_the_user_needs_no_row():
     record = tower(days=20)
     simulation = fluxes_of(record, 0.1).assign_attrs(model="LSTM")
     scores = score(simulation, record, labels(record), metrics={"mdae": median_absolute_error})

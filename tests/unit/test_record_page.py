@@ -5,7 +5,7 @@ import pytest
 
 from bowen.data import QC, read_table, summarize_record
 from bowen.reporting import write_inspection, write_refusal
-from bowen.reporting.record_figures import MOST_COLUMNS, Days
+from bowen.reporting.record_figures import MAX_PICTURE_COLUMNS, DayGrid
 from tests.data.files import SITE, fluxnet_table, write_csv
 from tests.unit.test_report import Page
 
@@ -50,7 +50,7 @@ def test_the_page_says_what_the_summary_says(tmp_path, record):
     assert "The record of XX-Syn" in page.text and "LE + H is" in page.text
     assert f"{found['energy_balance']['parts']['record']['ratio']:.2f}" in page.text
     assert "Canopy height 0.4 m assumed from the class GRA." in page.text
-    assert "Wind speed 2012-03-03 12:00" in page.text and "constant or straight" in page.text
+    assert "Wind speed 2012-03-03 12:00" in page.text and "constant or linear" in page.text
     assert found["fingerprint"] in page.text
     assert "cannot" not in page.text.split("Verdicts")[0]
 
@@ -88,8 +88,8 @@ def test_a_file_nobody_can_read_has_a_page_with_the_reason(tmp_path):
 @pytest.mark.parametrize("start", ["2020-01-01T00:00", "2019-12-31T23:30"])
 def test_days_fold_into_columns_wherever_a_record_begins(start):
     time = np.datetime64(start, "ns") + np.arange(3000 * 48) * np.timedelta64(30, "m")
-    days = Days(time, 1800.0)
-    assert days.columns <= MOST_COLUMNS and days.together == 5
+    days = DayGrid(time, 1800.0)
+    assert days.columns <= MAX_PICTURE_COLUMNS and days.together == 5
     hours = (time - time.astype("datetime64[D]")) / np.timedelta64(1, "h")
     picture = days.mean(hours, 24)
     assert picture.shape == (days.columns, 24)
@@ -99,5 +99,5 @@ def test_days_fold_into_columns_wherever_a_record_begins(start):
 def test_a_cell_without_values_stays_blank():
     time = np.datetime64("2020-01-01", "ns") + np.arange(96) * np.timedelta64(30, "m")
     values = np.where(np.arange(96) < 48, 1.0, np.nan)
-    picture = Days(time, 1800.0).mean(values, 24)
+    picture = DayGrid(time, 1800.0).mean(values, 24)
     assert (picture[0] == 1.0).all() and np.isnan(picture[1]).all()

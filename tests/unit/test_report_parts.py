@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bowen.reporting.flux_figures import CALENDAR_SEASONS, mean_day, window_start
+from bowen.data.checks.energy_closure import CALENDAR_SEASONS
+from bowen.reporting.flux_figures import average_by_hour, find_window_start
 from bowen.reporting.html import Markup, element, join
 from bowen.reporting.study import Study
-from bowen.reporting.tables import place
+from bowen.reporting.tables import locate_between_bounds
 from bowen.reporting.wording import DASH, MINUS, format_number, format_significant, format_unit
 from tests.unit.made_tower import fluxes_of, labels, study_of, tower
 
@@ -21,7 +22,7 @@ def test_the_fortnight_is_in_summer_where_most_was_measured(gone, earliest):
     record = tower(days=200, start="2021-03-01")
     record["latent_heat_qc"][record.time.values < np.datetime64(gone)] = 9
     study = study_of(record)
-    start = study.time[window_start(study)]
+    start = study.time[find_window_start(study)]
     assert pd.Timestamp(earliest) <= start <= pd.Timestamp("2021-08-18") and start == start.normalize()
 
 
@@ -36,13 +37,13 @@ def test_summer_follows_the_hemisphere():
 def test_a_mean_day_uses_the_chosen_steps_and_drops_thin_hours():
     hours, values = np.tile([0.5, 1.5], 3), np.array([1.0, 10.0, 2.0, 20.0, 3.0, 90.0])
     chosen = np.array([True, True, True, True, True, False])
-    assert [list(part) for part in mean_day(values, hours, chosen)] == [[0.5, 1.5], [2.0, 15.0]]
-    assert [list(part) for part in mean_day(values, hours, chosen, fewest=3)] == [[0.5], [2.0]]
+    assert [list(part) for part in average_by_hour(values, hours, chosen)] == [[0.5, 1.5], [2.0, 15.0]]
+    assert [list(part) for part in average_by_hour(values, hours, chosen, min_count=3)] == [[0.5], [2.0]]
 
 
 def test_means_start_at_midnight():
     study = study_of(tower(days=10).isel(time=slice(7, None)))
-    start, means = study.means(np.arange(233.0))
+    start, means = study.average_by_day(np.arange(233.0))
     assert start[0] == np.datetime64("2021-05-18") and means[0] == pytest.approx(np.arange(17.0, 41.0).mean())
     assert len(means) == 9
 
@@ -88,6 +89,6 @@ def test_numbers_are_written_for_reading():
 
 def test_a_value_is_placed_between_its_bounds():
     linear = {"lower_bound": 0.0, "upper_bound": 4.0, "log_scale": 0}
-    assert place(1.0, linear) == pytest.approx(25) and place(9.0, linear) == 100
-    assert place(10.0, {"lower_bound": 1.0, "upper_bound": 100.0, "log_scale": 1}) == pytest.approx(50)
-    assert place(1.0, {}) is None
+    assert locate_between_bounds(1.0, linear) == pytest.approx(25) and locate_between_bounds(9.0, linear) == 100
+    assert locate_between_bounds(10.0, {"lower_bound": 1.0, "upper_bound": 100.0, "log_scale": 1}) == pytest.approx(50)
+    assert locate_between_bounds(1.0, {}) is None

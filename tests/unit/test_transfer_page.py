@@ -7,7 +7,7 @@ import xarray as xr
 
 from bowen.evaluation.budyko import long_term_water_balance
 from bowen.evaluation.unseen_variables import add_routed_runoff, evaluate_unseen_variables
-from bowen.reporting.transfer_page import COLORS, _shade, write_transfer
+from bowen.reporting.transfer_page import MODEL_COLORS, _color_name, write_transfer
 
 TIME = pd.date_range("2000-01-01", periods=800)
 WAVE = np.sin(np.arange(800) / 58.0)
@@ -29,7 +29,7 @@ def days(factor):
 
 
 @pytest.fixture(scope="module")
-def told():
+def made_transfer():
     place = {"latitude": 45.0, "longitude": -70.0}
     observed = {name: days(1.0)[["runoff"]].assign_attrs(place, site=name) for name in ("A", "B", "C")}
     simulated = {model: {site: days(factor) for site in observed} for model, factor in (("LaD", 0.8), ("hybrid", 1.1))}
@@ -51,29 +51,29 @@ def medians_of(numbers):
     return wide[["LaD", "hybrid"]].assign(places=3.0)
 
 
-def test_the_page_has_all_there_is_to_show(told, tmp_path):
-    numbers, balances, observed, simulated = told
+def test_the_page_has_all_there_is_to_show(made_transfer, tmp_path):
+    numbers, balances, observed, simulated = made_transfer
     page = write_transfer(
         tmp_path / "page.html", numbers, medians_of(numbers), balances, observed, simulated
     ).read_text()
     for name in ("numbers", "streamflow", "snow", "balance"):
         assert f'<section id="{name}"' in page
     kge = numbers.query("metric == 'kge' and variable == 'runoff' and model == 'hybrid'")["value"].iloc[0]
-    assert f"the model's own: {kge:.2f}" in page and "which has the median KGE of hybrid" in page
+    assert f"as simulated: {kge:.2f}" in page and "which has the median KGE of hybrid" in page
     assert "3 of 3" in page and 'src="http' not in page
 
 
-def test_a_model_with_a_quick_way_of_its_own_is_not_routed(told, tmp_path):
-    numbers, balances, observed, simulated = told
+def test_a_model_with_a_quick_way_of_its_own_is_not_routed(made_transfer, tmp_path):
+    numbers, balances, observed, simulated = made_transfer
     own = {site: each.drop_vars("runoff_routed") for site, each in simulated["hybrid"].items()}
     kept = numbers[(numbers["model"] == "LaD") | (numbers["variable"] != "runoff_routed")]
     both = {"LaD": simulated["LaD"], "hybrid": own}
     page = write_transfer(tmp_path / "page.html", kept, medians_of(kept), balances, observed, both).read_text()
-    assert page.count("the model's own: ") == 2 and page.count("half by a quick way: ") == 1
+    assert page.count("as simulated: ") == 2 and page.count("half through a fast reservoir: ") == 1
 
 
-def test_a_section_with_nothing_to_show_is_left_out(told, tmp_path):
-    numbers, _, observed, simulated = told
+def test_a_section_with_nothing_to_show_is_left_out(made_transfer, tmp_path):
+    numbers, _, observed, simulated = made_transfer
     heat = numbers.assign(variable="ground_heat")
     short = {
         model: {site: each.isel(time=slice(0, 60)) for site, each in of.items()} for model, of in simulated.items()
@@ -82,8 +82,8 @@ def test_a_section_with_nothing_to_show_is_left_out(told, tmp_path):
     assert '<section id="numbers"' in page and page.count("<section") == 1
 
 
-def test_months_that_nobody_saw_are_left_blank(told, tmp_path):
-    numbers, balances, observed, simulated = told
+def test_months_without_observations_are_left_blank(made_transfer, tmp_path):
+    numbers, balances, observed, simulated = made_transfer
     short = {
         model: {site: each.isel(time=slice(0, 60)) for site, each in of.items()} for model, of in simulated.items()
     }
@@ -98,8 +98,8 @@ def warm(mean):
     return days(1.0).assign(soil_temperature=layers).assign_coords(layer_depth=("layer", [0.01, 0.09]))
 
 
-def test_soils_are_shown_where_they_were_measured(told, tmp_path):
-    """By the month, at the depth that is judged; and how many percent of the kelvin a model is off is not told."""
+def test_soils_are_shown_where_they_were_measured(made_transfer, tmp_path):
+    """By the month, at the depth of the observations, and without a bias in percent of kelvin."""
     place = {"latitude": 45.0, "longitude": -70.0}
     seen = xr.DataArray(283.0 + 10.0 * WAVE, {"time": TIME})
     given = {"A": seen.assign_attrs(depth=0.05), "B": seen, "C": seen * np.nan, "D": None}
@@ -115,23 +115,23 @@ def test_soils_are_shown_where_they_were_measured(told, tmp_path):
     assert numbers.query("variable == 'soil_temperature' and metric == 'bias'")["value"].item() == pytest.approx(2.0)
     numbers = pd.concat([numbers, numbers.assign(model="LaD")])
     page = write_transfer(
-        tmp_path / "page.html", numbers, medians_of(numbers), told[1], observed, simulated
+        tmp_path / "page.html", numbers, medians_of(numbers), made_transfer[1], observed, simulated
     ).read_text()
     assert '<section id="soil"' in page and "A, 5 cm" in page and "B, 5 cm" in page and "C, 5 cm" not in page
     assert "Soil temperature: NSE" in page and "Soil temperature: Bias" not in page
 
 
-def test_a_dozen_models_have_room(told, tmp_path):
+def test_a_dozen_models_have_room(made_transfer, tmp_path):
     """Eleven runs side by side left no panel a width, which matplotlib warns of."""
-    numbers, balances, observed, simulated = told
+    numbers, balances, observed, simulated = made_transfer
     names = [f"hybrid (runs/site/site-{fold}/hybrid/0)" for fold in "ABCDEFGHIJK"]
     hybrid = numbers[(numbers["model"] == "hybrid") & (numbers["variable"] != "runoff_routed")]
     many = pd.concat(hybrid.assign(model=name) for name in names)
     runs = dict.fromkeys(names, simulated["hybrid"])
     page = write_transfer(tmp_path / "page.html", many, medians_of(numbers), balances, observed, runs).read_text()
-    assert page.count("the model's own: ") == len(names)
+    assert page.count("as simulated: ") == len(names)
 
 
 @pytest.mark.parametrize("name", ["hybrid", "hybrid (runs/a)", "hybrid, mean of 4"])
 def test_models_of_a_kind_have_one_color(name):
-    assert _shade(name) == COLORS["hybrid"]
+    assert _color_name(name) == MODEL_COLORS["hybrid"]

@@ -19,7 +19,7 @@ _DENSITY_POINTS = 2048
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: its function, how tables show it, and which values are good.
+    """Metric: its function, how tables show it, and which values are good.
 
     Attributes:
         name: Name in tables of scores.
@@ -266,7 +266,7 @@ METRICS: Mapping[str, Metric] = {
             sets=("runoff",), tables=("transfer",),
         ),
         Metric(
-            "runoff_ratio_error", None, "Runoff ratio error", 2, "zero", sets=("runoff",), tables=("transfer",),
+            "runoff_ratio_error", None, "Ratio error", 2, "zero", sets=("runoff",), tables=("transfer",),
         ),
         Metric("melt_out_days", None, "Melt-out delay", 1, "zero", "d", ("snow",), ("transfer",)),
         Metric("melt_out_days_off", None, "Absolute melt-out error", 1, "low", "d", ("snow",)),

@@ -1,4 +1,4 @@
-"""Figures and self-contained HTML pages: about a record, and about a tower and the models run at it."""
+"""Figures and self-contained HTML pages about a record, a site with its models, and transfer to unseen sites."""
 
 from bowen.reporting.model_page import write_report as write_report
 from bowen.reporting.record_page import write_inspection as write_inspection

@@ -7,9 +7,11 @@ from typing import NamedTuple
 import jinja2
 from markupsafe import Markup, escape
 
+EMPTY = Markup("")
+
 
 class Section(NamedTuple):
-    """A section of a page, to which the navigation links."""
+    """Section of a page, with an identifier for the navigation."""
 
     identifier: str
     title: str
@@ -90,7 +92,7 @@ def swatch(color: str, text: str, *, has_dashes: bool = False) -> Markup:
     Args:
         color: Name of the color in the style sheet.
         text: The text.
-        has_dashes: True where the stroke has the dashes of that color, as lines by `bowen.reporting.theme.strokes`.
+        has_dashes: True where the stroke has the dashes of that color, as lines by `bowen.reporting.theme.line_style`.
     """
     return _render("swatch", color, text, has_dashes)
 

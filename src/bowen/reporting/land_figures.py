@@ -1,4 +1,4 @@
-"""Drawings of what only a physical model has: parameters, states, budgets; and of how models were trained."""
+"""Figures of parameters, states and budgets of physical models, and of training curves."""
 
 import itertools
 from collections.abc import Callable
@@ -14,38 +14,38 @@ from matplotlib.ticker import LogLocator, NullLocator
 from bowen.data.schema import WATER_BUDGET
 from bowen.evaluation.scores import variables_in_budget
 from bowen.reporting import theme
-from bowen.reporting.flux_figures import mean_day
+from bowen.reporting.flux_figures import average_by_hour
 from bowen.reporting.study import Study, water_stores
 from bowen.reporting.wording import describe_variable, format_number
 
 MEGAJOULE = 1e6
 ZERO_CELSIUS = 273.15
-MOST_POINTS_OF_A_CURVE = 1500
+MAX_CURVE_POINTS = 1500
 
 
-def parameter(study: Study, name: str) -> Figure:
+def draw_parameter(study: Study, name: str) -> Figure:
     """Draw a parameter between its bounds: daily median and 5-95 % band through time, and its mean summer day."""
-    figure, panels = theme.stack(1, 1.45, width_ratios=(3.4, 1))
+    figure, panels = theme.make_panels(1, 1.45, width_ratios=(3.4, 1))
     through_time, by_hour = panels.flat
     for model, simulation in study.physical.items():
         if name in simulation:
             values = simulation[name].values
-            strokes = theme.strokes(study.colors[model])
-            start, rows = study.folded(values)
+            strokes = theme.line_style(study.colors[model])
+            start, rows = study.fold_by_day(values)
             low, median, high = np.quantile(rows, [0.05, 0.5, 0.95], axis=1)
             through_time.fill_between(start, low, high, color=strokes["color"], alpha=0.22, linewidth=0)
             through_time.plot(start, median, **strokes)
-            by_hour.plot(*mean_day(values, study.hours, study.warm_season), **strokes)
-    theme.name_axes(through_time, *describe_variable(simulation_of(study, name)[name]))
-    theme.name_axes(by_hour, "Mean summer day")
-    theme.hour_axis(by_hour)
-    theme.date_axis(through_time, study.time)
+            by_hour.plot(*average_by_hour(values, study.hours, study.warm_season), **strokes)
+    theme.set_panel_title(through_time, *describe_variable(find_simulation(study, name)[name]))
+    theme.set_panel_title(by_hour, "Mean summer day")
+    theme.format_hour_axis(by_hour)
+    theme.format_date_axis(through_time, study.time)
     for panel in (through_time, by_hour):
-        _bounds(panel, simulation_of(study, name)[name].attrs)
+        _bounds(panel, find_simulation(study, name)[name].attrs)
     return figure
 
 
-def simulation_of(study: Study, name: str) -> xr.Dataset:
+def find_simulation(study: Study, name: str) -> xr.Dataset:
     """Return the last physical simulation that holds a variable."""
     return [simulation for simulation in study.physical.values() if name in simulation][-1]
 
@@ -68,32 +68,32 @@ def _bounds(panel: Axes, attributes: dict) -> None:
         panel.axhspan(start, end, color=theme.color("rule"), alpha=0.6, linewidth=0)
 
 
-def states(study: Study) -> Figure:
+def draw_states(study: Study) -> Figure:
     """Draw precipitation, soil temperature by layer, and the water stores, as means over days or weeks."""
-    drawings = state_panels(study)
-    figure, panels = theme.stack(len(drawings), 1.15)
+    drawings = list_state_panels(study)
+    figure, panels = theme.make_panels(len(drawings), 1.15)
     for panel, ((title, unit), draw) in zip(panels.flat, drawings.items(), strict=True):
         draw(panel)
-        theme.name_axes(panel, title, unit)
-        theme.date_axis(panel, study.time)
+        theme.set_panel_title(panel, title, unit)
+        theme.format_date_axis(panel, study.time)
     return figure
 
 
-def state_panels(study: Study) -> dict[tuple[str, str], Callable[[Axes], None]]:
-    """Return what there is to draw of the states: how, by title and unit."""
+def list_state_panels(study: Study) -> dict[tuple[str, str], Callable[[Axes], None]]:
+    """Return the functions that draw the panels of states, by title and unit."""
     found: dict[tuple[str, str], Callable[[Axes], None]] = {}
     if "precipitation" in study.observed:
         found["Precipitation", "mm d⁻¹"] = lambda panel: _precipitation(panel, study)
     if study.physical and "soil_temperature" in study.physical[study.principal]:
         found[f"Soil temperature by depth, {study.principal}", "°C"] = lambda panel: _soil(panel, study)
     for store in dict.fromkeys(store for data in study.physical.values() for store in water_stores(data)):
-        meaning, _ = describe_variable(simulation_of(study, store)[store])
+        meaning, _ = describe_variable(find_simulation(study, store)[store])
         found[meaning, "mm"] = lambda panel, store=store: _store(panel, study, store)
     return found
 
 
 def _precipitation(panel: Axes, study: Study) -> None:
-    start, rates = study.means(study.observed["precipitation"].values * 86400)
+    start, rates = study.average_by_day(study.observed["precipitation"].values * 86400)
     edges = np.append(start, start[-1:] + np.timedelta64(study.days, "D"))
     panel.stairs(rates, date2num(edges), fill=True, color=theme.color("water-in"), linewidth=0)
 
@@ -101,26 +101,26 @@ def _precipitation(panel: Axes, study: Study) -> None:
 def _soil(panel: Axes, study: Study) -> None:
     temperature = study.physical[study.principal]["soil_temperature"]
     for layer in range(temperature.sizes["layer"]):
-        celsius = study.means(temperature.isel(layer=layer).values - ZERO_CELSIUS)
+        celsius = study.average_by_day(temperature.isel(layer=layer).values - ZERO_CELSIUS)
         panel.plot(*celsius, color=theme.color(depth_color(layer)), linewidth=1.1)
-    theme.zero_line(panel)
+    theme.draw_zero_line(panel)
 
 
 def depth_color(layer: int) -> str:
-    """Return the name of a layer's color; the fifth serves all below it."""
+    """Return the name of the color of a layer; layers below the fifth share its color."""
     return f"depth-{min(layer + 1, 5)}"
 
 
 def _store(panel: Axes, study: Study, store: str) -> None:
     for model, simulation in study.physical.items():
         if store in simulation:
-            panel.plot(*study.means(simulation[store].values), **theme.strokes(study.colors[model]))
-    if store == "snow_water":  # a snowless record is a line on the ground, not one between two noughts
+            panel.plot(*study.average_by_day(simulation[store].values), **theme.line_style(study.colors[model]))
+    if store == "snow_water":  # a snowless record is a line at the bottom of the panel
         panel.set_ylim(0, max(1.0, panel.get_ylim()[1]))
 
 
-def water_budget(study: Study, model: str) -> Figure:
-    """Draw what came in, what left and what stayed of the water, summed from the start."""
+def draw_water_budget(study: Study, model: str) -> Figure:
+    """Draw cumulative input, output and storage change of water."""
     simulation = study.simulations[model]
     rates = {name: simulation[name].values for name in ("evapotranspiration", "runoff")}
     sources = variables_in_budget(simulation, WATER_BUDGET, "source")
@@ -135,8 +135,8 @@ def water_budget(study: Study, model: str) -> Figure:
     return _cumulative(study, curves, f"Water, {model}", "mm")
 
 
-def energy_budget(study: Study, model: str) -> Figure:
-    """Draw net radiation and where it went, summed from the start."""
+def draw_energy_budget(study: Study, model: str) -> Figure:
+    """Draw cumulative net radiation and the heat fluxes it supplies."""
     radiation, latent, sensible = (
         np.cumsum(study.simulations[model][name].values) * study.step / MEGAJOULE
         for name in ("net_radiation", "latent_heat", "sensible_heat")
@@ -153,12 +153,12 @@ def energy_budget(study: Study, model: str) -> Figure:
 def _cumulative(study: Study, curves: dict[str, tuple[np.ndarray, str]], title: str, unit: str) -> Figure:
     figure = Figure((4.7, 3.3), layout="constrained")
     panel = figure.add_subplot()
-    theme.name_axes(panel, title, unit)
-    every = max(1, len(study.time) // MOST_POINTS_OF_A_CURVE)
+    theme.set_panel_title(panel, title, unit)
+    every = max(1, len(study.time) // MAX_CURVE_POINTS)
     for values, name in curves.values():
         panel.plot(study.time[::every], values[::every], color=theme.color(name), linewidth=1.5)
-    theme.zero_line(panel)
-    theme.date_axis(panel, study.time, most_ticks=6)
+    theme.draw_zero_line(panel)
+    theme.format_date_axis(panel, study.time, max_ticks=6)
     low, high = panel.get_ylim()
     heights = _apart(np.array([values[-1] for values, _ in curves.values()]), 0.115 * (high - low))
     for (label, (values, name)), height in zip(curves.items(), heights, strict=True):
@@ -169,7 +169,7 @@ def _cumulative(study: Study, curves: dict[str, tuple[np.ndarray, str]], title: 
 
 
 def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
-    """Move labels up until neighbors are a gap apart, then all back down by the mean shift."""
+    """Move labels up until neighbors are a gap apart, then all down by the mean shift."""
     order = np.argsort(heights)
     placed = heights.astype(float)
     for below, above in itertools.pairwise(order):
@@ -177,8 +177,8 @@ def _apart(heights: np.ndarray, gap: float) -> np.ndarray:
     return placed - np.mean(placed - heights)
 
 
-def training(history: pd.DataFrame, model: str, name: str) -> Figure:
-    """Draw a training: loss, validation skill, and the step whose weights were kept."""
+def draw_training(history: pd.DataFrame, model: str, name: str) -> Figure:
+    """Draw loss and validation NSE of a training, and the update whose weights were kept."""
     figure = Figure((3.15, 3.4), layout="constrained")
     above, below = figure.subplots(2, 1, sharex=True)
     step, loss, validation = (history[column].to_numpy(float) for column in ("step", "loss", "validation"))
@@ -188,5 +188,5 @@ def training(history: pd.DataFrame, model: str, name: str) -> Figure:
     below.set_title("Validation NSE", color=theme.color(name))
     best = np.argmax(np.nan_to_num(validation, nan=-np.inf))
     below.plot(step[best], validation[best], "o", color=theme.color("ink"), markersize=4)
-    below.set_xlabel("Step")
+    below.set_xlabel("Update")
     return figure

@@ -1,4 +1,4 @@
-"""The page: sections in order under a header, in one file that needs nothing else."""
+"""Page about a tower and the models run at it."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -22,17 +22,17 @@ def write_report(
     notes: Iterable[str] = (),
     history: Mapping[str, pd.DataFrame] | None = None,
 ) -> Path:
-    """Write one self-contained HTML page about a tower and the models run at it, whole or not at all.
+    """Write a self-contained HTML page about a tower and the models run at it, atomically.
 
     Args:
-        path: Where to.
+        path: The file to write.
         observed: The canonical record.
-        simulations: By model name, what each gave on the record's time axis. Both fluxes are needed; parameters,
+        simulations: By model name, simulations on the time axis of the record. Both fluxes are needed; parameters,
             states and budgets are shown for the models that have them.
         scores: Scores of these models in the long format of `bowen.evaluation.scores.score`.
         split: The label of each step: "train", "validation", "test" or "".
-        title: The page's title.
-        notes: Sentences to print with the record's own assumptions.
+        title: Title of the page.
+        notes: Sentences to show with the assumptions of the record.
         history: By model name, a table with columns `step`, `loss` and `validation`, the mean validation NSE.
 
     Returns:
@@ -51,15 +51,15 @@ def write_report(
     study = Study(observed, simulations, np.asarray(split), scores, history or {})
     with matplotlib.rc_context(theme.STYLE):
         sections = [
-            model_sections.skill(study),
-            model_sections.series(study),
-            model_sections.cycles(study),
-            model_sections.scatter(study),
-            model_sections.parameters(study),
-            model_sections.states(study),
-            model_sections.budgets(study),
-            model_sections.training(study),
-            model_sections.notes(study, list(notes)),
+            model_sections.render_skill(study),
+            model_sections.render_series(study),
+            model_sections.render_cycles(study),
+            model_sections.render_scatter(study),
+            model_sections.render_parameters(study),
+            model_sections.render_states(study),
+            model_sections.render_budgets(study),
+            model_sections.render_training(study),
+            model_sections.render_notes(study, list(notes)),
         ]
-    header = [element("h1", title), tables.facts(study.observed), tables.ribbon(study)]
+    header = [element("h1", title), tables.render_site_facts(study.observed), tables.render_split(study)]
     return write_page(path, title, "bowen · site report", header, sections)

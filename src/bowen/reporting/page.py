@@ -1,4 +1,4 @@
-"""The skeleton of a page: style sheet, header, navigation and sections in one self-contained file."""
+"""Skeleton of a page: style sheet, header, navigation and sections in one self-contained file."""
 
 from collections.abc import Iterable
 from importlib import metadata

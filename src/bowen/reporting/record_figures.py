@@ -1,4 +1,4 @@
-"""Pictures of a record before any model: where its values come from, its days, its energy and its water."""
+"""Figures of a record: origin of its values, days and hours, energy and water balance."""
 
 from typing import Any
 
@@ -21,9 +21,9 @@ from bowen.reporting import flux_figures, theme
 from bowen.reporting.wording import MINUS, format_significant, to_display_unit
 
 ORIGINS = [code for code in QC if code != QC.MISSING]
-MOST_COLUMNS = 740  # of a picture: two years of days
+MAX_PICTURE_COLUMNS = 740  # two years of days
 STRIP_ROWS, HOURS = 20, 24
-SCALES = {  # colors by variable, for the others those of `SIGNED` or `PLAIN`
+COLORMAPS = {  # by variable; the others have `SIGNED_COLORMAP` or `DEFAULT_COLORMAP`
     "shortwave_down": "inferno",
     "longwave_down": "inferno",
     "air_temperature": "RdYlBu_r",
@@ -32,13 +32,13 @@ SCALES = {  # colors by variable, for the others those of `SIGNED` or `PLAIN`
     "relative_humidity": "YlGnBu",
     "precipitation": "Blues",
 }
-PLAIN, SIGNED = "viridis", "RdBu_r"
+DEFAULT_COLORMAP, SIGNED_COLORMAP = "viridis", "RdBu_r"
 WATER_COLORS = {"precipitation": "water-in", "evapotranspiration": "vapor"}
-UNSHOWN = ("leaf_area_index",)  # has no days to show
+NOT_DRAWN = ("leaf_area_index",)  # has no diurnal cycle
 
 
-class Days:
-    """The days of a record as columns of a picture, a few of them to a column where the record is long."""
+class DayGrid:
+    """Grid of the days of a record as columns of an image, several days to a column where the record is long."""
 
     def __init__(self, time: np.ndarray, step: float) -> None:
         first = time[0].astype("datetime64[D]")
@@ -46,14 +46,14 @@ class Days:
         self.before = round(float((time[0] - first) / np.timedelta64(1, "s")) / step)
         self.size = len(time)
         days = -(-(self.before + self.size) // self.steps)
-        self.together = -(-days // MOST_COLUMNS)
+        self.together = -(-days // MAX_PICTURE_COLUMNS)
         self.columns = -(-days // self.together)
         start = float(date2num(first))
         self.span = start, start + self.columns * self.together
         self.times = pd.DatetimeIndex(time)
 
     def fold(self, values: np.ndarray, rows: int) -> np.ndarray:
-        """Cut a series into columns by rows by what falls together; steps outside the record are NaN."""
+        """Fold a series into columns, rows and the steps of each cell; steps outside the record are NaN."""
         whole = np.full(self.columns * self.together * self.steps, np.nan)
         whole[self.before : self.before + self.size] = values
         cut = whole.reshape(self.columns, self.together, rows, self.steps // rows)
@@ -67,7 +67,7 @@ class Days:
         return np.where(count, np.where(known, cut, 0.0).sum(axis=2) / np.maximum(count, 1), np.nan)
 
     def show(self, panel: Axes, picture: np.ndarray, height: float, **scale: Any) -> None:
-        """Lay a picture of rows by columns over the time axis."""
+        """Draw an image of rows by columns over the time axis."""
         panel.axvspan(*date2num(self.times[[0, -1]].to_numpy()), color=theme.color("rule"), linewidth=0, zorder=0)
         panel.imshow(
             picture,
@@ -78,13 +78,13 @@ class Days:
             **scale,
         )
         panel.grid(visible=False)
-        theme.date_axis(panel, self.times)
+        theme.format_date_axis(panel, self.times)
 
 
-def origins(dataset: xr.Dataset, stuck: list[dict]) -> Figure:
-    """Draw for each variable what share of each day comes from where; what is missing is left blank."""
+def draw_origins(dataset: xr.Dataset, stuck: list[dict]) -> Figure:
+    """Draw the shares of the origins of values on each day for each variable, blank where values are missing."""
     names = list_present_variables(dataset)
-    days = Days(dataset.time.values, step_seconds(dataset))
+    days = DayGrid(dataset.time.values, step_seconds(dataset))
     width, strip, top, bottom, left = 9.6, 0.4, 0.06, 0.3, 1.95
     total = top + strip * len(names) + bottom
     figure = Figure((width, total))
@@ -111,8 +111,8 @@ def origins(dataset: xr.Dataset, stuck: list[dict]) -> Figure:
     return figure
 
 
-def _strip(days: Days, codes: np.ndarray) -> np.ndarray:
-    """Stack the origins of each day, the measured at the bottom, as colors of a picture."""
+def _strip(days: DayGrid, codes: np.ndarray) -> np.ndarray:
+    """Stack the origins of each day, measured at the bottom, as colors of an image."""
     cut = days.fold(codes, 1)[:, 0]
     inside = np.maximum(np.isfinite(cut).sum(axis=1), 1)
     tops = np.cumsum([(cut == code).sum(axis=1) / inside for code in ORIGINS], axis=0)
@@ -122,11 +122,11 @@ def _strip(days: Days, codes: np.ndarray) -> np.ndarray:
     return palette[place]
 
 
-def fingerprints(dataset: xr.Dataset) -> Figure:
-    """Draw each variable as a picture of days by hours, with sunrise and sunset where the sun makes the day."""
-    names = [name for name in list_present_variables(dataset) if name not in UNSHOWN]
-    days = Days(dataset.time.values, step_seconds(dataset))
-    figure, panels = theme.stack(len(names), 0.78)
+def draw_fingerprints(dataset: xr.Dataset) -> Figure:
+    """Draw each variable as an image of days by hours, with sunrise and sunset on shortwave radiation."""
+    names = [name for name in list_present_variables(dataset) if name not in NOT_DRAWN]
+    days = DayGrid(dataset.time.values, step_seconds(dataset))
+    figure, panels = theme.make_panels(len(names), 0.78)
     for panel, name in zip(panels[:, 0], names, strict=True):
         values, unit = to_display_unit(name, dataset[name].values)
         picture = days.mean(np.asarray(values), HOURS)
@@ -134,7 +134,7 @@ def fingerprints(dataset: xr.Dataset) -> Figure:
         days.show(panel, picture.T, 24.0, norm=norm, cmap=cmap)
         panel.set_yticks([0, 12, 24])
         panel.set_ylim(0.0, 24.0)
-        theme.name_axes(panel, SCHEMA[name].long_name.split(",")[0].split(" at the ")[0], unit)
+        theme.set_panel_title(panel, SCHEMA[name].long_name.split(",")[0].split(" at the ")[0], unit)
         _key(panel, norm, cmap)
         if name == "shortwave_down":
             when = np.unique(dataset.time.values.astype("datetime64[D]"))[:: days.together]
@@ -145,19 +145,21 @@ def fingerprints(dataset: xr.Dataset) -> Figure:
 
 
 def _scale(name: str, picture: np.ndarray) -> tuple[Normalize, Colormap]:
-    """Colors that hold all but a hundredth at either end, and have their middle at zero where there are signs."""
+    """Return colors from the 1st to the 99th percentile, centered at zero for fluxes of either sign."""
     known = picture[np.isfinite(picture)]
     low, high = np.quantile(known, [0.01, 0.99]) if known.size else (0.0, 1.0)
     if name == "precipitation":
-        return PowerNorm(0.4, 0.0, float(known.max(initial=0.0)) or 1.0), colormaps[SCALES[name]]
-    if SCHEMA[name].valid_range[0] <= -400.0:  # energy that flows either way
+        return PowerNorm(0.4, 0.0, float(known.max(initial=0.0)) or 1.0), colormaps[COLORMAPS[name]]
+    if SCHEMA[name].valid_range[0] <= -400.0:  # fluxes of either sign
         reach = float(max(abs(low), abs(high))) or 1.0
-        return Normalize(-reach, reach), colormaps[SIGNED]
-    return Normalize(float(low), float(high) if high > low else float(low) + 1.0), colormaps[SCALES.get(name, PLAIN)]
+        return Normalize(-reach, reach), colormaps[SIGNED_COLORMAP]
+    return Normalize(float(low), float(high) if high > low else float(low) + 1.0), colormaps[
+        COLORMAPS.get(name, DEFAULT_COLORMAP)
+    ]
 
 
 def _key(panel: Axes, norm: Normalize, cmap: Colormap) -> None:
-    """Lay the scale of colors beside the title, at its right."""
+    """Draw the color scale to the right of the title."""
     low, high = float(norm.vmin or 0.0), float(norm.vmax or 0.0)
     bar = panel.inset_axes((0.83, 1.12, 0.12, 0.11))
     bar.imshow(cmap(norm(np.linspace(low, high, 64)))[None], extent=(0, 1, 0, 1), aspect="auto", interpolation="none")
@@ -173,17 +175,17 @@ def _key(panel: Axes, norm: Normalize, cmap: Colormap) -> None:
         )
 
 
-def closure(dataset: xr.Dataset, whole: dict) -> Figure:
-    """Draw turbulent against available energy, with 1:1 and the line through the points."""
+def draw_closure(dataset: xr.Dataset, whole: dict) -> Figure:
+    """Draw turbulent against available energy, with the 1:1 line and the regression line."""
     turbulent, available, called = select_energy_terms(dataset) or (np.empty(0), np.empty(0), "")
     known = np.isfinite(turbulent)
     x, y = available[known], turbulent[known]
-    span = flux_figures.span_of(np.concatenate([x, y]))
+    span = flux_figures.find_limits(np.concatenate([x, y]))
     figure = Figure((4.7, 4.3), layout="constrained")
     panel = figure.add_subplot(aspect="equal", xlim=span, ylim=span)
     panel.grid(visible=True, axis="both")
     panel.plot(span, span, color=theme.color("muted"), linewidth=0.8, dashes=(4, 3))
-    flux_figures.hexagons(panel, x, y, span, "measured")
+    flux_figures.draw_hexagons(panel, x, y, span, "measured")
     if whole["slope"] is not None:
         ends = np.asarray(span)
         panel.plot(ends, whole["intercept"] + whole["slope"] * ends, color=theme.color("heat"), linewidth=1.4)
@@ -192,8 +194,8 @@ def closure(dataset: xr.Dataset, whole: dict) -> Figure:
     return figure
 
 
-def mean_days(dataset: xr.Dataset) -> Figure:
-    """Draw the mean day of the terms of the energy balance, over the steps that have all."""
+def draw_mean_days(dataset: xr.Dataset) -> Figure:
+    """Draw the mean day of the terms of the energy balance, over the steps with all terms."""
     turbulent, available, called = select_energy_terms(dataset) or (np.empty(0), np.empty(0), "")
     known = np.isfinite(turbulent)
     time = pd.DatetimeIndex(dataset.time.values)
@@ -207,10 +209,10 @@ def mean_days(dataset: xr.Dataset) -> Figure:
         "H": (dataset.sensible_heat.values, "heat", "--"),
     }
     for label, (values, color, dashes) in lines.items():
-        course = flux_figures.mean_day(values, hours, known)
+        course = flux_figures.average_by_hour(values, hours, known)
         panel.plot(*course, color=theme.color(color), linestyle=dashes, linewidth=1.6, label=label)
-    theme.zero_line(panel)
-    theme.hour_axis(panel)
+    theme.draw_zero_line(panel)
+    theme.format_hour_axis(panel)
     panel.legend(frameon=False, loc="upper left", fontsize=8, labelcolor=theme.color("muted"))
     panel.margins(y=0.12)
     panel.set_ylabel(flux_figures.UNIT)
@@ -218,23 +220,23 @@ def mean_days(dataset: xr.Dataset) -> Figure:
     return figure
 
 
-def water(dataset: xr.Dataset, allowance: float) -> Figure:
-    """Draw precipitation and evapotranspiration as they add up, and their difference, with what the soil may give."""
+def draw_water(dataset: xr.Dataset, allowance: float) -> Figure:
+    """Draw cumulative precipitation and evapotranspiration, and their difference with the allowance for soil water."""
     sums = accumulate_water_fluxes(dataset)
-    days = Days(dataset.time.values, step_seconds(dataset))
+    days = DayGrid(dataset.time.values, step_seconds(dataset))
     kept = np.r_[: days.size : days.steps * days.together, days.size - 1]
     when, fell, evaporated = days.times[kept], sums["precipitation"][kept], sums["evapotranspiration"][kept]
-    figure, (above, below) = theme.stack(2, 1.9)
+    figure, (above, below) = theme.make_panels(2, 1.9)
     above[0].plot(when, fell, color=theme.color("water-in"), linewidth=1.6)
     above[0].plot(when, evaporated, color=theme.color("vapor"), linewidth=1.6)
     above[0].set_ylim(bottom=0.0)
-    theme.name_axes(above[0], "Cumulated since the start", "mm")
+    theme.set_panel_title(above[0], "Cumulative since the start", "mm")
     surplus = fell - evaporated
     for color, part in (("water-in", np.maximum(surplus, 0.0)), ("heat", np.minimum(surplus, 0.0))):
         below[0].fill_between(when, part, color=theme.color(color), alpha=0.25, linewidth=0)
     below[0].plot(when, surplus, color=theme.color("ink"), linewidth=1.2)
     below[0].axhline(-allowance, color=theme.color("heat"), linewidth=0.9, linestyle="--")
-    theme.zero_line(below[0])
-    theme.name_axes(below[0], f"P {MINUS} ET", "mm")
-    theme.date_axis(below[0], days.times)
+    theme.draw_zero_line(below[0])
+    theme.set_panel_title(below[0], f"P {MINUS} ET", "mm")
+    theme.format_date_axis(below[0], days.times)
     return figure

@@ -1,4 +1,4 @@
-"""The page about a record: what it holds, whether it can be used, and what is doubtful about it."""
+"""Page about a record: its content, whether it can drive or train a model, and doubts about its data."""
 
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,12 @@ from bowen.reporting.wording import VERDICT_MARKS
 
 
 def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any]) -> Path:
-    """Write one self-contained HTML page about a record, whole or not at all.
+    """Write a self-contained HTML page about a record atomically.
 
     Args:
-        path: Where to.
-        dataset: The canonical dataset.
-        found: Result of `summarize_record`.
+        path: The file to write.
+        dataset: The canonical record.
+        found: Its summary by `summarize_record`.
 
     Returns:
         The path written.
@@ -33,23 +33,27 @@ def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any
     with matplotlib.rc_context(theme.STYLE):
         sections = [
             _verdicts(found["verdicts"]),
-            record_sections.origins(dataset, found),
-            record_sections.fingerprints(dataset),
-            record_sections.energy(dataset, found["energy_balance"]),
-            record_sections.water(dataset, found["water_balance"]),
-            record_sections.variables(found["variables"]),
+            record_sections.render_origins(dataset, found),
+            record_sections.render_fingerprints(dataset),
+            record_sections.render_energy(dataset, found["energy_balance"]),
+            record_sections.render_water(dataset, found["water_balance"]),
+            record_sections.render_variables(found["variables"]),
             _assumptions(found, attribution(dataset)),
         ]
-    facts = [element("h1", f"The record of {found['site']['site']}"), _problem(found["usable"]), tables.facts(dataset)]
+    facts = [
+        element("h1", f"The record of {found['site']['site']}"),
+        _problem(found["usable"]),
+        tables.render_site_facts(dataset),
+    ]
     return write_page(path, f"The record of {found['site']['site']}", "bowen · record", facts, sections)
 
 
 def write_refusal(path: Path | str, name: str, reason: str) -> Path:
-    """Write the page of a file that cannot be read: the reason is all there is to say.
+    """Write the page of a file that cannot be read, with the reason.
 
     Args:
-        path: Where to.
-        name: The file.
+        path: The file to write.
+        name: The file that cannot be read.
         reason: Why it cannot be read, and what to do.
 
     Returns:
@@ -73,8 +77,8 @@ def _problem(usable: dict[str, str | None]) -> Markup:
     return Markup("")
 
 
-def _banner(what: str, reason: str) -> Markup:
-    return element("div", element("b", f"{what}."), element("p", reason), class_="problem", role="alert")
+def _banner(heading: str, reason: str) -> Markup:
+    return element("div", element("b", f"{heading}."), element("p", reason), class_="problem", role="alert")
 
 
 def _verdicts(verdicts: list[dict[str, str]]) -> Section:
@@ -92,13 +96,13 @@ def _verdicts(verdicts: list[dict[str, str]]) -> Section:
     return section("verdicts", "Verdicts", element("ul", *items, class_="verdicts"))
 
 
-def _assumptions(found: dict[str, Any], whose: str) -> Section:
+def _assumptions(found: dict[str, Any], data_source: str) -> Section:
     items = [element("li", line) for line in found["assumptions"]]
-    listed = element("ul", *items) if items else prose("None: the file says all that is needed.")
+    listed = element("ul", *items) if items else prose("None: the file has all metadata needed.")
     return section(
         "assumptions",
         "Assumptions",
         listed,
-        caption(whose),
+        caption(data_source),
         caption(f"Fingerprint of the record: {found['fingerprint']}"),
     )

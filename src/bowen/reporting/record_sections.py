@@ -1,4 +1,4 @@
-"""The sections of the page about a record: origins, days and hours, energy, water, and the table of variables."""
+"""Sections of the page about a record: origins, days and hours, energy, water, and the table of variables."""
 
 from typing import Any
 
@@ -7,6 +7,7 @@ import xarray as xr
 from bowen.evaluation.scores import step_seconds
 from bowen.reporting import record_figures, theme
 from bowen.reporting.html import (
+    EMPTY,
     Markup,
     Section,
     caption,
@@ -24,21 +25,20 @@ from bowen.reporting.html import (
 )
 from bowen.reporting.wording import DASH, MINUS, SEASON_NAMES, format_number, format_significant, to_display_unit
 
-PARTS = {
+CLOSURE_PARTS = {
     "record": "All steps",
     "measured": "Both fluxes measured",
-    "moving": "No term constant or straight",
+    "moving": "No term constant or linear",
     "day": "Day",
     "night": "Night",
     **SEASON_NAMES,
 }
-BLANK = Markup("")
-STUCK_SHOWN = 8
-WORTH_TELLING = 0.01  # of the precipitation, falling while LE is missing
+MAX_STUCK_ROWS = 8
+MIN_UNSEEN_SHARE = 0.01  # of the precipitation, falling while LE is missing
 
 
-def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Section:
-    """Where the values of each variable come from, and where they do not move."""
+def render_origins(dataset: xr.Dataset, found: dict[str, Any]) -> Section:
+    """Render the origin of the values of each variable, and stretches of constant values."""
     occurring = {origin for entry in found["variables"] for origin in entry["quality"]}
     names = [code.name.lower() for code in record_figures.ORIGINS if code.name.lower() in occurring]
     swatches = [(f"var(--{name})", name.replace("_", " ")) for name in names] + [("var(--rule)", "missing")]
@@ -48,27 +48,27 @@ def origins(dataset: xr.Dataset, found: dict[str, Any]) -> Section:
             element(
                 "span",
                 element("i", style="background:var(--heat);height:.25rem"),
-                "constant or straight for over a day",
+                "constant or linear for over a day",
             )
         )
-    days = record_figures.Days(dataset.time.values, step_seconds(dataset)).together
+    days = record_figures.DayGrid(dataset.time.values, step_seconds(dataset)).together
     column = "Each column is a day" if days == 1 else f"Each column is {days} days"
-    drawing = theme.svg(
-        record_figures.origins(dataset, found["stuck"]), "origins", "Origin of the values of each variable."
+    drawing = theme.render_svg(
+        record_figures.draw_origins(dataset, found["stuck"]), "origins", "Origin of the values of each variable."
     )
-    said = f"{column}, filled from below with the share of its steps; right: share measured."
+    text = f"{column}; heights are shares of its steps. Right: share measured."
     return section(
         "origins",
-        "Where the values come from",
+        "Origin of the values",
         element("p", *blocks, class_="key"),
-        figure(drawing, said),
+        figure(drawing, text),
         _stuck(found),
     )
 
 
 def _stuck(found: dict[str, Any]) -> Markup:
     if not found["stuck"]:
-        return BLANK
+        return EMPTY
     longest_first = sorted(found["stuck"], key=lambda stretch: -stretch["hours"])
     rows = []
     for stretch in longest_first:
@@ -78,35 +78,37 @@ def _stuck(found: dict[str, Any]) -> Markup:
         if stretch["value"] != stretch["last"]:
             values = f"{format_significant(float(value))} to {format_significant(float(last))} {unit}"
         rows.append([name, stretch["start"], f"{stretch['hours']:,g}", values])
-    title = "Constant or on a straight line for longer than a day, though flagged as measured"
+    title = "Constant or linear for longer than a day, though flagged as measured"
     head = ["Variable", "From", "Hours", "Value"]
-    said = caption(
-        "A broken sensor, or a gap somebody bridged without a flag. A coarse resolution may do this to calm variables "
-        "for a day or so."
+    text = caption(
+        "A broken sensor, or a gap interpolated without a flag. At a coarse resolution, slow variables may look "
+        "like this for a day."
     )
     more = (
-        fold(f"{len(rows) - STUCK_SHOWN} more", table("", head, rows[STUCK_SHOWN:]))
-        if len(rows) > STUCK_SHOWN
-        else BLANK
+        fold(f"{len(rows) - MAX_STUCK_ROWS} more", table("", head, rows[MAX_STUCK_ROWS:]))
+        if len(rows) > MAX_STUCK_ROWS
+        else EMPTY
     )
-    return join([table(title, head, rows[:STUCK_SHOWN]), more, said])
+    return join([table(title, head, rows[:MAX_STUCK_ROWS]), more, text])
 
 
-def fingerprints(dataset: xr.Dataset) -> Section:
-    """Each variable by day and hour."""
-    days = record_figures.Days(dataset.time.values, step_seconds(dataset)).together
+def render_fingerprints(dataset: xr.Dataset) -> Section:
+    """Render each variable by day and hour."""
+    days = record_figures.DayGrid(dataset.time.values, step_seconds(dataset)).together
     over = "" if days == 1 else f", means over {days} days"
-    said = (
-        f"Left to right the days, upward the hours of local standard time{over}; gray is missing. White lines: sunrise "
-        "and sunset by the record's clock. Scales hold all but 1 % of the values at either end; fluxes have their "
-        "middle at zero, and precipitation is stretched near zero."
+    text = (
+        f"Days from left to right, hours of local standard time upward{over}; gray is missing. White lines: sunrise "
+        "and sunset by the clock of the record. Color scales span the 1st to the 99th percentile; those of fluxes are "
+        "centered at zero, and that of precipitation is stretched near zero."
     )
-    drawing = theme.svg(record_figures.fingerprints(dataset), "fingerprints", "Each variable by day and hour.")
-    return section("fingerprints", "Days and hours", figure(drawing, said))
+    drawing = theme.render_svg(
+        record_figures.draw_fingerprints(dataset), "fingerprints", "Each variable by day and hour."
+    )
+    return section("fingerprints", "Days and hours", figure(drawing, text))
 
 
-def energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
-    """How the energy balance closes."""
+def render_energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
+    """Render the closure of the energy balance."""
     if not balance["parts"]:
         return section("energy", "Energy", prose(balance["verdict"]))
     whole, against = balance["parts"]["record"], balance["against"]
@@ -116,25 +118,29 @@ def energy(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
     )  # fmt: skip
     drawings = [
         figure(
-            theme.svg(record_figures.closure(dataset, whole), "closure", f"Density of LE + H against {against}."),
+            theme.render_svg(
+                record_figures.draw_closure(dataset, whole), "closure", f"Density of LE + H against {against}."
+            ),
             f"{line}Dashed: 1:1. Color deepens with the logarithm of the number of steps, {whole['n']:,} in all.",
             "half",
         ),
         figure(
-            theme.svg(record_figures.mean_days(dataset), "mean-days", "Mean day of the terms of the energy balance."),
-            "Mean day over the steps that have all terms. A lead of the available energy is heat stored in the canopy "
-            "and above the plates.",
+            theme.render_svg(
+                record_figures.draw_mean_days(dataset), "mean-days", "Mean day of the terms of the energy balance."
+            ),
+            "Mean day over the steps with all terms. Where available energy leads, heat is stored in the canopy and "
+            "above the heat flux plates.",
             "half",
         ),
     ]
-    rows = [[PARTS[name], *_closure_cells(part)] for name, part in balance["parts"].items()]
+    rows = [[CLOSURE_PARTS[name], *_closure_cells(part)] for name, part in balance["parts"].items()]
     head = ["", "Ratio", "Slope", "Intercept, W m⁻²", "r", "LE + H, W m⁻²", "Available, W m⁻²", "Steps"]
-    said = caption(
-        f"Ratio: sum of LE + H over sum of {against}, where all are known; none where the mean of the latter is below "
-        "10 W m⁻². Measured means quality flag 0. Day: more than 10 W m⁻² of shortwave radiation."
+    text = caption(
+        f"Ratio: sum of LE + H over sum of {against}, where all are known; a dash where the mean of the latter is "
+        "below 10 W m⁻². Measured means quality flag 0. Day: more than 10 W m⁻² of shortwave radiation."
     )
-    closes = table("How the energy balance closes", head, rows)
-    return section("energy", "Energy", prose(balance["verdict"]), grid(*drawings), closes, said)
+    closes = table("Closure of the energy balance", head, rows)
+    return section("energy", "Energy", prose(balance["verdict"]), grid(*drawings), closes, text)
 
 
 def _closure_cells(part: dict[str, Any]) -> list[str]:
@@ -146,23 +152,23 @@ def _written_number(value: float | None, places: int) -> str:
     return DASH if value is None else format_number(value, places)
 
 
-def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
-    """How precipitation and evapotranspiration add up."""
+def render_water(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
+    """Render cumulative precipitation and evapotranspiration."""
     if not balance["calendar"]:
         return section("water", "Water", prose(balance["verdict"]), *(prose(doubt) for doubt in balance["doubts"]))
-    drawing = theme.svg(
-        record_figures.water(dataset, balance["allowance"]),
+    drawing = theme.render_svg(
+        record_figures.draw_water(dataset, balance["allowance"]),
         "water-sums",
-        "Precipitation and evapotranspiration, cumulated.",
+        "Cumulative precipitation and evapotranspiration.",
     )
-    said = (
-        "ET is LE / 2.45 MJ kg⁻¹; gaps of either count as the mean of the days around. Red: more has evaporated than "
-        "has fallen; dashed: what the soil may have given."
+    text = (
+        "ET is LE / 2.45 MJ kg⁻¹; gaps of either are filled with the mean of the days around. Red: ET exceeds P; "
+        "dashed: the water that soil storage may have supplied."
     )
-    if balance["unseen_share"] >= WORTH_TELLING:
-        said += (
-            f" {balance['unseen_share']:.0%} of the precipitation fell while LE was missing, and sums over their "
-            "common steps would lack it."
+    if balance["unseen_share"] >= MIN_UNSEEN_SHARE:
+        text += (
+            f" {balance['unseen_share']:.0%} of the precipitation fell while LE was missing; sums over common steps "
+            "would omit it."
         )
     totals = {name: sum(year[name] for year in balance["calendar"]) for name in record_figures.WATER_COLORS}
     named = legend(
@@ -181,15 +187,15 @@ def water(dataset: xr.Dataset, balance: dict[str, Any]) -> Section:
         for year in balance["calendar"]
     ]
     soil = caption(
-        f"{balance['snow_share']:.0%} of the precipitation fell below 1 °C. Allowed for is {balance['allowance']:.0f} "
-        "mm from the soil: 250 mm within a year, 100 mm from a season to the same season of another year."
+        f"{balance['snow_share']:.0%} of the precipitation fell below 1 °C. The allowance for soil storage is "
+        f"{balance['allowance']:.0f} mm: 250 mm within a year, 100 mm from a season to the same season of another year."
     )
-    text = [prose(mark_code(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
-    return section("water", "Water", *text, named, figure(drawing, said), table("Calendar years", head, rows), soil)
+    verdict = [prose(mark_code(balance["verdict"])), *(prose(doubt) for doubt in balance["doubts"])]
+    return section("water", "Water", *verdict, named, figure(drawing, text), table("Calendar years", head, rows), soil)
 
 
-def variables(entries: list[dict[str, Any]]) -> Section:
-    """Units, ranges and origins."""
+def render_variables(entries: list[dict[str, Any]]) -> Section:
+    """Render the units, ranges and origins of the variables."""
     rows = []
     for entry in entries:
         values = []
@@ -205,10 +211,10 @@ def variables(entries: list[dict[str, Any]]) -> Section:
 
 
 def _shares(quality: dict[str, float]) -> Markup:
-    """Draw the shares of the origins as a bar; what is missing stays blank."""
-    told = ", ".join(f"{origin.replace('_', ' ')} {share:.1%}" for origin, share in quality.items())
+    """Render the shares of the origins as a bar, blank where values are missing."""
+    shares = ", ".join(f"{origin.replace('_', ' ')} {share:.1%}" for origin, share in quality.items())
     blocks = [
         element("i", style=f"flex:{share:.4f};background:var(--{'rule' if origin == 'missing' else origin})")
         for origin, share in quality.items()
     ]
-    return element("div", *blocks, class_="ribbon shares", role="img", aria_label=told, title=told)
+    return element("div", *blocks, class_="ribbon shares", role="img", aria_label=shares, title=shares)

@@ -1,4 +1,4 @@
-"""Numbers of the report: site facts, scores, parameters and budgets."""
+"""Tables of the report: site facts, scores, parameters and budgets."""
 
 import itertools
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from bowen.data.splits import SPLITS
 from bowen.evaluation.metrics import METRICS, Metric
 from bowen.evaluation.scores import TARGETS, step_seconds
 from bowen.reporting.html import Markup, element, fold, grid, join, swatch, table
-from bowen.reporting.land_figures import simulation_of
+from bowen.reporting.land_figures import find_simulation
 from bowen.reporting.study import Study, parameter_names
 from bowen.reporting.wording import (
     DASH,
@@ -25,8 +25,8 @@ from bowen.reporting.wording import (
 )
 
 
-def facts(observed: xr.Dataset) -> Markup:
-    """List what is known of the tower and its record; what the record does not say is left out."""
+def render_site_facts(observed: xr.Dataset) -> Markup:
+    """List the known facts about the tower and its record."""
     attributes = observed.attrs
     first, last = pd.DatetimeIndex(observed.time.values[[0, -1]])
     targets = [target for target in TARGETS if target in observed]
@@ -61,8 +61,8 @@ def _meters(attributes: dict, name: str) -> str:
     return f"{attributes[name]:g} m" if np.isfinite(attributes.get(name, np.nan)) else ""
 
 
-def ribbon(study: Study) -> Markup:
-    """Draw the split of the record as a strip of blocks."""
+def render_split(study: Study) -> Markup:
+    """Render the split of the record as a strip of blocks."""
     labels = study.split
     edges = np.flatnonzero(np.r_[True, labels[1:] != labels[:-1]])
     lengths = np.diff(np.r_[edges, len(labels)])
@@ -83,8 +83,8 @@ def ribbon(study: Study) -> Markup:
     )
 
 
-def glance(study: Study) -> Markup:
-    """Show each model's skill on the held-out steps as bars."""
+def render_score_bars(study: Study) -> Markup:
+    """Render the NSE of each model on the test steps as bars."""
     cards = []
     for target in study.targets:
         rows = [_bar(study, model, target) for model in study.simulations]
@@ -107,8 +107,8 @@ def _bar(study: Study, model: str, target: str) -> Markup:
     )
 
 
-def score_tables(study: Study) -> Markup:
-    """Tabulate the test scores, and fold those of the other splits away."""
+def render_score_tables(study: Study) -> Markup:
+    """Tabulate the test scores, with those of the other splits folded."""
     shown = {split: join(_score_tables(study, split)) for split in reversed(SPLITS)}
     folded = [fold(f"Scores on the {split} blocks", shown[split]) for split in ("validation", "train") if shown[split]]
     return join([shown["test"], *folded])
@@ -145,12 +145,12 @@ def model_swatch(study: Study, model: str) -> Markup:
     return swatch(study.colors[model], model, has_dashes=True)
 
 
-def parameter_table(study: Study) -> Markup:
-    """Tabulate the parameters that were learned: bounds, default, and where each model put them."""
+def render_parameter_table(study: Study) -> Markup:
+    """Tabulate the learned parameters: bounds, default, and the values of each model."""
     models = list(study.physical)
     rows = []
     for name in dict.fromkeys(name for data in study.physical.values() for name in parameter_names(data)):
-        variable = simulation_of(study, name)[name]
+        variable = find_simulation(study, name)[name]
         meaning, unit = describe_variable(variable)
         low, high, default = (
             format_significant(variable.attrs.get(key, np.nan)) for key in ("lower_bound", "upper_bound", "default")
@@ -169,15 +169,15 @@ def _value(study: Study, model: str, name: str) -> Markup:
         if np.isclose(low, high, rtol=1e-3)
         else f"{format_significant(median)} ({format_significant(low)} {DASH} {format_significant(high)})"
     )
-    start, end = (place(value, study.physical[model][name].attrs) for value in (low, high))
+    start, end = (locate_between_bounds(value, study.physical[model][name].attrs) for value in (low, high))
     if start is None or end is None:
         return element("span", written)
     mark = element("i", style=f"left:{start:.1f}%;right:{100 - end:.1f}%;background:var(--{study.colors[model]})")
     return join([element("span", written), element("span", mark, class_="range")])
 
 
-def place(value: float, attributes: dict) -> float | None:
-    """Return where a value lies between its bounds, in percent; nothing where there are none."""
+def locate_between_bounds(value: float, attributes: dict) -> float | None:
+    """Return the position of a value between its bounds, in percent; None where there are no bounds."""
     if "lower_bound" not in attributes or "upper_bound" not in attributes:
         return None
     scale = np.log if attributes.get("log_scale") and attributes["lower_bound"] > 0 else float
@@ -185,23 +185,23 @@ def place(value: float, attributes: dict) -> float | None:
     return float(np.clip(100 * (scale(value) - low) / (high - low), 0, 100))
 
 
-def budget_table(study: Study) -> Markup:
-    """Print the residuals of each physical model, and the water budget of the whole record."""
+def render_budget_table(study: Study) -> Markup:
+    """Tabulate the residuals of each physical model, and the water budget of the whole record."""
     rows = {
         "Largest energy residual of a step [W m⁻²]": ("energy_residual_max", format_significant),
         "Largest water residual of a step [kg m⁻² s⁻¹]": ("water_residual_max", format_significant),
-        "Precipitation [mm]": ("precipitation", whole),
-        "External supply [mm]": ("external_supply", whole),
-        "Evapotranspiration [mm]": ("evapotranspiration", whole),
-        "Runoff [mm]": ("runoff", whole),
-        "Change of storage [mm]": ("storage_change", whole),
-        "Left over [mm]": ("water_closure", format_significant),
+        "Precipitation [mm]": ("precipitation", format_water),
+        "External supply [mm]": ("external_supply", format_water),
+        "Evapotranspiration [mm]": ("evapotranspiration", format_water),
+        "Runoff [mm]": ("runoff", format_water),
+        "Change of storage [mm]": ("storage_change", format_water),
+        "Residual [mm]": ("water_closure", format_significant),
     }
     budgets = study.budgets
     body = [[label, *(write(budgets[model][key]) for model in budgets)] for label, (key, write) in rows.items()]
     return table("Budgets of the whole record", ["", *(model_swatch(study, model) for model in budgets)], body)
 
 
-def whole(value: float) -> str:
-    """Write a sum of water."""
+def format_water(value: float) -> str:
+    """Format a sum of water."""
     return format_number(value, 1)

@@ -1,4 +1,4 @@
-"""Colors, type and the way a figure becomes SVG that follows the light or dark theme of the page."""
+"""Colors and type of the pages, and SVG figures that follow their light or dark theme."""
 
 import io
 import re
@@ -38,7 +38,7 @@ COLORS = {
     "flow": ("#7a6bb0", "#b3a5ea"),
     "store": ("#a26a3a", "#d9a070"),
     "heat": ("#bf4a45", "#ef827b"),
-    # Origins of values are drawn as pictures, whose colors cannot follow the theme.
+    # Origins of values are drawn as raster images, whose colors cannot follow the theme.
     "measured": ("#3f7fa6", "#3f7fa6"),
     "filled_good": ("#8fc09a", "#8fc09a"),
     "filled_medium": ("#dcc65e", "#dcc65e"),
@@ -84,8 +84,8 @@ STYLE: dict[Any, Any] = {
     "lines.solid_joinstyle": "round",
 }
 
-# What a page does not need of a drawing by matplotlib: metadata, names of parts, fonts, line breaks.
-SVG_DIET = (
+# Parts of SVG by matplotlib that a page does not need: metadata, identifiers, fonts, line breaks.
+SVG_REDUCTIONS = (
     (r"<metadata>.*?</metadata>", ""),
     (r"<style.*?</style>", ""),
     (r' id="[A-Za-z][A-Za-z0-9.]*_\d+"', ""),
@@ -96,51 +96,51 @@ SVG_DIET = (
 
 
 def color(name: str) -> str:
-    """Return the color to draw with; it becomes a variable of the page's style."""
+    """Return the light variant of a color, which `render_svg` replaces by a variable of the style sheet."""
     return COLORS[name][0]
 
 
-def strokes(name: str) -> dict:
-    """Return line color and dashes of a named color."""
+def line_style(name: str) -> dict:
+    """Return color and dashes of lines in a named color."""
     return {"color": color(name), "linestyle": DASHES.get(name, "-")}
 
 
-def name_axes(axes: Axes, title: str, unit: str = "") -> None:
-    """Title a panel at its left, with the unit after it rather than turned on its side."""
+def set_panel_title(axes: Axes, title: str, unit: str = "") -> None:
+    """Set the title of a panel, with the unit after it instead of along the axis."""
     axes.set_title(f"{title}  [{unit}]" if unit else title, y=1.0)  # where matplotlib would avoid what is inset
 
 
-def zero_line(axes: Axes) -> None:
-    """Draw where a flux changes sign."""
+def draw_zero_line(axes: Axes) -> None:
+    """Draw a line at zero."""
     axes.axhline(0, color=color("muted"), linewidth=0.6)
 
 
-def say_empty(axes: Axes) -> None:
-    """Say that there is nothing to draw."""
+def annotate_empty(axes: Axes) -> None:
+    """Annotate a panel without data."""
     axes.annotate("no measurements", (0.5, 0.5), xycoords="axes fraction", ha="center", color=color("muted"))
 
 
-def hour_axis(axes: Axes) -> None:
-    """Span a day."""
+def format_hour_axis(axes: Axes) -> None:
+    """Format a time axis of one day in hours."""
     axes.set_xlim(0, 24)
     axes.set_xticks([0, 6, 12, 18, 24])
 
 
-def date_axis(axes: Axes, time: pd.DatetimeIndex, most_ticks: int = 14) -> None:
-    """Span a stretch of time, with dates that say their month."""
-    # With the usual five as the least, some lengths of record have no ticks that are neither too few nor too many.
-    locator = AutoDateLocator(minticks=most_ticks // 3, maxticks=most_ticks)
+def format_date_axis(axes: Axes, time: pd.DatetimeIndex, max_ticks: int = 14) -> None:
+    """Format a time axis with dates that name their month."""
+    # With the default minimum of five, some lengths of record have no valid number of ticks.
+    locator = AutoDateLocator(minticks=max_ticks // 3, maxticks=max_ticks)
     formats = ["%Y", "%b", "%d %b", "%H:%M", "%H:%M", "%S.%f"]
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, formats=formats, show_offset=False))
     axes.set_xlim(*date2num(time[[0, -1]].to_numpy()))
 
 
-def stack(rows: int, height: float, width_ratios: tuple[float, ...] = (1,)) -> tuple[Figure, np.ndarray]:
-    """Make a page-wide figure of panels below each other, all figures with the same left edge.
+def make_panels(rows: int, height: float, width_ratios: tuple[float, ...] = (1,)) -> tuple[Figure, np.ndarray]:
+    """Make a page-wide figure of stacked panels with the same left edge in all figures.
 
     Args:
-        rows: How many panels.
+        rows: Number of rows.
         height: Height of a panel without its title. [inch]
         width_ratios: Widths of the columns.
 
@@ -169,21 +169,21 @@ def stack(rows: int, height: float, width_ratios: tuple[float, ...] = (1,)) -> t
     return figure, panels
 
 
-def svg(figure: Figure, name: str, alternative: str) -> Markup:
+def render_svg(figure: Figure, name: str, alternative: str) -> Markup:
     """Render a figure as inline SVG in the colors of the page.
 
     Args:
         figure: The figure.
-        name: A word no other figure of the page has; it keeps their identifiers apart.
-        alternative: What a reader who cannot see the figure is told.
+        name: Name that is unique on the page, for unique identifiers.
+        alternative: Text alternative for screen readers.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     opening, inside = buffer.getvalue().split("<svg", 1)[1].split(">", 1)
-    for pattern, shorter in SVG_DIET:
+    for pattern, shorter in SVG_REDUCTIONS:
         inside = re.sub(pattern, shorter, inside, flags=re.DOTALL)
-    # Two decimals are enough of a place, but not of the scale of a picture.
+    # Two decimals are enough for positions, but not for the scale of an image.
     inside = re.sub(r"<(?!image)[^>]+>", lambda tag: re.sub(r"(?<=\.\d\d)\d+", "", tag.group()), inside)
     for variable, (light, _) in COLORS.items():
         inside = inside.replace(light, f"var(--{variable})")
@@ -192,7 +192,7 @@ def svg(figure: Figure, name: str, alternative: str) -> Markup:
 
 
 def style_sheet() -> Markup:
-    """Return the page's style with both themes' colors."""
+    """Return the style element with the colors of both themes."""
     light, dark = ("".join(f"--{name}:{pair[shade]};" for name, pair in COLORS.items()) for shade in (0, 1))
     rules = resources.files("bowen.reporting").joinpath("page.css").read_text(encoding="utf-8")
     return Markup(

@@ -1,4 +1,4 @@
-"""Empirical models of the fluxes, the benchmark a land surface model has to beat; they know neither JAX nor it."""
+"""Empirical models of the turbulent fluxes, as benchmarks of land surface models."""
 
 from bowen.evaluation.empirical.inputs import Lag as Lag
 from bowen.evaluation.empirical.models import MODELS as MODELS

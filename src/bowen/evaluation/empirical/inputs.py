@@ -1,4 +1,4 @@
-"""What an empirical model looks at: the weather of a step, and its means over the days before."""
+"""Inputs of the empirical models: the weather of a step, and its means over the days before."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,15 +14,15 @@ _YEAR = 365 * 86400  # s
 
 @dataclass(frozen=True)
 class Lag:
-    """The mean of an input over the days before a step, from `nearest` to `farthest`, in days."""
+    """Mean of an input over the days before a step, from `nearest` to `farthest` in days."""
 
     name: str
     nearest: float
     farthest: float
 
 
-def inputs_of(names: Iterable[str | Lag], dataset: xr.Dataset) -> np.ndarray:
-    """Lay the inputs of a model at a tower side by side.
+def stack_inputs(names: Iterable[str | Lag], dataset: xr.Dataset) -> np.ndarray:
+    """Stack the inputs of a model at a tower.
 
     Args:
         names: Canonical names, or lags of them.
@@ -39,33 +39,36 @@ def inputs_of(names: Iterable[str | Lag], dataset: xr.Dataset) -> np.ndarray:
 
 def _input(of: str | Lag, dataset: xr.Dataset) -> np.ndarray:
     if isinstance(of, Lag):
-        return lagged(_input(of.name, dataset), of, dataset.time.values)
-    if of == "relative_humidity":  # from what is filled, because the humidity as measured may have gaps
+        return lagged_mean(_input(of.name, dataset), of, dataset.time.values)
+    if of == "relative_humidity":  # from filled variables, as measured humidity may have gaps
         saturated = saturation_vapor_pressure(_input("air_temperature", dataset))
         return np.clip(1.0 - _input("vapor_pressure_deficit", dataset) / saturated, 0.0, 1.0)
     where = dataset.attrs.get("site", "the record")
     if of not in dataset:
-        advice = " `bowen.data.longwave_from_sky` estimates it." if of == "longwave_down" else ""
+        advice = " e.g. by `bowen.data.longwave_from_sky`," if of == "longwave_down" else ""
         raise DataError(
-            f"{where}: no {of}, which an empirical model looks at.{advice} Add it, or choose another model."
+            str(where),
+            f"there is no {of}, an input of the empirical model",
+            fix=f"add it,{advice} or choose another model",
         )
     values = dataset[of].values.astype(float)
-    if (lost := ~np.isfinite(values)).any():
+    if (gap := ~np.isfinite(values)).any():
         raise DataError(
-            f"{where}: {of} is missing at {lost.sum()} of {lost.size} steps, first at "
-            f"{dataset.time.values[lost][0]:.16}.\n  fix: fill it with `bowen.data.fill_forcing`."
+            str(where),
+            f"{of} is missing at {gap.sum()} of {gap.size} steps, first at {dataset.time.values[gap][0]:.16}",
+            fix="fill it with `bowen.data.fill_forcing`",
         )
     return values
 
 
-def lagged(values: np.ndarray, lag: Lag, time: np.ndarray) -> np.ndarray:
-    """The mean of a series over the days before each step.
+def lagged_mean(values: np.ndarray, lag: Lag, time: np.ndarray) -> np.ndarray:
+    """Compute the mean of a series over the days before each step.
 
-    What was before a record is taken from the end of its first year, as where a model is spun up.
+    The days before the record are those at the end of its first year, as in the spin-up of a model.
 
     Args:
         values: A series at regular steps, in any unit.
-        lag: From how many to how many days before the step. [d]
+        lag: The days before the step to average. [d]
         time: Stamps of the series.
 
     Returns:

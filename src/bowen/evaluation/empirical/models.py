@@ -1,10 +1,10 @@
-"""What the weather alone tells of the fluxes: the empirical models of PLUMBER2, trained at other towers.
+"""Empirical models of PLUMBER2: regressions of the turbulent fluxes on the weather, trained at other towers.
 
-They know neither the site nor its past, but for the lagged inputs of two of them. A land surface model that fits worse
-leaves information of its forcing unused.
+They use neither site properties nor the past, except for the lagged inputs of two of them. A land surface model with
+larger errors leaves information in its forcing unused.
 
-Every tower counts the same, however long its record or how many its records: the weights of its measured steps have
-the same sum. Each flux has a model of its own.
+Every tower has the same weight, whatever the length and number of its records: the weights of its measured steps have
+the same sum. Each flux has its own model.
 
 Source:
     Best et al. (2015), J. Hydrometeorol. 16, 1425-1442: `1lin`, `2lin` and `3km27`; Abramowitz et al. (2024),
@@ -22,13 +22,13 @@ import xarray as xr
 from bowen.data.quality_flags import is_measured
 from bowen.data.schema import TURBULENT, find_nearest, get_attributes
 from bowen.errors import ConfigError, DataError
-from bowen.evaluation.empirical.inputs import Lag, inputs_of
+from bowen.evaluation.empirical.inputs import Lag, stack_inputs
 from bowen.evaluation.empirical.regressions import Predictor, boosted, clustered, linear
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """An empirical model before it is trained: what it looks at, and what makes a predictor of that.
+    """Definition of an empirical model: its inputs, and the estimator that is trained on them.
 
     `estimator` takes inputs (step, input), a flux [W m-2] and weights, the latter two (step,).
     """
@@ -39,13 +39,13 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Empirical:
-    """A trained empirical model: a predictor for each flux."""
+    """Trained empirical model, with a predictor for each flux."""
 
     name: str
     predictors: Mapping[str, Predictor]
 
     def predict(self, dataset: xr.Dataset) -> xr.Dataset:
-        """The fluxes at a tower.
+        """Predict the fluxes at a tower.
 
         Args:
             dataset: A canonical record whose forcing has no gaps.
@@ -56,7 +56,7 @@ class Empirical:
         Raises:
             DataError: An input is absent or has gaps.
         """
-        inputs = inputs_of(MODELS[self.name].inputs, dataset)
+        inputs = stack_inputs(MODELS[self.name].inputs, dataset)
         fluxes = {
             target: ("time", predictor(inputs), get_attributes(target)) for target, predictor in self.predictors.items()
         }
@@ -70,8 +70,8 @@ def fit(
 
     Args:
         name: One of `MODELS`.
-        towers: Canonical records whose forcing has no gaps. One without measured steps of a flux adds nothing to it.
-        steps: The steps of each tower to train on, True or False, each on the time axis of its tower.
+        towers: Canonical records whose forcing has no gaps; one without measured steps of a flux is not used for it.
+        steps: For each tower a boolean array, True at the steps to train on.
         targets: The fluxes to predict.
 
     Returns:
@@ -85,17 +85,19 @@ def fit(
         raise ConfigError("empirical models", f"none is called `{name}`", details=find_nearest([name], MODELS))
     if [np.shape(keep) for keep in steps] != [tower.time.shape for tower in towers]:
         raise DataError(
-            f"{name}: the training steps do not fit the {len(towers)} towers."
-            "\n  fix: give an array of True and False for each tower, as long as its record."
+            name,
+            f"the training steps do not fit the {len(towers)} towers",
+            fix="give a boolean array for each tower, as long as its record",
         )
-    inputs = [inputs_of(MODELS[name].inputs, tower) for tower in towers]
+    inputs = [stack_inputs(MODELS[name].inputs, tower) for tower in towers]
     predictors = {}
     for target in targets:
         chosen = [np.asarray(keep, bool) & _measured(tower, target) for keep, tower in zip(steps, towers, strict=True)]
         if not any(keep.any() for keep in chosen):
             raise DataError(
-                f"{name}: no step of {target} to train on was measured at the {len(towers)} towers."
-                "\n  fix: add towers with measured fluxes (qc 0), or train on more steps."
+                name,
+                f"no training step of {target} was measured at the {len(towers)} towers",
+                fix="add towers with measured fluxes (qc 0), or train on more steps",
             )
         rows = np.concatenate([values[keep] for values, keep in zip(inputs, chosen, strict=True)])
         flux = np.concatenate(
@@ -108,7 +110,7 @@ def fit(
 
 
 def equal_weights(sites: Sequence[Hashable], counts: Sequence[int]) -> np.ndarray:
-    """Weights of the steps of records, with the same sum for each site that has any, and a mean of one.
+    """Compute weights of the steps of records, with the same sum for each site with steps, and a mean of one.
 
     Args:
         sites: The site of each record.
@@ -140,7 +142,7 @@ _SIX = (
 )
 _LAGS = tuple(
     Lag(name, *days) for name in ("precipitation", "air_temperature") for days in ((0, 7), (7, 30), (30, 90))
-)  # precipitation and temperature of the last week, the rest of a month and the rest of a season: our choice
+)  # of the last week, the rest of a month and the rest of a season; not given by PLUMBER2
 
 MODELS: Mapping[str, Recipe] = {
     "1lin": Recipe(_SIX[:1], linear),

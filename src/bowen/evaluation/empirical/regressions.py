@@ -1,4 +1,4 @@
-"""What makes a predictor of inputs and a flux: one regression, one in each cluster, or boosted trees.
+"""Estimators of the empirical models: linear regression, regression by cluster, and boosted trees.
 
 Each takes inputs (step, input), a flux [W m-2] and weights, both (step,).
 """
@@ -18,24 +18,24 @@ from bowen.errors import ConfigError
 Predictor = Callable[[np.ndarray], np.ndarray]  # inputs (step, input) to the flux of each step [W m-2]
 
 _ITERATIONS = 30  # of k-means, as in PLUMBER2
-_CLUSTERED_ROWS = 40_000  # k-means looks at so many steps; with a quarter of them RMSEs move by 1.5 W m-2 at most
-_FEWEST_ROWS = 50  # for each coefficient of a regression; half-hours of one day tell much the same
-_FLATTEST = 1e-2  # what varies less, as a share of what varies most, has no slope: all nights are equally dark
+_MAX_CLUSTERED_ROWS = 40_000  # steps for k-means; with a quarter of them RMSEs change by 1.5 W m-2 at most
+_MIN_ROWS = 50  # for each coefficient of a regression; half-hours of one day are much alike
+_MIN_SINGULAR_VALUE = 1e-2  # of the largest; directions below it have slope zero: all nights are equally dark
 
 
 def linear(inputs: np.ndarray, flux: np.ndarray, weights: np.ndarray) -> Predictor:
-    """A linear regression on all steps."""
+    """Fit one linear regression to all steps."""
     scale = _Scale.of(inputs, weights)
     slope, level = _plane(scale(inputs), flux, weights)
     return partial(_one_plane, scale, slope, level)
 
 
 def clustered(inputs: np.ndarray, flux: np.ndarray, weights: np.ndarray, *, clusters: int, starts: int) -> Predictor:
-    """A linear regression in each cluster of k-means on standardized inputs.
+    """Fit a linear regression in each cluster of k-means on standardized inputs.
 
-    The clusters are those of 40 000 steps, or all if there are fewer, by Lloyd's iteration (30 at most) from random
-    starts, of which the best counts. The regressions take all steps. A cluster with fewer than 50 steps for each
-    coefficient has the regression over all clusters.
+    The clusters are found on at most 40 000 steps by Lloyd's iteration (30 at most), as the best of several random
+    starts. The regressions use all steps. A cluster with fewer than 50 steps for each coefficient has the regression
+    over all clusters.
     """
     scale = _Scale.of(inputs, weights)
     places = scale(inputs)
@@ -48,7 +48,7 @@ def clustered(inputs: np.ndarray, flux: np.ndarray, weights: np.ndarray, *, clus
     order = np.argsort(labels, kind="stable")
     edges = np.searchsorted(labels[order], np.arange(cluster.n_clusters + 1))
     everywhere = _plane(places, flux, weights)
-    enough = _FEWEST_ROWS * (places.shape[1] + 1)
+    enough = _MIN_ROWS * (places.shape[1] + 1)
     planes = [
         _plane(places[rows], flux[rows], weights[rows]) if len(rows) >= enough else everywhere
         for rows in (order[first:end] for first, end in itertools.pairwise(edges))
@@ -58,14 +58,14 @@ def clustered(inputs: np.ndarray, flux: np.ndarray, weights: np.ndarray, *, clus
 
 
 def boosted(inputs: np.ndarray, flux: np.ndarray, weights: np.ndarray) -> Predictor:
-    """Gradient boosting of regression trees on histograms, with the defaults of scikit-learn: a hundred trees."""
+    """Fit gradient-boosted regression trees on histograms, with the defaults of scikit-learn (100 trees)."""
     trees = _sklearn("ensemble").HistGradientBoostingRegressor(early_stopping=False, random_state=0)
     return trees.fit(inputs, flux, sample_weight=weights).predict
 
 
 @dataclass(frozen=True)
 class _Scale:
-    """Standardizes inputs; one that is constant stays at zero."""
+    """Standardization of inputs; a constant one becomes zero."""
 
     center: np.ndarray
     spread: np.ndarray
@@ -81,10 +81,10 @@ class _Scale:
 
 
 def _plane(places: np.ndarray, flux: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """The weighted least squares of a flux on standardized inputs: slopes, and the level at the origin."""
+    """Fit a flux to standardized inputs by weighted least squares; return slopes and intercept."""
     middle, mean = np.average(places, axis=0, weights=weights), np.average(flux, weights=weights)
     root = np.sqrt(weights)
-    slope = np.linalg.lstsq(root[:, None] * (places - middle), root * (flux - mean), rcond=_FLATTEST)[0]
+    slope = np.linalg.lstsq(root[:, None] * (places - middle), root * (flux - mean), rcond=_MIN_SINGULAR_VALUE)[0]
     return slope, float(mean - middle @ slope)
 
 
@@ -99,12 +99,14 @@ def _many_planes(scale: _Scale, cluster: Any, slopes: np.ndarray, levels: np.nda
 
 
 def _sample(places: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Steps for k-means with their weights: all, or so many drawn by weight, spread over towers and time."""
-    if len(places) <= _CLUSTERED_ROWS:
+    """Return steps for k-means with their weights: all, or a sample by weight, spread over towers and time."""
+    if len(places) <= _MAX_CLUSTERED_ROWS:
         return places, weights
-    heights = (np.arange(_CLUSTERED_ROWS) + np.random.default_rng(0).random(_CLUSTERED_ROWS)) / _CLUSTERED_ROWS
+    heights = (
+        np.arange(_MAX_CLUSTERED_ROWS) + np.random.default_rng(0).random(_MAX_CLUSTERED_ROWS)
+    ) / _MAX_CLUSTERED_ROWS
     share = np.cumsum(weights)
-    return places[np.searchsorted(share, heights * share[-1])], np.ones(_CLUSTERED_ROWS)
+    return places[np.searchsorted(share, heights * share[-1])], np.ones(_MAX_CLUSTERED_ROWS)
 
 
 def _sklearn(part: str) -> ModuleType:
@@ -112,5 +114,5 @@ def _sklearn(part: str) -> ModuleType:
         return importlib.import_module(f"sklearn.{part}")
     except ImportError as problem:
         raise ConfigError(
-            'This empirical model takes scikit-learn, which is not installed.\n  fix: pip install "bowen[benchmark]"'
+            "empirical models", "scikit-learn is not installed", fix='pip install "bowen[benchmark]"'
         ) from problem
