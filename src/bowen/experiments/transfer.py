@@ -78,7 +78,7 @@ def tower_places(
     """Towers as places; one that cannot be read is told and left out.
 
     Args:
-        paths: Files, or folders to look through; see `bowen.data.pair`.
+        paths: Files, or folders to look through; see `bowen.data.pair_files`.
         daily: Folder with daily fluxes of towers, as of CalLMIP, named `SITE_daily_*_Flux.nc`; they count where a tower
             has none of its own.
         say: Takes lines for people.

@@ -17,7 +17,7 @@ def write_inspection(path: Path | str, dataset: xr.Dataset, found: dict[str, Any
     Args:
         path: Where to.
         dataset: The canonical dataset.
-        found: What `bowen.data.summary` says of it.
+        found: What `bowen.data.summarize_record` says of it.
 
     Returns:
         The path written.

@@ -45,7 +45,7 @@ def _input(of: str | Lag, dataset: xr.Dataset) -> np.ndarray:
         return np.clip(1.0 - _input("vapor_pressure_deficit", dataset) / saturated, 0.0, 1.0)
     where = dataset.attrs.get("site", "the record")
     if of not in dataset:
-        advice = " `bowen.data.longwave_from_sky` estimates it." if of == "longwave_down" else ""
+        advice = " `bowen.data.estimate_longwave` estimates it." if of == "longwave_down" else ""
         raise DataError(
             f"{where}: no {of}, which an empirical model looks at.{advice} Add it, or choose another model."
         )
