@@ -211,7 +211,7 @@ def test_basins_that_cannot_be_read(tmp_path):
     with pytest.raises(DataError, match=r"cut.tar.xz: cannot be read to its end"):
         read_camels(tmp_path / "cut.tar.xz", BASIN)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="It holds no Daymet forcing of any basin"):
+    with pytest.raises(DataError, match=r"no Daymet forcing of basin 01013500 .*\n  available: none"):
         read_camels(tmp_path / "empty", BASIN)
 
 

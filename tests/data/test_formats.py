@@ -101,7 +101,7 @@ BAD_KINDS = {
         r"no variable is called `wind`.\n  nearest: wind_speed",
     ),
     "unknown flag": ('"filled_poor"', '"bad"', r"mine.toml: `bad` is no flag.\n  available: measured"),
-    "no stamps": ('start = ["date", "clock"]', "", r"mine.toml: `time` needs `start` or `end`"),
+    "no stamps": ('start = ["date", "clock"]', "", r"mine.toml: `time` has neither `start` nor `end`"),
     "no TOML": ("[time]", "[time", r"mine.toml: cannot be read as TOML"),
     "wrong type": ('["Rg"]', "7", r"mine.toml: `columns.shortwave_down`: "),
 }

@@ -314,7 +314,7 @@ def test_an_archive_takes_daily_fluxes_for_weather_alone(tmp_path):
     run("archive", tmp_path / "a.zarr", path, "--daily", tmp_path)
     assert (data.open_record(tmp_path / "a.zarr", "XX-Syn").latent_heat[:48] == 50.0).all()
     told = run("archive", tmp_path / "a.zarr", path, "--daily", tmp_path / "nowhere", code=1).stderr
-    assert told.count("holds no daily fluxes") == 1 and "could not be used" not in told
+    assert told.count("has no daily fluxes") == 1 and "could not be used" not in told
 
 
 def test_the_demo_without_a_network_offers_ways_on(tmp_path, monkeypatch):

@@ -131,7 +131,7 @@ def test_the_largest_residual_is_told_and_what_is_no_number_is_not_hidden():
 
 def test_what_cannot_be_run(records):
     run = run_of("process", records[0])
-    with pytest.raises(DataError, match="XX-One: holds no whole day"):
+    with pytest.raises(DataError, match="XX-One: has no whole day"):
         simulate_days(run, [records[0].isel(time=slice(1, 20))])
     broken = eqx.tree_at(lambda m: m.offsets["root_zone_capacity"], run.model, jnp.asarray(jnp.nan))
     with pytest.raises(ModelError, match=r"XX-Six: .* gave no finite"):

@@ -214,7 +214,7 @@ def test_before_a_record_was_the_end_of_its_first_year():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda record: record.drop_vars("longwave_down"), "XX-000: there is no longwave_down.*longwave_from_sky"),
+        (lambda record: record.drop_vars("longwave_down"), "XX-000: there is no longwave_down.*estimate_longwave"),
         (
             lambda record: record.assign(wind_speed=record.wind_speed.where(record.time != record.time[3])),
             r"XX-000: wind_speed is missing at 1 of 2880 steps, first at 2020-01-01T01:30.*fill_forcing",

@@ -40,7 +40,7 @@ def test_leaf_area_that_is_not_known_everywhere_is_the_mean_elsewhere(record):
 def test_a_target_need_not_be_measured_at_every_tower(record):
     both, one = fitted([record]), fitted([record, unmeasured(record, "sensible_heat")])
     assert both.mean["sensible_heat"] == one.mean["sensible_heat"]
-    with pytest.raises(DataError, match="no record has a measured sensible_heat to train on"):
+    with pytest.raises(DataError, match="training records: none has measured sensible_heat"):
         fitted([unmeasured(record, TURBULENT[1])])
 
 
@@ -48,5 +48,5 @@ def test_runoff_alone_may_be_all_there_is_to_train_on(record):
     bare = record.drop_vars([name for name in record if str(name).startswith(TURBULENT)])
     flow = bare.assign(runoff=0.0 * bare.precipitation, runoff_qc=0 * bare.precipitation_qc)
     assert fitted([flow]).features == fitted([record]).features
-    with pytest.raises(DataError, match="no record has a measured latent_heat to train on"):
+    with pytest.raises(DataError, match="training records: none has measured latent_heat"):
         fitted([bare])

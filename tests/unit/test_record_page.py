@@ -76,7 +76,7 @@ def test_what_is_wrong_stands_at_the_top(tmp_path, record):
 def test_a_record_of_weather_alone_has_a_page(tmp_path, record):
     weather = record[[name for name in record.data_vars if "heat" not in name]]
     _, page = written(tmp_path, weather)
-    assert "The energy balance cannot be judged" in page.text and "The water balance cannot be judged" in page.text
+    assert "The energy balance cannot be assessed" in page.text and "The water balance cannot be assessed" in page.text
 
 
 def test_a_file_nobody_can_read_has_a_page_with_the_reason(tmp_path):

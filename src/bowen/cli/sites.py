@@ -128,4 +128,8 @@ def archive(
             continue
         typer.echo(data.write_record(out, dataset))
     if refused or not records:
-        raise DataError(str(out), f"{refused} of {len(records)} records could not be used; the others are archived")
+        raise DataError(
+            str(out),
+            f"{refused} of {len(records)} records could not be used; the others are archived",
+            fix="see the messages above",
+        )

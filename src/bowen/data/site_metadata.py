@@ -125,7 +125,11 @@ def load_user_sites() -> dict[str, dict[str, Any]]:
         return {}
     table = _toml(path).get("towers")
     if not isinstance(table, dict) or not all(isinstance(entry, dict) for entry in table.values()):
-        raise ConfigError(str(path), "must be a table [towers] with a line `XX-Abc = { latitude = ... }` for each site")
+        raise ConfigError(
+            str(path),
+            "must be a table [towers] with a line `XX-Abc = { latitude = ... }` for each site",
+            fix="correct the file, or delete it and add the sites again",
+        )
     words, numbers = (*SITE_TEXTS, *EXTRA_SITE_TEXTS), (*SITE_NUMBERS, *EXTRA_SITE_NUMBERS)
     return {site: _typed(entry, f"{path}, {site}", words, numbers) for site, entry in table.items()}
 
@@ -162,12 +166,15 @@ def _with_heights(site: dict[str, Any], where: str) -> tuple[dict[str, Any], lis
 def _typed(site: Mapping[str, Any], where: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> dict[str, Any]:
     if unknown := [key for key in site if key not in (*numbers, *words)]:
         raise ConfigError(
-            where, f"unknown key `{unknown[0]}` for a site", details=find_nearest(unknown[:1], (*words, *numbers))
+            where,
+            f"unknown key `{unknown[0]}` for a site",
+            details=find_nearest(unknown[:1], (*words, *numbers)),
+            fix="rename or remove it",
         )
     for key, value in site.items():
         kind, due = (str, "text in quotes") if key in words else (int | float, "a number")
         if not isinstance(value, kind) or isinstance(value, bool):
-            raise ConfigError(where, f"`{key}` is {value!r}, and must be {due}")
+            raise ConfigError(where, f"`{key}` is {value!r}, and must be {due}", fix="correct it")
     return {key: value if key in words else float(value) for key, value in site.items()}
 
 
@@ -175,7 +182,7 @@ def _toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
-        raise ConfigError(str(path), f"cannot be read as TOML ({problem})") from problem
+        raise ConfigError(str(path), f"cannot be read as TOML ({problem})", fix="correct the file") from problem
 
 
 @functools.cache

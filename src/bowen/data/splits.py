@@ -96,4 +96,6 @@ def select_period(time: np.ndarray, first: str | None, last: str | None, where: 
 
 def _check_labels(labels: Sequence[str] | Mapping[str, object]) -> None:
     if unknown := [label for label in labels if label not in SPLITS]:
-        raise ConfigError("split", f"unknown label `{unknown[0]}`", details={"known": ", ".join(SPLITS)})
+        raise ConfigError(
+            "split", f"unknown label `{unknown[0]}`", details={"known": ", ".join(SPLITS)}, fix="use one of these"
+        )

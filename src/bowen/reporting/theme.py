@@ -107,7 +107,7 @@ def line_style(name: str) -> dict:
 
 def set_panel_title(axes: Axes, title: str, unit: str = "") -> None:
     """Set the title of a panel, with the unit after it instead of along the axis."""
-    axes.set_title(f"{title}  [{unit}]" if unit else title, y=1.0)  # where matplotlib would avoid what is inset
+    axes.set_title(f"{title}  [{unit}]" if unit else title, y=1.0)  # where matplotlib would move it away from insets
 
 
 def draw_zero_line(axes: Axes) -> None:

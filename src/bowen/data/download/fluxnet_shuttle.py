@@ -36,7 +36,7 @@ def list_fluxnet_sites(
     """List the sites shared through the FLUXNET Shuttle, from the networks' lists, cached for a week.
 
     Args:
-        cache: The folder for downloads; by default `cache_folder()`.
+        cache: The folder for downloads; by default `get_cache_folder()`.
         newer: Fetch the lists again even if they are cached.
         report: Called with progress messages.
 
@@ -64,7 +64,7 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
 
     Args:
         site: Its identifier, e.g. "CH-Dav".
-        cache: The folder for downloads; by default `cache_folder()`.
+        cache: The folder for downloads; by default `get_cache_folder()`.
         report: Called with progress messages.
 
     Returns:
@@ -82,6 +82,7 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
             "fluxnet",
             f"`{site}` is not one of the {len(sites)} sites of the shuttle",
             details=find_nearest([site], sites),
+            fix="choose one of these",
         )
     row = sites[site]
     target = _folder(cache) / site / Path(row["fluxnet_product_name"]).name

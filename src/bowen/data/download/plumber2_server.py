@@ -58,7 +58,7 @@ def list_plumber2_sites(
     """List the sites of PLUMBER2, from the server's catalog, which is cached.
 
     Args:
-        cache: The folder for downloads; by default `cache_folder()`.
+        cache: The folder for downloads; by default `get_cache_folder()`.
         server: Folder with `Met` and `Flux` on a server; by default BOWEN_PLUMBER2, or else `PLUMBER2_SERVER`.
         report: Called with progress messages.
         pause: Wait before the second attempt [s].
@@ -102,7 +102,7 @@ def fetch_plumber2(
 
     Args:
         site: Its identifier, e.g. "AU-Tum".
-        cache: The folder for downloads; by default `cache_folder()`.
+        cache: The folder for downloads; by default `get_cache_folder()`.
         server: Folder with `Met` and `Flux` on a server; by default BOWEN_PLUMBER2, or else `PLUMBER2_SERVER`.
         report: Called with progress messages.
         watch: Called with the name, the bytes received and the total bytes during the download.
@@ -121,6 +121,7 @@ def fetch_plumber2(
             "plumber2",
             f"`{site}` is not one of the {len(stems)} sites of PLUMBER2",
             details=find_nearest([site], stems),
+            fix="choose one of these",
         )
     server, stem, folder = _server(server), stems[site], _folder(cache) / site
     fetch = functools.partial(download, begins=tuple(NETCDF_ENGINES), report=report, watch=watch, pause=pause)

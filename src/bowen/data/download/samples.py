@@ -119,7 +119,12 @@ def fetch_sample(name: str, cache: Path | None = None, report: Callable[[str], N
         DataError: There is no network and no cached file, a hash differs, or the cache cannot be written.
     """
     if name not in SAMPLES:
-        raise ConfigError("fetch", f"there is no sample tower `{name}`", details=find_nearest([name], SAMPLES))
+        raise ConfigError(
+            "fetch",
+            f"there is no sample tower `{name}`",
+            details=find_nearest([name], SAMPLES),
+            fix="choose one of these",
+        )
     sample = SAMPLES[name]
     target = (cache or get_cache_folder()).expanduser().absolute() / Path(sample.member).name
     if compute_sha256(target) == sample.member_sha256:

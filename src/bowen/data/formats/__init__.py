@@ -50,13 +50,13 @@ class Format(SettingsTable):
     flags: dict[str, str] = pydantic.Field(default_factory=dict)
     codes: dict[str, dict[str, str]] = pydantic.Field(default_factory=dict)
 
-    def likeness(self, present: Iterable[str]) -> float:
+    def compute_likeness(self, present: Iterable[str]) -> float:
         """Compute the fraction of the signature present in these columns."""
         found = set(present)
-        have = [any(self.sensors(name, found) for name in entry.split("|")) for entry in self.signature]
+        have = [any(self.list_sensor_columns(name, found) for name in entry.split("|")) for entry in self.signature]
         return sum(have) / max(len(have), 1)
 
-    def sensors(self, name: str, present: Iterable[str]) -> list[str]:
+    def list_sensor_columns(self, name: str, present: Iterable[str]) -> list[str]:
         """List the columns of this name; with positions those of all sensors, the first sensor first."""
         if not self.positions:
             return [name] if name in present else []
@@ -64,12 +64,12 @@ class Format(SettingsTable):
         found = [column for column in present if pattern.fullmatch(column)]
         return sorted(found, key=lambda column: [int(part) if part.isdigit() else 99 for part in column.split("_")[1:]])
 
-    def flag_column(self, name: str, column: str) -> str:
+    def get_flag_column(self, name: str, column: str) -> str:
         """Return the column with the flags of `column`, which gives `name`; "" if there is none."""
         template = _first_fitting(self.flags, name, "")
         return template.format(name=name, position=column.removeprefix(name))
 
-    def meanings(self, name: str) -> dict[str, QC]:
+    def get_flag_meanings(self, name: str) -> dict[str, QC]:
         """Return the meaning of the flags of the column `name`, by number or by `*` for all; others stay."""
         return {code: QC[word.upper()] for code, word in _first_fitting(self.codes, name, {}).items()}
 
@@ -89,7 +89,12 @@ def read_format_text(name: str) -> str:
         ConfigError: There is no such format.
     """
     if name not in load_formats():
-        raise ConfigError("formats", f"none is called `{name}`", details=find_nearest([name], load_formats()))
+        raise ConfigError(
+            "formats",
+            f"none is called `{name}`",
+            details=find_nearest([name], load_formats()),
+            fix="choose one of these",
+        )
     return (resources.files(__name__) / f"{name}.toml").read_text(encoding="utf-8")
 
 
@@ -111,8 +116,8 @@ def choose_format(chosen: str | Path | None, present: Iterable[str], where: str)
     if chosen is not None:
         return load_formats()[str(chosen)] if str(chosen) in load_formats() else _load(Path(chosen))
     columns = list(present)
-    likest = max(load_formats().values(), key=lambda kind: kind.likeness(columns))
-    if likest.likeness(columns) < _MIN_LIKENESS:
+    likest = max(load_formats().values(), key=lambda kind: kind.compute_likeness(columns))
+    if likest.compute_likeness(columns) < _MIN_LIKENESS:
         raise DataError(
             where,
             f"is none of the known formats of tables ({', '.join(load_formats())})",
@@ -130,6 +135,7 @@ def _load(path: Path) -> Format:
         raise ConfigError(
             str(path),
             f"is neither a format ({', '.join(load_formats())}) nor a file that can be read ({problem})",
+            fix="choose one of these, or check the path",
         ) from problem
     return _parsed(text, str(path))
 
@@ -139,7 +145,7 @@ def _parsed(text: str, where: str) -> Format:
         table = tomllib.loads(text)
         kind = Format.model_validate(table)
     except tomllib.TOMLDecodeError as problem:
-        raise ConfigError(where, f"cannot be read as TOML ({problem})") from problem
+        raise ConfigError(where, f"cannot be read as TOML ({problem})", fix="correct the file") from problem
     except pydantic.ValidationError as problem:
         raise ConfigError("\n".join(str(_error(fault, where)) for fault in problem.errors())) from problem
     _check(kind, where)
@@ -149,23 +155,32 @@ def _parsed(text: str, where: str) -> Format:
 def _error(fault: Mapping[str, Any], where: str) -> ConfigError:
     path = ".".join(map(str, fault["loc"]))
     if fault["type"] == "extra_forbidden":
-        return ConfigError(where, f"unknown key `{path}`", details=find_nearest([path], Format.model_fields))
+        return ConfigError(
+            where, f"unknown key `{path}`", details=find_nearest([path], Format.model_fields), fix="rename or remove it"
+        )
     if fault["type"] == "missing":
         return ConfigError(where, f"`{path}` is missing", fix="see `bowen formats fluxnet` for a complete example")
-    return ConfigError(where, f"`{path}`: {fault['msg']}")
+    return ConfigError(where, f"`{path}`: {fault['msg']}", fix="correct it")
 
 
 def _check(kind: Format, where: str) -> None:
     names = [*kind.columns, *kind.units]
     if unknown := [name for name in names if name not in SCHEMA]:
-        raise ConfigError(where, f"no variable is called `{unknown[0]}`", details=find_nearest(unknown[:1], SCHEMA))
+        raise ConfigError(
+            where, f"no variable is called `{unknown[0]}`", details=find_nearest(unknown[:1], SCHEMA), fix="rename it"
+        )
     words = [word for codes in kind.codes.values() for word in codes.values()]
     if unknown := [word for word in words if word.upper() not in QC.__members__]:
         raise ConfigError(
-            where, f"`{unknown[0]}` is no flag", details=find_nearest((), [code.name.lower() for code in QC])
+            where,
+            f"`{unknown[0]}` is no flag",
+            details=find_nearest((), [code.name.lower() for code in QC]),
+            fix="use one of these",
         )
     if not kind.time.start and not kind.time.end:
-        raise ConfigError(where, "`time` needs `start` or `end`, the columns of the stamps")
+        raise ConfigError(
+            where, "`time` has neither `start` nor `end`, the columns of the stamps", fix="add one of these"
+        )
 
 
 def _first_fitting(patterns: Mapping[str, Any], name: str, otherwise: Any) -> Any:

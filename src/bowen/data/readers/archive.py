@@ -114,7 +114,9 @@ def open_record(archive: Path | str, site: str) -> xr.Dataset:
     keys = _records(archive)
     fitting = [key for key in keys if key == site] or [key for key in keys if key.startswith(f"{site}_")]
     if not fitting:
-        raise ConfigError(archive.name, f"has no record `{site}`", details=find_nearest([site], keys))
+        raise ConfigError(
+            archive.name, f"has no record `{site}`", details=find_nearest([site], keys), fix="choose one of these"
+        )
     if len(fitting) > 1:
         raise ConfigError(archive.name, f"has several records of {site}", fix=f"choose one of {', '.join(fitting)}")
     _zarr()

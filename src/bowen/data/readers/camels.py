@@ -123,7 +123,12 @@ def _texts(path: Path, basin: str) -> dict[str, str]:
     if _FORCING.format(basin) not in found:
         basins = _known(names)
         nearest = find_nearest([basin], basins)
-        raise DataError(path.name, f"no Daymet forcing of basin {basin} ({_FORCING.format(basin)})", details=nearest)
+        raise DataError(
+            path.name,
+            f"no Daymet forcing of basin {basin} ({_FORCING.format(basin)})",
+            details=nearest,
+            fix="choose one of these",
+        )
     return found
 
 
@@ -175,7 +180,12 @@ def _weather(lines: list[str], where: str) -> tuple[np.ndarray, dict[str, np.nda
 def _runoff(text: str, days: np.ndarray, area: float, where: str) -> FlaggedSeries:
     table = _table(text, ["gauge", *_DATE, "flow", "flag"], where)
     if unknown := set(table["flag"]) - set(_FLAGS):
-        raise DataError(where, f"unknown flag `{sorted(map(str, unknown))[0]}`", details={"known": ", ".join(_FLAGS)})
+        raise DataError(
+            where,
+            f"unknown flag `{sorted(map(str, unknown))[0]}`",
+            details={"known": ", ".join(_FLAGS)},
+            fix="correct it",
+        )
     flow = np.asarray(table["flow"], dtype=float)
     qc = np.where(flow < 0.0, QC.MISSING, np.asarray([_FLAGS[flag] for flag in table["flag"]]))
     values = np.where(qc == QC.MISSING, np.nan, flow * _CUBIC_FOOT * _DENSITY / area)

@@ -82,7 +82,10 @@ def list_sites(igbp: str | None = None, near: tuple[float, float, float] | None 
     """
     if igbp is not None and igbp not in load_canopy_heights():
         raise ConfigError(
-            "igbp", f"`{igbp}` is not an IGBP vegetation class", details=find_nearest((), load_canopy_heights())
+            "igbp",
+            f"`{igbp}` is not an IGBP vegetation class",
+            details=find_nearest((), load_canopy_heights()),
+            fix="choose one of these",
         )
     found = [{"site": site, **entry} for site, entry in sorted(load_known_sites().items())]
     found = [entry for entry in found if igbp in (None, entry.get("igbp"))]
@@ -122,7 +125,12 @@ def add_sites(path: Path | str, report: Callable[[str], None] = print_to_stderr)
     else:
         found = {site: entry for site, texts in raw.items() if (entry := _entry(site, texts, report))}
     if not found:
-        raise DataError(path.name, "has no metadata of any site", details={"looked for": ", ".join(_CANONICAL_NAMES)})
+        raise DataError(
+            path.name,
+            "has no metadata of any site",
+            details={"looked for": ", ".join(_CANONICAL_NAMES)},
+            fix="name its columns so",
+        )
     table = load_user_sites()
     for site, entry in found.items():
         table[site] = table.get(site, {}) | entry

@@ -27,7 +27,7 @@ _SEPARATORS = (",", ";", "\t")
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file, or a member of a ZIP archive."""
+    """File, or member of a ZIP archive."""
 
     path: Path
     member: str = ""

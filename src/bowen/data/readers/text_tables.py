@@ -82,10 +82,15 @@ def _chosen(
     """Choose the columns of each variable in this file, in order of preference."""
     if unknown := [name for name in asked if name not in SCHEMA]:
         raise ConfigError(
-            "columns", f"no variable is called `{unknown[0]}`", details=find_nearest(unknown[:1], table.columns)
+            "columns",
+            f"no variable is called `{unknown[0]}`",
+            details=find_nearest(unknown[:1], table.columns),
+            fix="use a canonical name as key",
         )
     choices = {**table.columns, **{name: (column,) for name, column in asked.items()}}
-    usable = {name: tuple(c for c in choice if table.sensors(c, present)) for name, choice in choices.items()}
+    usable = {
+        name: tuple(c for c in choice if table.list_sensor_columns(c, present)) for name, choice in choices.items()
+    }
     missing = [name for name in dict.fromkeys((*_NEEDED, *asked)) if not usable.get(name)]
     if not any(usable.get(name) for name in _HUMIDITY):
         missing.append(_HUMIDITY[0])
@@ -108,8 +113,8 @@ def _first(columns: tuple[str, ...], header: TableHeader) -> bool:
 def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> TablePart:
     """Read the chosen columns of one file and their flags, with its stamps."""
     names = dict.fromkeys(name for choice in chosen.values() for name in choice)
-    columns = {column: name for name in names for column in table.sensors(name, header.columns)}
-    flags = {table.flag_column(name, column) for column, name in columns.items()} & set(header.columns)
+    columns = {column: name for name in names for column in table.list_sensor_columns(name, header.columns)}
+    flags = {table.get_flag_column(name, column) for column, name in columns.items()} & set(header.columns)
     stamped = next((c for c in (table.time.start, table.time.end) if _first(c, header)), None)
     if stamped is None:
         due = " or ".join(" and ".join(c) for c in (table.time.start, table.time.end) if c)
@@ -120,6 +125,7 @@ def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ..
                 "looked for": due,
                 **find_nearest([*table.time.start, *table.time.end], header.columns),
             },
+            fix="rename the column of the stamps, or check which file was meant",
         )
     delivered = read_columns(header, [*columns, *sorted(flags - set(columns))], stamped, table.units_lines)
     written = {name: delivered.pop(name) for name in stamped}
@@ -196,7 +202,7 @@ def _first_valid(
     for stem in choice:
         if not (blank := np.isnan(values)).any():
             break
-        sensors = table.sensors(stem, delivered)
+        sensors = table.list_sensor_columns(stem, delivered)
         column = next((sensor for sensor in sensors if np.isfinite(delivered[sensor]).any()), sensors[0])
         flags = _flags(stem, column, table, delivered)
         use = blank & np.isfinite(delivered[column]) & (flags != QC.MISSING)
@@ -209,7 +215,7 @@ def _first_valid(
 
 def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> np.ndarray:
     """Convert the flags of a column; without flags all values count as measured."""
-    meanings, flags = table.meanings(stem), table.flag_column(stem, column)
+    meanings, flags = table.get_flag_meanings(stem), table.get_flag_column(stem, column)
     given = np.full(delivered[column].shape, meanings.get("*", QC.MEASURED), dtype=np.int8)
     if "*" in meanings or flags not in delivered:
         return given

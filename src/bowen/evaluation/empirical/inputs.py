@@ -45,7 +45,7 @@ def _input(of: str | Lag, dataset: xr.Dataset) -> np.ndarray:
         return np.clip(1.0 - _input("vapor_pressure_deficit", dataset) / saturated, 0.0, 1.0)
     where = dataset.attrs.get("site", "the record")
     if of not in dataset:
-        advice = " e.g. by `bowen.data.longwave_from_sky`," if of == "longwave_down" else ""
+        advice = " e.g. by `bowen.data.estimate_longwave`," if of == "longwave_down" else ""
         raise DataError(
             str(where),
             f"there is no {of}, an input of the empirical model",
