@@ -204,10 +204,12 @@ def test_a_run_whose_weights_are_damaged_says_so(bowen, hybrid, tmp_path):
 
 @pytest.fixture(scope="module")
 def for_use(bowen, configuration, tmp_path_factory):
-    """A network for use: no step is for testing."""
+    """A calibrated model for use: no step is for testing."""
     folder = tmp_path_factory.mktemp("use")
     text = configuration.read_text().replace('"twin.nc"', f'"{configuration.parent / "twin.nc"}"')
-    text = text.replace("days = 2\n", 'days = 2\npattern = ["train", "validation"]\n')
+    text = text.replace("[model]", '[model]\nkind = "process"').replace(
+        "days = 2\n", 'days = 2\npattern = ["train", "validation"]\n'
+    )
     path = folder / "use.toml"
     path.write_text(text.replace("updates = 16", "updates = 2").replace("spin_up_years = 4", "spin_up_years = 1"))
     bowen("train", path, "--out", folder / "run")
@@ -216,7 +218,7 @@ def for_use(bowen, configuration, tmp_path_factory):
 
 def test_a_model_for_use_needs_no_test_steps(bowen, for_use, tmp_path):
     told = bowen("evaluate", for_use, "--out", tmp_path / "scores.csv")
-    assert "XX-Twi, hybrid: no test steps" in told.stderr and "with --met" in told.stderr
+    assert "XX-Twi, calibrated LaD: no test steps" in told.stderr and "with --met" in told.stderr
     assert set(pd.read_csv(tmp_path / "scores.csv")["split"]) == {"train", "validation"}
     bowen("simulate", for_use, "--out", tmp_path / "simulation.nc")
     bowen("audit", for_use)
