@@ -37,7 +37,7 @@ def thaw(snow_water, cover_mass, canopy_snow_resistance=0.0):
         air_pressure=pressure,
         wind_speed=3.0,
         precipitation=0.0,
-        radiation=100.0,
+        net_radiation=100.0,
     )
     state = initial_state(parameters, jnp.asarray(MELTING_POINT))
     state = dataclasses.replace(state, snow_water=snow_water, root_zone_water=100.0)

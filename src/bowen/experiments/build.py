@@ -44,7 +44,6 @@ def base_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
     )
     return dataclasses.replace(
         base,
-        prescribed_radiation=float(site.get("prescribed_radiation", 0)),
         closure_fraction=float(site.get("closure_fraction", 1)),
         latent_heat_truncated=float(site.get("latent_heat_truncated", 0)),
     )

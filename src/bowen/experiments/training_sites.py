@@ -68,13 +68,9 @@ def make_site_data(
     Corrections are allowed where more evaporated than fell, beyond what the soil may have given, which is known where
     it was trained on; and where its plants need more than falls, which is known anywhere.
     """
-    prescribed = bool(dataset.attrs.get("prescribed_radiation", config.data.net_radiation == "measured"))
     weighted = number >= 0 and config.training.weights == "uncertainty"
-    series = SiteArrays.of(dataset, scaler, prescribed=prescribed, weighted=weighted, targets=targets)
-    known = dataset.attrs | {
-        "prescribed_radiation": prescribed,
-        "latent_heat_truncated": data.latent_heat_truncated(dataset),
-    }
+    series = SiteArrays.of(dataset, scaler, net_radiation=config.data.net_radiation, weighted=weighted, targets=targets)
+    known = dataset.attrs | {"latent_heat_truncated": data.latent_heat_truncated(dataset)}
     needs = data.lives_on_more_than_rain(dataset)
     exceeds = number >= 0 and config.model.water_corrections and data.water_balance(dataset)["exceeds"]
     of_record, of_others = known, known

@@ -127,7 +127,7 @@ def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     record = make_weather(days, seed)
     forcing = Forcing(
         **{name: jnp.asarray(record[name].values) for name in FORCING},
-        radiation=jnp.asarray(record["longwave_down"].values),
+        longwave_down=jnp.asarray(record["longwave_down"].values),
     )
     base = parameters_for("MF", SOIL, reference_height=SITE["reference_height"], canopy_height=SITE["canopy_height"])
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 0)), jnp.asarray(float(SITE["timestep_s"])))

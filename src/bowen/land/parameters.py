@@ -271,6 +271,3 @@ class Parameters(eqx.Module):
     critical_richardson: Scalar = quantity("1", "Richardson number at which turbulence ceases", default=2.0)
     reference_height: Scalar = quantity("m", "Height of the measurements of wind and air above ground", default=10.0)
     displacement_height: Scalar = quantity("m", "Zero-plane displacement", default=0.0)
-    prescribed_radiation: Scalar = quantity(
-        "1", "Whether the radiation that drives the site is net (1) or longwave (0)", default=0.0
-    )

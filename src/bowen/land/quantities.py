@@ -14,8 +14,10 @@ Role = Literal["dynamic", "static", "fixed"]
 
 
 def as_float(value: Any) -> Any:
-    """Make an array of the default float type, leaving floating arrays (of any precision) as they are."""
-    return value if hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating) else jnp.asarray(value, float)
+    """Make an array of the default float type; None and floating arrays (of any precision) stay as they are."""
+    if value is None or (hasattr(value, "dtype") and jnp.issubdtype(value.dtype, jnp.floating)):
+        return value
+    return jnp.asarray(value, float)
 
 
 def quantity(

@@ -47,8 +47,8 @@ class SurfaceConditions(NamedTuple):
     albedo: Scalar  # 1
     emissivity: Scalar  # 1
     shortwave_down: Scalar  # W m-2
-    radiation: Scalar  # W m-2, longwave down or net
-    prescribed: Scalar  # 1, whether net
+    longwave_down: Scalar | None  # W m-2
+    net_radiation: Scalar | None  # W m-2, as measured
     rainfall: Scalar  # kg m-2 s-1
     snowfall: Scalar  # kg m-2 s-1
     dt: Scalar  # s
@@ -110,8 +110,8 @@ def surface_conditions(
         ),
         emissivity=parameters.emissivity,
         shortwave_down=forcing.shortwave_down,
-        radiation=forcing.radiation,
-        prescribed=parameters.prescribed_radiation,
+        longwave_down=forcing.longwave_down,
+        net_radiation=forcing.net_radiation,
         rainfall=rainfall,
         snowfall=snowfall,
         dt=dt,
@@ -262,15 +262,24 @@ def surface_fluxes(
 
 
 def computed_net_radiation(at: SurfaceConditions, temperature: Scalar) -> Scalar:
-    """Net radiation from the incoming shortwave and longwave. [W m-2]."""
-    return radiation.net_radiation(temperature, at.albedo, at.emissivity, at.shortwave_down, at.radiation)
+    """Compute net radiation from the incoming shortwave and longwave. [W m-2]."""
+    if at.longwave_down is None:
+        raise TypeError("net radiation is computed from `Forcing.longwave_down`, which is None")
+    return radiation.net_radiation(temperature, at.albedo, at.emissivity, at.shortwave_down, at.longwave_down)
 
 
 def measured_net_radiation(at: SurfaceConditions, temperature: Scalar) -> Scalar:
-    """Net radiation as measured: for towers without longwave; the surface cannot cool by radiating more. [W m-2]."""
-    return at.radiation + jnp.zeros_like(temperature)
+    """Return net radiation as measured, with which the surface cannot cool by radiating more. [W m-2]."""
+    if at.net_radiation is None:
+        raise TypeError("net radiation is measured, but `Forcing.net_radiation` is None")
+    return at.net_radiation + jnp.zeros_like(temperature)
 
 
 def net_radiation_measured_if_available(at: SurfaceConditions, temperature: Scalar) -> Scalar:
-    """Net radiation as measured where the site is driven by it, by the balance elsewhere: for many sites. [W m-2]."""
-    return jnp.where(at.prescribed > 0.0, at.radiation, computed_net_radiation(at, temperature))
+    """Return net radiation as measured, or compute it where the measured one is NaN: for many sites. [W m-2]."""
+    if at.net_radiation is None or at.longwave_down is None:
+        raise TypeError("net radiation is measured or computed, but the forcing has only one of both: fill it with NaN")
+    is_measured = ~jnp.isnan(at.net_radiation)
+    longwave_down = jnp.where(is_measured, 0.0, at.longwave_down)  # NaN would spread through the gradient
+    computed = computed_net_radiation(at._replace(longwave_down=longwave_down), temperature)
+    return jnp.where(is_measured, at.net_radiation, computed)

@@ -42,7 +42,7 @@ class SiteArrays(eqx.Module):
         dataset: xr.Dataset,
         scaler: Scaler,
         *,
-        prescribed: bool = False,
+        net_radiation: str = "computed",
         weighted: bool = False,
         targets: Sequence[str] = TARGETS,
         dtype: Any = None,
@@ -52,7 +52,9 @@ class SiteArrays(eqx.Module):
         Args:
             dataset: Canonical dataset with forcing without gaps. [SI]
             scaler: Normalizes the features. [1]
-            prescribed: Whether net radiation drives the model in the place of longwave. [1]
+            net_radiation: Whether net radiation is "computed" from longwave, "measured", or
+                "measured_if_available": then the record's attribute `prescribed_radiation` says which of both drives
+                the model, and measured net radiation is NaN where longwave does. [1]
             weighted: Whether uncertain fluxes count less; see `confidence`. [1]
             targets: Names of the targets. [1]
             dtype: Precision; None is JAX's default. [1]
@@ -60,7 +62,10 @@ class SiteArrays(eqx.Module):
         Raises:
             DataError: A forcing variable is missing or has gaps, or the uncertainty asked for is missing.
         """
-        names = (*FORCING, radiation_name(prescribed))
+        is_either = net_radiation == "measured_if_available"
+        is_measured = bool(dataset.attrs.get("prescribed_radiation")) if is_either else net_radiation == "measured"
+        driver = radiation_name(is_measured)
+        names = (*FORCING, driver)
         for name in names:
             require_complete(dataset, name)
         dtype = jnp.zeros(()).dtype if dtype is None else dtype
@@ -69,17 +74,22 @@ class SiteArrays(eqx.Module):
             return jnp.asarray(np.asarray(values, dtype))
 
         weather = {name: array(dataset[name].values) for name in FORCING}
-        forcing = Forcing(**weather, radiation=array(dataset[radiation_name(prescribed)].values))
+        missing = np.full(dataset.sizes["time"], np.nan)
+        radiation = {driver: array(dataset[driver].values)}
+        if is_either and is_measured:
+            radiation["longwave_down"] = array(dataset.get("longwave_down", missing))
+        elif is_either:
+            radiation["net_radiation"] = array(missing)
+        forcing = Forcing(**weather, **radiation)
         shown = features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
         inputs = Inputs(forcing, array(scaler.apply(shown)), array(dataset.attrs["timestep_s"]))
-        none = np.full(dataset.sizes["time"], np.nan)
         values, seen, weights = [], [], []
         for name in targets:
-            ok = measured(dataset, name) if name in dataset else np.isfinite(none)
+            ok = measured(dataset, name) if name in dataset else np.isfinite(missing)
             uncertain = weighted and ok.any() and name not in WATER
             seen.append(ok)
-            values.append(np.where(ok, dataset[name].values if name in dataset else none, 0.0))
-            weights.append(uncertainty_weights(dataset, name) if uncertain else np.ones(len(none)))
+            values.append(np.where(ok, dataset[name].values if name in dataset else missing, 0.0))
+            weights.append(uncertainty_weights(dataset, name) if uncertain else np.ones(len(missing)))
         sides = array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)), array(np.stack(weights, -1))
         return cls(inputs, *sides, tuple(targets))
 
@@ -106,8 +116,8 @@ def require_complete(dataset: xr.Dataset, name: str) -> None:
     """Check that a variable is there and has no gap: NaN forcing would spread through the state for good."""
     site = dataset.attrs.get("site", "the record")
     if name not in dataset:
-        other = "prescribed" if name == "longwave_down" else "balance"
-        hint = f'set radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
+        other = "measured" if name == "longwave_down" else "computed"
+        hint = f'set net_radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
         raise DataError(f"{site}: no {name}, which drives the model.\n  fix: {hint}.")
     gaps = ~np.isfinite(dataset[name].values)
     if gaps.any():
