@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bowen.data import QC, aggregate, check, disaggregate, fill_forcing, read_table
 from bowen.data.forcing.diurnal import through_extremes, with_mean
-from bowen.data.humidity import saturation_vapor_pressure, vapor_pressure
 from bowen.data.solar import clear_sky, sunrise
 from bowen.errors import ConfigError, DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure, vapor_pressure
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 PLACE = {**SITE, "site": "XX-Day", "reference_height": 10.0, "canopy_height": 0.5}

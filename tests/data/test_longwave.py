@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bowen.data import clear_sky, cloud_fraction, fill_forcing, longwave_from_sky, read
-from bowen.data.humidity import vapor_pressure
+from bowen.physics.thermodynamics import vapor_pressure
 
 GREENWICH = {"latitude": 51.5, "longitude": 0.0, "utc_offset_hours": 0.0}
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bowen.data import read_table
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import ConfigError, DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 NAME = "FLX_XX-Syn_FLUXNET2015_FULLSET_HH_2012-2012_1-4.csv"

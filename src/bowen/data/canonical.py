@@ -8,13 +8,18 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.checks.clock import offset_by_light
-from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure, specific_humidity, vapor_pressure
 from bowen.data.longwave import cloud_fraction, longwave_from_sky
 from bowen.data.quality_flags import check, check_daily, check_warmth, measured
 from bowen.data.schema import FORCING, QC, WEATHER, describe
 from bowen.data.site_metadata import locate
 from bowen.data.solar import clear_sky
 from bowen.data.time_axis import days_of, positions, regular, step_of
+from bowen.physics.thermodynamics import (
+    MIN_VAPOR_PRESSURE,
+    saturation_vapor_pressure,
+    specific_humidity,
+    vapor_pressure,
+)
 
 Flagged = tuple[np.ndarray, np.ndarray]  # values and flags
 
@@ -213,7 +218,7 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
             notes.append(f"Vapor pressure deficit {how}{saturation}.")
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
-        specific = specific_humidity(saturated - deficit, pressure)
+        specific = specific_humidity(np.maximum(saturated - deficit, MIN_VAPOR_PRESSURE), pressure)
         dataset.update(_flagged("vapor_pressure_deficit", deficit, qc) | _flagged("specific_humidity", specific, qc))
     return notes
 
@@ -234,7 +239,7 @@ def _complete_longwave(dataset: xr.Dataset) -> list[str]:
     temperature = dataset.air_temperature.values
     vapor = saturation_vapor_pressure(temperature) - dataset.vapor_pressure_deficit.values
     clouds = cloud_fraction(dataset.shortwave_down.values, clear_sky(dataset.time.values, step, dataset.attrs), step)
-    longwave = longwave_from_sky(temperature, np.maximum(vapor, LEAST_VAPOR_PRESSURE), clouds)
+    longwave = longwave_from_sky(temperature, np.maximum(vapor, MIN_VAPOR_PRESSURE), clouds)
     dataset.update(_flagged("longwave_down", longwave, np.full(longwave.shape, QC.ESTIMATED)))
     note = "Longwave down was not measured; estimated after Brutsaert (1975) and Crawford & Duchon (1999)."
     return [f'{note} Net radiation was measured: radiation = "prescribed" uses it.' if _has_net(dataset) else note]

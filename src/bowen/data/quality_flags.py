@@ -8,10 +8,10 @@ import xarray as xr
 
 from bowen.data.checks.clear_sky import black_body_share, clear_sky_share
 from bowen.data.formats import known_formats
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.schema import FORCING, QC, RADIATION, SCHEMA, TURBULENT, WATER, nearest
 from bowen.data.time_axis import minute, positions, step_of
 from bowen.errors import DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 _DAYS_TO_JUDGE = 15  # below, a spell of fog or drought may look like a wrong unit
 _MISREAD = {  # variable: (median or mean at least, at most, what must have happened)

@@ -117,7 +117,9 @@ def require_complete(dataset: xr.Dataset, name: str) -> None:
     site = dataset.attrs.get("site", "the record")
     if name not in dataset:
         other = "measured" if name == "longwave_down" else "computed"
-        hint = f'set net_radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
+        hint = (
+            f'set net_radiation = "{other}"' if name in ("longwave_down", "net_radiation") else "add it to the record"
+        )
         raise DataError(f"{site}: no {name}, which drives the model.\n  fix: {hint}.")
     gaps = ~np.isfinite(dataset[name].values)
     if gaps.any():

@@ -10,10 +10,10 @@ import xarray as xr
 
 from bowen.data.checks.clear_sky import black_body_share, clear_sky_share, nightly_light
 from bowen.data.forcing.disaggregation import by_day
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.quality_flags import measured
 from bowen.data.schema import TURBULENT
 from bowen.data.solar import clear_sky
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 _DAYS_TO_JUDGE = 15
 _BRIGHTEST = (0.4, 1.6)  # of a clear sky; towers have 0.65 to 1.13

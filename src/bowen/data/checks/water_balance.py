@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.forcing.gap_filling import mean_diurnal_course
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.quality_flags import measured
 from bowen.data.time_axis import spells, step_of
 from bowen.physics.constants import ICE_POINT
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 VAPORIZATION = 2.45e6  # J kg-1 at 20 degC, the convention of tower summaries
 YEAR = 365.25 * 86400.0  # s

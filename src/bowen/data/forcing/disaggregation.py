@@ -9,7 +9,6 @@ import xarray as xr
 
 from bowen.data.canonical import Flagged, build, build_daily
 from bowen.data.forcing.diurnal import through_extremes, with_mean
-from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure
 from bowen.data.longwave import cloud_fraction, longwave_from_sky
 from bowen.data.quality_flags import check_daily, name_of
 from bowen.data.schema import QC, TARGETS, TURBULENT, WATER, WEATHER
@@ -17,6 +16,7 @@ from bowen.data.site_metadata import NUMBERS, WORDS, locate
 from bowen.data.solar import clear_sky, sunrise
 from bowen.data.time_axis import LONGEST_STEP, SHORTEST_STEP, days_of, minute, regular
 from bowen.errors import ConfigError, DataError
+from bowen.physics.thermodynamics import MIN_VAPOR_PRESSURE, saturation_vapor_pressure
 
 _DAY = 86400  # s
 _NEEDED = ("shortwave_down", "air_temperature_min", "air_temperature_max", "precipitation")
@@ -200,7 +200,7 @@ def _courses(
     light = _light(given["shortwave_down"], sky, days, where)
     warmth = _warmth(given, days, site, shape[1])
     deficit = _deficit(warmth, given, where)
-    vapor = np.maximum(saturation_vapor_pressure(warmth) - deficit, LEAST_VAPOR_PRESSURE)
+    vapor = np.maximum(saturation_vapor_pressure(warmth) - deficit, MIN_VAPOR_PRESSURE)
     clouds = cloud_fraction(light.ravel(), sky.ravel(), step).reshape(shape)
     longwave = _with_day_mean(longwave_from_sky(warmth, vapor, clouds), given.get("longwave_down"))
     return {
@@ -261,9 +261,9 @@ def _deficit(warmth: np.ndarray, given: Mapping[str, np.ndarray], where: str) ->
     count = np.arange(1, warmth.shape[1] + 1)
     highest = -np.sort(-saturated, axis=1)
     level = ((np.cumsum(highest, axis=1) - count[-1] * mean) / count).max(axis=1, keepdims=True)
-    deficit = np.maximum(saturated - np.maximum(level, LEAST_VAPOR_PRESSURE), 0.0)
-    too_dry = level < LEAST_VAPOR_PRESSURE  # for these temperatures; the mean is kept all the same
-    return deficit * np.where(too_dry, mean / (saturated.mean(axis=1, keepdims=True) - LEAST_VAPOR_PRESSURE), 1.0)
+    deficit = np.maximum(saturated - np.maximum(level, MIN_VAPOR_PRESSURE), 0.0)
+    too_dry = level < MIN_VAPOR_PRESSURE  # for these temperatures; the mean is kept all the same
+    return deficit * np.where(too_dry, mean / (saturated.mean(axis=1, keepdims=True) - MIN_VAPOR_PRESSURE), 1.0)
 
 
 def _with_day_mean(values: np.ndarray, mean: np.ndarray | None) -> np.ndarray:
