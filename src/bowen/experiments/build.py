@@ -11,7 +11,7 @@ from bowen.config.schema import Config
 from bowen.data.features import TARGETS, Scaler
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
-from bowen.land.step import AbstractStep, ImplicitStep
+from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import (
     PRIESTLEY_TAYLOR,
     RESISTANCE,
@@ -71,20 +71,15 @@ def make_regionalization(config: Config, towers: int) -> Regionalization | None:
     )
 
 
-def make_step(config: Config) -> AbstractStep:
-    """The solver a configuration names."""
-    implicit = ImplicitStep(
+def make_step(config: Config) -> ImplicitStep:
+    """Make the step that a configuration describes."""
+    return ImplicitStep(
         substeps=config.model.substeps,
         iterations=config.model.newton_iterations,
         net_radiation=NET_RADIATION[config.data.net_radiation],
         evaporation=EVAPORATION[config.model.evaporation],
         stability=STABILITY[config.model.stability],
     )
-    if config.model.solver == "adaptive":
-        from bowen.land.adaptive_step import AdaptiveStep  # here, for diffrax takes a fifth of a second to import
-
-        return AdaptiveStep(implicit)
-    return implicit
 
 
 def static_parameters(config: Config) -> tuple[str, ...]:

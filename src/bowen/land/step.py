@@ -1,6 +1,5 @@
 """The step of a land column: the fluxes of its surface, the implicit solution, and its budgets."""
 
-import abc
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -27,6 +26,8 @@ from bowen.physics import hydrology, snow, soil, turbulence
 from bowen.physics.constants import FUSION, MELTING_POINT
 from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, balance_surface
 
+Step = Callable[[Parameters, State, Forcing, Scalar], tuple[State, Fluxes]]  # over an interval whose length is last [s]
+
 
 class RootZoneOutflow(NamedTuple):
     """What the land lets go of its water."""
@@ -38,15 +39,7 @@ class RootZoneOutflow(NamedTuple):
     subsurface_runoff: Scalar  # kg m-2 s-1
 
 
-class AbstractStep(eqx.Module):
-    """Advances the state over one forcing interval: `step(parameters, state, forcing, dt) -> state, fluxes`."""
-
-    @abc.abstractmethod
-    def __call__(self, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple[State, Fluxes]:
-        """Advance by `dt` [s]; the fluxes are means over the interval."""
-
-
-class ImplicitStep(AbstractStep):
+class ImplicitStep(eqx.Module):
     """Backward Euler in flux form: budgets close to round-off, whatever the step and the number of iterations."""
 
     substeps: int = eqx.field(static=True, default=2)
@@ -55,7 +48,8 @@ class ImplicitStep(AbstractStep):
     net_radiation: Callable = eqx.field(static=True, default=computed_net_radiation)
     evaporation: Evaporation = eqx.field(static=True, default=RESISTANCE)
 
-    def __call__(self, parameters, state, forcing, dt):
+    def __call__(self, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple[State, Fluxes]:
+        """Advance the state over a forcing interval of `dt` [s]; the fluxes are means over the interval."""
         after, fluxes = _isolated_program(self, parameters, state, forcing, dt)
         fluxes = eqx.tree_at(
             lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]

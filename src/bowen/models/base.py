@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets, check_learnable, move_off_bounds
-from bowen.land.step import AbstractStep, ImplicitStep
+from bowen.land.step import ImplicitStep, Step
 from bowen.land.tower_observation import closure_fractions, mean_of_truncated_reports, noise_scale
 from bowen.land.variables import Forcing, State, fill_root_zone
 from bowen.models.lstm import LSTM
@@ -104,14 +104,14 @@ class Process(AbstractLandModel):
 
     base: Parameters
     offsets: dict[str, Scalar]
-    step: AbstractStep
+    step: Step
     regionalization: Any | None
 
     def __init__(
         self,
         base: Parameters,
         learned: tuple[str, ...] = (),
-        step: AbstractStep | None = None,
+        step: Step | None = None,
         regionalization: Any | None = None,
     ):
         """Take the parameters to begin from.

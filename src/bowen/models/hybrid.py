@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets, check_learnable, move_off_bounds, quantity
-from bowen.land.step import AbstractStep, ImplicitStep
+from bowen.land.step import ImplicitStep, Step
 from bowen.land.surface_exchange import guided_evaporation
 from bowen.land.tower_observation import closure_fractions, noise_scale
 from bowen.land.variables import Forcing, State, fill_root_zone
@@ -60,7 +60,7 @@ class Hybrid(AbstractLandModel):
     head: eqx.nn.Linear
     base: Parameters
     offsets: dict[str, Scalar]
-    step: AbstractStep
+    step: Step
     regionalization: Any | None
     dynamic: tuple[str, ...] = eqx.field(static=True)
     feedback: Callable | None = eqx.field(static=True)
@@ -75,7 +75,7 @@ class Hybrid(AbstractLandModel):
         key: PRNGKeyArray,
         static: tuple[str, ...] = (),
         feedback: Callable | None = feed_back,
-        step: AbstractStep | None = None,
+        step: Step | None = None,
         regionalization: Any | None = None,
     ):
         """Set the head to zero, so that the parameters begin at those of `base`.

@@ -1,8 +1,11 @@
-"""An adaptive solver for the same physics: the referee of the implicit step, and dearer by an order of magnitude.
+"""An adaptive solver of the same process functions: the referee of the implicit step.
 
 The step of `land` melts snow by complementarity and drains by overflow; an adaptive solver needs rates instead, so both
-are relaxed over a short time. One solve covers one forcing interval, within which the forcing is constant.
+are relaxed over a short time. One solve covers one forcing interval, within which the forcing is constant. A state that
+is not named in `rates` does not change.
 """
+
+import dataclasses
 
 import diffrax
 import equinox as eqx
@@ -14,7 +17,7 @@ from jax.flatten_util import ravel_pytree
 from bowen.land.budgets import heat_capacities, with_budgets
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar
-from bowen.land.step import AbstractStep, ImplicitStep, RootZoneOutflow, collect_fluxes
+from bowen.land.step import ImplicitStep, RootZoneOutflow, collect_fluxes
 from bowen.land.surface_exchange import ground_insulation, surface_conditions, surface_fluxes
 from bowen.land.variables import Fluxes, Forcing, State
 from bowen.physics import hydrology, snow, soil
@@ -26,7 +29,7 @@ DRAINAGE_TIME = FREEZING_TIME = 900.0  # s
 
 
 def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing) -> tuple[State, Fluxes]:
-    """Rate of change of the state, and the fluxes at this instant."""
+    """Compute the rate of change of the state, and the fluxes at this instant."""
     zero = jnp.zeros_like(state.snow_water)
     at = surface_conditions(step, parameters, state, forcing, zero)
     upper = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))[0]
@@ -65,7 +68,8 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     )
     supplied = fluxes.net_radiation - fluxes.sensible_heat - fluxes.latent_heat
     heating = supplied - fluxes.fusion_heat
-    change = State(
+    change = dataclasses.replace(
+        jax.tree.map(jnp.zeros_like, state),
         soil_temperature_excess=soil_tendency(parameters, state, heating, FUSION * freezing),
         soil_ice=freezing,
         snow_water=at.snowfall - flux.snow_evaporation - melt + on_snow - running,
@@ -79,27 +83,27 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
 
 
 def soil_tendency(parameters: Parameters, state: State, heating: Scalar, freezing: soil.Layers) -> soil.Layers:
-    """Warming rate of the layers for a heat flux into the first, and what freezing releases in each. [K s-1]."""
+    """Compute the warming of the layers by a heat flux into the first and the heat that freezing releases. [K s-1]."""
     conductances = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))
     differences = state.soil_temperature_excess[..., :-1] - state.soil_temperature_excess[..., 1:]
     down = [heating, *(g * differences[..., k] for k, g in enumerate(conductances)), jnp.zeros_like(heating)]
     return (freezing - jnp.diff(jnp.stack(down, axis=-1), axis=-1)) / heat_capacities(parameters)
 
 
-class AdaptiveStep(AbstractStep):
-    """Solves a forcing interval with Kvaerno3, whose stages all lie within the interval, to a tolerance."""
+class AdaptiveStep(eqx.Module):
+    """Solution of a forcing interval to a tolerance by Kvaerno3, whose stages all lie within the interval."""
 
     physics: ImplicitStep = ImplicitStep()
     rtol: float = eqx.field(static=True, default=1e-4)
     atol: float = eqx.field(static=True, default=1e-4)
-    most_steps: int = eqx.field(static=True, default=512)
+    max_steps: int = eqx.field(static=True, default=512)
 
     def __call__(self, parameters, state, forcing, dt):
         zero = jnp.zeros_like(state.snow_water)
         _, shape = jax.eval_shape(rates, self.physics, parameters, state, forcing)
         nothing = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shape)
 
-        # one vector in the place of many small arrays: it compiles in a third of the time
+        # one vector instead of many small arrays compiles in a third of the time
         start, unravel = ravel_pytree((state, nothing))
         size = sum(leaf.size for leaf in jax.tree.leaves(state))
 
@@ -119,7 +123,7 @@ class AdaptiveStep(AbstractStep):
             start,
             args=forcing,
             stepsize_controller=controller,
-            max_steps=self.most_steps,
+            max_steps=self.max_steps,
         )
         after, total = unravel(jax.tree.map(lambda series: series[-1], solution.ys))
         fluxes = jax.tree.map(lambda flux: flux / dt, total)
