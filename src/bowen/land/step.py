@@ -22,6 +22,7 @@ from bowen.land.surface_exchange import (
 )
 from bowen.land.variables import Fluxes, Forcing, State
 from bowen.numerics.rematerialization import ITERATES, rematerialize, save_residual
+from bowen.numerics.xla_workarounds import isolate_program, optimization_fence
 from bowen.physics import hydrology, snow, soil, turbulence
 from bowen.physics.constants import FUSION, MELTING_POINT
 from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, balance_surface
@@ -50,7 +51,10 @@ class ImplicitStep(eqx.Module):
 
     def __call__(self, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple[State, Fluxes]:
         """Advance the state over a forcing interval of `dt` [s]; the fluxes are means over the interval."""
-        after, fluxes = _isolated_program(self, parameters, state, forcing, dt)
+        integrate = functools.partial(integrate_substeps, self)
+        after, fluxes = isolate_program(
+            integrate, functools.partial(_hold, integrate), dt > 0.0, parameters, state, forcing, dt
+        )
         fluxes = eqx.tree_at(
             lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]
         )
@@ -70,36 +74,17 @@ def integrate_substeps(
     return after, jax.tree.map(lambda flux: flux.mean(axis=0), series)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _isolated_program(step, parameters, state, forcing, dt):
-    """`advanced` as a branch, a program of its own to XLA: compiled to the same bits whoever sets the parameters."""
-
-    def hold(parameters, state, forcing, dt):
-        _, fluxes = jax.eval_shape(functools.partial(integrate_substeps, step), parameters, state, forcing, dt)
-        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
-
-    return jax.lax.cond(dt > 0.0, functools.partial(integrate_substeps, step), hold, parameters, state, forcing, dt)
-
-
-@_isolated_program.defjvp
-def _(step, now, tangents):  # no branch, whose many arrays a gradient would copy
-    return jax.jvp(functools.partial(integrate_substeps, step), now, tangents)
-
-
-@jax.custom_jvp
-def _optimization_fence(at: SurfaceConditions) -> SurfaceConditions:
-    """What is given, behind a barrier: what follows compiles to the same bits, be parameters constant or not."""
-    return jax.lax.optimization_barrier(at)
-
-
-_optimization_fence.defjvp(lambda now, tangents: (_optimization_fence(*now), *tangents))
+def _hold(integrate: Callable, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple:
+    """Return the state as it is, and no fluxes."""
+    _, fluxes = jax.eval_shape(integrate, parameters, state, forcing, dt)
+    return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
 
 
 def substep(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
     """One backward-Euler step: surface balance, soil heat and ice, snow, root zone, groundwater; nothing is clipped."""
-    at = _optimization_fence(surface_conditions(step, parameters, state, forcing, dt))
+    at = optimization_fence(surface_conditions(step, parameters, state, forcing, dt))
     conductances = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))
     offsets, slopes = soil.eliminate(state.soil_temperature_excess, parameters.heat_capacity, conductances, dt)
     upper = conductances[0]

@@ -10,6 +10,7 @@ from jaxtyping import Array, Float
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, move_off_bounds
 from bowen.models.base import SiteParameters
+from bowen.numerics.xla_workarounds import select_by_mask
 
 
 class Regionalization(eqx.Module):
@@ -47,13 +48,12 @@ class Regionalization(eqx.Module):
 
     def __call__(self, offsets: Mapping[str, Scalar], site: SiteParameters) -> dict[str, Scalar]:
         """The offsets at a site, from those all sites share. [1]."""
-        here, towers = dict(offsets), jnp.arange(len(self.departures))
+        here = dict(offsets)
         for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
             here[name] = here.get(name, 0.0) + shared
         for name, own in zip(self.site_specific, self.departures.T, strict=True):
             middle = 0.0 if name in self.water_corrections else own.mean()
-            # by a mask: looked up, the gradient would be scatters, and XLA crashes where it fuses two (docs/speed.md)
-            here[name] = here.get(name, 0.0) + jnp.where(towers == site.number, own - middle, 0.0).sum()
+            here[name] = here.get(name, 0.0) + select_by_mask(own - middle, site.number)
         for name in self.water_corrections:
             here[name] = jnp.where(site.corrected, here[name], 0.0)
         return here
