@@ -175,7 +175,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
     quick = often(0.0, uniform(*states["quickflow_water"]["draw"]))
     leaves = uniform(0.0, 1.0) * parameters.interception_capacity
-    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezable_water)
+    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.freezable_liquid(state.soil_ice, parameters.freezable_water)
     liquid = uniform(0.0, 1.0) * parameters.snow_water_holding_fraction * state.snow_water
     stores = dict(quickflow_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
     stores["snow_water"] = state.snow_water + liquid

@@ -31,28 +31,31 @@ DRAINAGE_TIME = FREEZING_TIME = 900.0  # s
 def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing) -> tuple[State, Fluxes]:
     """Compute the rate of change of the state, and the fluxes at this instant."""
     zero = jnp.zeros_like(state.snow_water)
-    at = surface_conditions(step, parameters, state, forcing, zero)
+    surface = surface_conditions(step, parameters, state, forcing, zero)
     upper = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))[0]
     conducted = upper * (state.soil_temperature_excess[..., 0] - state.soil_temperature_excess[..., 1])
-    flux = surface_fluxes(step, at, GroundHeatCoupling(zero, conducted, zero), zero)
-    open_melt = snow.degree_melt(at.temperature, 1.0 - at.bare, MELT_RATE)
-    melt = jnp.where(at.melt_rate > 0.0, flux.sheltered_melt, open_melt)
+    flux = surface_fluxes(step, surface, GroundHeatCoupling(zero, conducted, zero), zero)
+    open_melt = snow.degree_melt(surface.temperature, 1.0 - surface.bare_fraction, MELT_RATE)
+    melt = jnp.where(surface.melt_rate > 0.0, flux.sheltered_melt, open_melt)
     leaves = parameters.interception_capacity
-    caught = jnp.where(leaves > 0.0, at.rainfall, zero)
+    caught = jnp.where(leaves > 0.0, surface.rainfall, zero)
     dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
-    capacity, gain = parameters.root_zone_capacity, at.rainfall + at.external_supply + melt - flux.root_evaporation
+    capacity, gain = (
+        parameters.root_zone_capacity,
+        surface.rainfall + surface.external_supply + melt - flux.root_evaporation,
+    )
     rise = hydrology.capillary_rise(
         state.groundwater, state.root_zone_water, capacity, parameters.capillary_rise_rate, zero
     )
     gain = gain - caught + dripping
     retained = parameters.snow_water_holding_fraction * (state.snow_water - state.snow_liquid)
     running = jnp.maximum(state.snow_liquid - retained, 0.0) / DRAINAGE_TIME
-    on_snow = melt + (1.0 - at.bare) * (at.rainfall - caught + dripping)
+    on_snow = melt + (1.0 - surface.bare_fraction) * (surface.rainfall - caught + dripping)
     on_snow = jnp.where(parameters.snow_water_holding_fraction > 0.0, on_snow, 0.0)
     gain = gain - on_snow + running
     capacities = heat_capacities(parameters)
-    surface, skin = state.soil_temperature_excess[..., 0], capacities[..., 0]
-    frozen = snow.refreezing(surface, state.snow_liquid, skin, at.melt_rate, FREEZING_TIME) / FREEZING_TIME
+    top, skin = state.soil_temperature_excess[..., 0], capacities[..., 0]
+    frozen = snow.refreezing(top, state.snow_liquid, skin, surface.melt_rate, FREEZING_TIME) / FREEZING_TIME
     saturated = hydrology.saturated_share(state.root_zone_water, capacity, parameters.infiltration_shape)
     excess = saturated * jnp.maximum(gain, 0.0)
     overflow = hydrology.overflow(state.root_zone_water - capacity, parameters.overflow_width) / DRAINAGE_TIME
@@ -61,7 +64,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     )
     quick = state.quickflow_water / parameters.quickflow_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
-    fluxes = collect_fluxes(at, flux, melt, frozen, RootZoneOutflow(overflow + leaked, rise, excess, quick, slow))
+    fluxes = collect_fluxes(surface, flux, melt, frozen, RootZoneOutflow(overflow + leaked, rise, excess, quick, slow))
     freezing = (
         soil.freezing(state.soil_temperature_excess, state.soil_ice, parameters.freezable_water, capacities)
         / FREEZING_TIME
@@ -72,7 +75,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
         jax.tree.map(jnp.zeros_like, state),
         soil_temperature_excess=soil_tendency(parameters, state, heating, FUSION * freezing),
         soil_ice=freezing,
-        snow_water=at.snowfall - flux.snow_evaporation - melt + on_snow - running,
+        snow_water=surface.snowfall - flux.snow_evaporation - melt + on_snow - running,
         snow_liquid=on_snow - running - frozen,
         root_zone_water=gain + rise - excess - overflow - leaked,
         groundwater=(1.0 - parameters.quickflow_fraction) * overflow + leaked - slow - rise,

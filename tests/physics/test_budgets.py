@@ -89,7 +89,10 @@ def test_no_store_is_ever_overdrawn(iterations, insulated, evaporation):
     )
     retained = parameters.snow_water_holding_fraction * (after.snow_water - after.snow_liquid)
     assert after.snow_liquid.min() >= 0.0 and (retained - after.snow_liquid).min() >= -1e-12
-    assert after.soil_ice.min() >= 0.0 and soil.thawed(after.soil_ice, parameters.freezable_water).min() >= -1e-12
+    assert (
+        after.soil_ice.min() >= 0.0
+        and soil.freezable_liquid(after.soil_ice, parameters.freezable_water).min() >= -1e-12
+    )
     require_lawful(after, parameters.canopy_snow_resistance > 0.0)
     assert fluxes.snow_melt.min() >= (0.0 if iterations == 8 else -1e-12)
 

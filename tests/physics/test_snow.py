@@ -120,7 +120,7 @@ def test_snow_below_a_canopy_melts_later():
 def test_snow_holds_a_share_of_its_ice_and_freezes_what_the_cold_of_the_surface_can():
     capacity, none = jnp.asarray(4e4), jnp.asarray(0.0)
     np.testing.assert_allclose(
-        snow.held(jnp.asarray([0.0, 4.0]), jnp.asarray([1.0, 3.0]), jnp.asarray(5.0)), [1.0, 5.0]
+        snow.retain_liquid(jnp.asarray([0.0, 4.0]), jnp.asarray([1.0, 3.0]), jnp.asarray(5.0)), [1.0, 5.0]
     )
     freezing = [snow.refreezing(jnp.asarray(cold), jnp.asarray(0.5), capacity, none, DT) for cold in (2.0, -2.0, -9.0)]
     np.testing.assert_allclose(freezing, [0.0, 8e4 / FUSION, 0.5])

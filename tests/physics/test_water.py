@@ -39,7 +39,7 @@ def test_groundwater_gains_what_does_not_run_off():
 @pytest.mark.physics
 def test_what_is_supplied_is_what_is_needed():
     storage = jnp.asarray([0.0, 10.0, 40.0, 60.0])
-    supplied = hydrology.supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
+    supplied = hydrology.external_supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
     np.testing.assert_allclose(supplied, [8e-5, 6e-5, 0.0, 0.0], rtol=1e-12)
 
 

@@ -31,7 +31,8 @@ LOOP = """
         return 0.9 * carry + x, jnp.sin(carry)
     def day(carry, x):
         return jax.lax.scan(inner, keep(carry), x)
-    text = jax.jit(lambda carry, x: jax.lax.scan(day, carry, x)).lower(jnp.zeros(2), jnp.ones((4, 48, 2))).compile().as_text()
+    days = jax.jit(lambda carry, x: jax.lax.scan(day, carry, x))
+    text = days.lower(jnp.zeros(2), jnp.ones((4, 48, 2))).compile().as_text()
     print(json.dumps(text.split("ENTRY")[1].count(" while(")))
 """
 

@@ -22,7 +22,7 @@ from bowen.land.surface_exchange import (
 from bowen.models.base import AbstractLandModel, Process, SiteParameters
 from bowen.models.hybrid import FluxNetwork, FluxScale, Hybrid, feed_back, feed_back_without_gradient
 from bowen.models.regionalization import Regionalization
-from bowen.physics.turbulence import coupled, monin_obukhov
+from bowen.physics.turbulence import monin_obukhov, monin_obukhov_limited
 
 STATE_FEEDBACK = {"on": feed_back, "stop_gradient": feed_back_without_gradient, "off": None}
 NET_RADIATION = {
@@ -30,7 +30,7 @@ NET_RADIATION = {
     "measured": measured_net_radiation,
     "measured_if_available": net_radiation_measured_if_available,
 }
-STABILITY = {"monin_obukhov": monin_obukhov, "monin_obukhov_limited": coupled}
+STABILITY = {"monin_obukhov": monin_obukhov, "monin_obukhov_limited": monin_obukhov_limited}
 EVAPORATION = {"resistance": RESISTANCE, "priestley_taylor": PRIESTLEY_TAYLOR}
 
 

@@ -20,7 +20,7 @@ def _array_namespace(values: Any) -> Any:
 
 
 def saturation_vapor_pressure(temperature: Values) -> Values:
-    r"""Saturation vapor pressure over liquid water, $e = 611.2 \exp[17.62\,t/(243.12 + t)]$.
+    r"""Compute saturation vapor pressure over liquid water, $e = 611.2 \exp[17.62\,t/(243.12 + t)]$.
 
     Args:
         temperature: Temperature of the water. [K]
@@ -36,7 +36,7 @@ def saturation_vapor_pressure(temperature: Values) -> Values:
 
 
 def saturation_vapor_pressure_ice(temperature: Values) -> Values:
-    r"""Saturation vapor pressure over ice, $e = 611.2 \exp[22.46\,t/(272.62 + t)]$.
+    r"""Compute saturation vapor pressure over ice, $e = 611.2 \exp[22.46\,t/(272.62 + t)]$.
 
     Args:
         temperature: Temperature of the ice. [K]
@@ -52,7 +52,7 @@ def saturation_vapor_pressure_ice(temperature: Values) -> Values:
 
 
 def specific_humidity(vapor_pressure: Values, air_pressure: Values) -> Values:
-    r"""Specific humidity, $q = \epsilon e / [p - (1 - \epsilon) e]$.
+    r"""Compute specific humidity, $q = \epsilon e / [p - (1 - \epsilon) e]$.
 
     Args:
         vapor_pressure: Partial pressure of water vapor. [Pa]
@@ -68,7 +68,7 @@ def specific_humidity(vapor_pressure: Values, air_pressure: Values) -> Values:
 
 
 def vapor_pressure(humidity: Values, air_pressure: Values) -> Values:
-    r"""Vapor pressure from specific humidity, $e = q p / [\epsilon + (1 - \epsilon) q]$.
+    r"""Compute vapor pressure from specific humidity, $e = q p / [\epsilon + (1 - \epsilon) q]$.
 
     Args:
         humidity: Specific humidity. [kg kg-1]
@@ -84,7 +84,7 @@ def vapor_pressure(humidity: Values, air_pressure: Values) -> Values:
 
 
 def air_density(air_temperature: Values, humidity: Values, air_pressure: Values) -> Values:
-    """Density of moist air.
+    """Compute the density of moist air.
 
     Args:
         air_temperature: Air temperature. [K]
@@ -101,7 +101,7 @@ def air_density(air_temperature: Values, humidity: Values, air_pressure: Values)
 
 
 def potential_temperature(air_temperature: Values, height: Values) -> Values:
-    """Air temperature brought down dry-adiabatically to the surface.
+    """Compute the temperature of air that is brought down dry-adiabatically to the surface.
 
     Args:
         air_temperature: Air temperature at the height of measurement. [K]
@@ -117,7 +117,7 @@ def potential_temperature(air_temperature: Values, height: Values) -> Values:
 
 
 def vaporization_heat(air_temperature: Values) -> Values:
-    """Latent heat of vaporization at the air temperature, as eddy-covariance processing applies it.
+    """Compute the latent heat of vaporization at the air temperature, as eddy-covariance processing applies it.
 
     Args:
         air_temperature: Air temperature. [K]
