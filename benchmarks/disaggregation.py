@@ -43,7 +43,7 @@ def daily_latent_heat(record: xr.Dataset) -> np.ndarray:
     from bowen.models.rollout import Inputs, spin_up, unroll
 
     arrays = {name: jnp.asarray(record[name].values) for name in FEATURE_FORCING}
-    forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))
+    forcing = Forcing(**arrays, longwave_down=jnp.asarray(record["longwave_down"].values))
     step = record.attrs["timestep_s"]
     inputs = Inputs(forcing, jnp.zeros((record.sizes["time"], 1)), jnp.asarray(float(step)))
     site = {key: record.attrs[key] for key in ("reference_height", "canopy_height")}

@@ -152,7 +152,7 @@ def ours_forward(folder: str, columns: int, substeps: int) -> None:
             "reference_height": 34.0, "canopy_height": 18.0, "utc_offset_hours": -8.0}  # fmt: skip
     record = fill_forcing(bowen.read(Path(folder) / SITE, site=site)).isel(time=slice(DAYS * 48))
     arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in FEATURE_FORCING}
-    forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
+    forcing = Forcing(**arrays, longwave_down=jnp.asarray(record["longwave_down"].values, jnp.float32))
     made = make(Case("process", columns, substeps=substeps), forcing)
     ready = made.functions["forward"]
     serve({"run": lambda: jax.block_until_ready(ready(*made.arguments))}, steps=made.steps, unit="half-hour",

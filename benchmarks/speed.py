@@ -137,7 +137,7 @@ def synthetic(days: int) -> Any:
     record = make_weather(days, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     arrays = {name: jnp.asarray(record[name].values, jnp.float32) for name in names}
-    return Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values, jnp.float32))
+    return Forcing(**arrays, longwave_down=jnp.asarray(record["longwave_down"].values, jnp.float32))
 
 
 def one_step(case: Case) -> dict[str, dict[str, float]]:

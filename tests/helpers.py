@@ -29,7 +29,7 @@ ALMA = dict(
     air_pressure="Psurf",
     wind_speed="Wind",
     precipitation="Precip",
-    radiation="LWdown",
+    longwave_down="LWdown",
 )
 LEARNABLE = tuple(name for name, meta in declared_quantities(Parameters).items() if meta["role"] != "fixed")
 PHYSICAL = tuple(
@@ -64,7 +64,9 @@ DAY = 48  # steps of half an hour
 
 def features_of(forcing: Forcing) -> jax.Array:
     """Inputs of a network of order one, without fitting anything."""
-    center = dict(shortwave_down=200.0, air_temperature=283.0, specific_humidity=0.006, radiation=300.0, wind_speed=3.0)
+    radiation = "net_radiation" if forcing.longwave_down is None else "longwave_down"
+    center = {"shortwave_down": 200.0, "air_temperature": 283.0, "specific_humidity": 0.006, radiation: 300.0}
+    center["wind_speed"] = 3.0
     return jnp.stack([getattr(forcing, name) / middle - 1.0 for name, middle in center.items()], axis=-1)
 
 
@@ -80,8 +82,9 @@ def tower(folder: Path, site: str, *, net: bool = False) -> tuple[Parameters, In
         heights = {name: met[name].item() for name in ("reference_height", "canopy_height")}
     if net:
         with xr.open_dataset(max(folder.glob(f"towers/{site}_*_Flux.nc"))) as flux:
-            data["radiation"] = flux["Rnet"].values.ravel()
-    whole = len(data["radiation"]) // DAY * DAY
+            data["net_radiation"] = flux["Rnet"].values.ravel()
+        del data["longwave_down"]
+    whole = len(data["air_temperature"]) // DAY * DAY
     forcing = Forcing(**{name: jnp.asarray(values[:whole], float) for name, values in data.items()})
     return parameters_for(igbp, **heights), inputs_of(forcing)
 
@@ -107,9 +110,17 @@ def weather(count: int = 5, *, mean: float = 288.0, storms: bool = True) -> Inpu
         air_pressure=pressure,
         wind_speed=3.0 + 2.0 * np.sin(hour / 5.0),
         precipitation=np.where(raining, 4.0 / 3600.0, 0.0),
-        radiation=0.8 * 5.67e-8 * warmth**4,
+        longwave_down=0.8 * 5.67e-8 * warmth**4,
     )
     return inputs_of(jax.tree.map(lambda x: jnp.asarray(x, float), forcing))
+
+
+def driven_by_net_radiation(inputs: Inputs) -> Inputs:
+    """The same inputs with as much measured net radiation as there was longwave, which is NaN."""
+    forcing = inputs.forcing
+    missing = jnp.full_like(forcing.longwave_down, jnp.nan)
+    forcing = dataclasses.replace(forcing, longwave_down=missing, net_radiation=forcing.longwave_down)
+    return eqx.tree_at(lambda i: i.forcing, inputs, forcing)
 
 
 def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Parameters, State, Forcing]:
@@ -146,7 +157,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
         air_pressure=pressure,
         wind_speed=often(0.0, uniform(0.0, 40.0)),
         precipitation=often(0.0, uniform(0.0, 200.0)) / 3600.0,
-        radiation=uniform(80.0, 500.0),
+        longwave_down=uniform(80.0, 500.0),
     )
     surface = (air - MELTING_POINT)[:, None] + uniform(-25.0, 25.0, 1)
     states = declared_quantities(State)
@@ -165,7 +176,7 @@ def extremes(key: Any, count: int, *, insulated: bool = False) -> tuple[Paramete
     parameters = dataclasses.replace(parameters, **{name: within(name) for name in RELEASING})
     quick = often(0.0, uniform(*states["quickflow_water"]["draw"]))
     leaves = uniform(0.0, 1.0) * parameters.interception_capacity
-    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.thawed(state.soil_ice, parameters.freezable_water)
+    ice = often(0.0, uniform(0.0, 1.0))[:, None] * soil.freezable_liquid(state.soil_ice, parameters.freezable_water)
     liquid = uniform(0.0, 1.0) * parameters.snow_water_holding_fraction * state.snow_water
     stores = dict(quickflow_water=quick, canopy_water=leaves, soil_ice=ice, snow_liquid=liquid)
     stores["snow_water"] = state.snow_water + liquid

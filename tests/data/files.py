@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.data.humidity import saturation_vapor_pressure
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 SITE = {"latitude": 50.0, "longitude": 15.0, "elevation": 400.0, "igbp": "GRA", "utc_offset_hours": 1.0}
 BASIN = "01013500"

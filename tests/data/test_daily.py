@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from bowen.data import QC, aggregate_to_days, check_record, disaggregate, fill_forcing, read_table
 from bowen.data.forcing.diurnal import bend_to_mean, interpolate_extremes
-from bowen.data.humidity import saturation_vapor_pressure, vapor_pressure
 from bowen.data.solar import compute_clear_sky_radiation, compute_sunrise_and_noon
 from bowen.errors import ConfigError, DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure, vapor_pressure
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 PLACE = {**SITE, "site": "XX-Day", "reference_height": 10.0, "canopy_height": 0.5}

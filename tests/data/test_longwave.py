@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bowen.data import compute_clear_sky_radiation, estimate_cloud_fraction, estimate_longwave, fill_forcing, read
-from bowen.data.humidity import vapor_pressure
+from bowen.physics.thermodynamics import vapor_pressure
 
 GREENWICH = {"latitude": 51.5, "longitude": 0.0, "utc_offset_hours": 0.0}
 

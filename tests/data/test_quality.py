@@ -3,8 +3,8 @@ import pytest
 import xarray as xr
 
 from bowen.data import check_record, compute_fingerprint, fill_forcing, is_measured, read_table, summarize_record
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 DAY = 48

@@ -1,13 +1,10 @@
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bowen.data import QC, SCHEMA, get_attributes
 from bowen.data.formats import load_formats
-from bowen.data.humidity import saturation_vapor_pressure, specific_humidity, vapor_pressure
 from bowen.data.units import convert_to_si
 from bowen.errors import DataError
-from bowen.physics import thermodynamics
 
 
 def test_no_name_means_two_things():
@@ -51,16 +48,3 @@ def test_an_unknown_name_is_named():
 )
 def test_units_become_those_of_the_catalogue(name, units, value, expected):
     np.testing.assert_allclose(convert_to_si(np.asarray(value), units, name, "file"), expected, rtol=1e-12)
-
-
-def test_air_is_the_same_here_as_in_the_physics():
-    temperature = np.linspace(230.0, 320.0, 10)
-    saturated = saturation_vapor_pressure(temperature)
-    np.testing.assert_allclose(
-        saturated, thermodynamics.saturation_vapor_pressure(jnp.asarray(temperature)), rtol=1e-14
-    )
-    vapor = 0.6 * saturated
-    humidity = specific_humidity(vapor, np.asarray(9e4))
-    theirs = thermodynamics.specific_humidity(jnp.asarray(vapor), jnp.asarray(9e4))
-    np.testing.assert_allclose(humidity, theirs, rtol=1e-14)
-    np.testing.assert_allclose(vapor_pressure(humidity, np.asarray(9e4)), vapor, rtol=1e-12)

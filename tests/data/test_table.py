@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from bowen.data import read_table
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import ConfigError, DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 from tests.data.files import SITE, fluxnet_table, write_csv
 
 NAME = "FLX_XX-Syn_FLUXNET2015_FULLSET_HH_2012-2012_1-4.csv"
@@ -344,6 +344,6 @@ def test_longwave_is_estimated_from_air_and_light_where_it_was_not_measured(read
     assert (dataset.longwave_down_qc == 5).all()
     assert abs(float(dataset.longwave_down.mean()) - float(truth.mean())) < 40.0
     assert "after Brutsaert (1975) and Crawford & Duchon (1999)." in dataset.attrs["assumptions"]
-    assert 'radiation = "prescribed"' in dataset.attrs["assumptions"]
+    assert 'net_radiation = "measured"' in dataset.attrs["assumptions"]
     bare = read(table.drop(columns=["LW_IN_F", "LW_IN_F_QC", "NETRAD"]))
     assert "prescribed" not in bare.attrs["assumptions"]

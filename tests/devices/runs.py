@@ -41,8 +41,9 @@ def tower(number: int) -> SiteData:
     days, draws = 4 + number % 3, np.random.default_rng(number)
     targets = jnp.asarray(100.0 + 50.0 * draws.normal(size=(days * helpers.DAY, 2)))
     measured = jnp.asarray(draws.random(targets.shape) < 0.9 - 0.2 * number)
-    series = SiteArrays(helpers.weather(days, mean=280.0 + 3.0 * number), targets, measured, jnp.ones(targets.shape))
-    base = dataclasses.replace(Parameters(), minimum_stomatal_resistance=80.0 + 40.0 * number, prescribed_radiation=1.0)
+    inputs = helpers.driven_by_net_radiation(helpers.weather(days, mean=280.0 + 3.0 * number))
+    series = SiteArrays(inputs, targets, measured, jnp.ones(targets.shape))
+    base = dataclasses.replace(Parameters(), minimum_stomatal_resistance=80.0 + 40.0 * number)
     labels = np.where(np.arange(len(targets)) // helpers.DAY % 3 == 0, "validation", "train")
     site = helpers.site(base, [0.3 * number - 0.4], number)
     return SiteData.from_parts(

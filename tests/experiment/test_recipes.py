@@ -36,8 +36,8 @@ EDITS = {  # in each file, a text and what takes its place
     "land/parameters.py": [
         (
             "    snow_cover_mass: Scalar",
-            '    ponding_capacity: Scalar = quantity("kg m-2", "Water that the ground holds before it runs off", default=0.0, '
-            'bounds=(0.0, 50.0), role="static", start=5.0)\n    snow_cover_mass: Scalar',
+            '    ponding_capacity: Scalar = quantity("kg m-2", "Water that the ground holds before it runs off", '
+            'default=0.0, bounds=(0.0, 50.0), role="static", start=5.0)\n    snow_cover_mass: Scalar',
         )
     ],
     "land/variables.py": [
@@ -80,7 +80,8 @@ SIMULATE = """
     record["precipitation"] *= 8.0
     for name in list(record):
         record[name + "_qc"] = "time", 0 * record["wind_speed"].values.astype("int8")
-    scaler = type("Scaler", (), {"mean": {}, "spread": {}, "features": (), "closures": (), "apply": lambda *_: jnp.zeros((1920, 0))})()
+    parts = {"mean": {}, "spread": {}, "features": (), "closures": (), "apply": lambda *_: jnp.zeros((1920, 0))}
+    scaler = type("Scaler", (), parts)()
     site = SiteData(record, scaler=scaler)
     wet = Parameters(root_zone_capacity=30.0, infiltration_shape=1.0, ponding_capacity=5.0)
     model = bw.Process(wet)

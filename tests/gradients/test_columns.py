@@ -29,7 +29,14 @@ def inputs(key):
     one = helpers.days(helpers.weather(6), 1, 2)
     warmer = 2.0 * jnp.arange(float(COLUMNS))
     series = one.each(lambda x: jnp.repeat(x[:, None], COLUMNS, axis=1))
-    return eqx.tree_at(lambda i: i.forcing.air_temperature, series, series.forcing.air_temperature + warmer[None, :])
+    measured = jnp.arange(COLUMNS) == 1  # in one column; the other radiation of each is NaN
+    forcing = dataclasses.replace(
+        series.forcing,
+        air_temperature=series.forcing.air_temperature + warmer[None, :],
+        longwave_down=jnp.where(measured, jnp.nan, series.forcing.longwave_down),
+        net_radiation=jnp.where(measured, series.forcing.longwave_down, jnp.nan),
+    )
+    return eqx.tree_at(lambda i: i.forcing, series, forcing)
 
 
 def models(inputs, key, more=()):
@@ -58,7 +65,7 @@ def models(inputs, key, more=()):
 
 def different_sites():
     base = helpers.Parameters()
-    resistant = dataclasses.replace(base, minimum_stomatal_resistance=200.0, prescribed_radiation=1.0)
+    resistant = dataclasses.replace(base, minimum_stomatal_resistance=200.0)
     return stack_trees([helpers.site(base, [0.5], 0), helpers.site(resistant, [-0.5], 1), helpers.site(base, [1.0])])
 
 
@@ -95,6 +102,7 @@ def test_columns_side_by_side_are_columns_one_by_one(inputs, key, name, many):
         return jax.jit(jax.value_and_grad(function, argnums=(0, 1), has_aux=True))(moving, start)
 
     answers = [answer(function) for function in (together, apart, by_days)]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(answers[0]))
     for other in (answers[0], answers[2]):
         for mine, theirs in zip(jax.tree.leaves(other), jax.tree.leaves(answers[1]), strict=True):
             np.testing.assert_allclose(mine, theirs, rtol=1e-9, atol=1e-12 * (1.0 + np.abs(theirs).max()))

@@ -9,7 +9,13 @@ import pytest
 
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
-from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
+from bowen.land.surface_exchange import (
+    PRIESTLEY_TAYLOR,
+    RESISTANCE,
+    computed_net_radiation,
+    measured_net_radiation,
+    net_radiation_measured_if_available,
+)
 from bowen.land.variables import Forcing, State
 from bowen.physics import thermodynamics
 from bowen.physics.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
@@ -30,7 +36,7 @@ PROBES = {
     "saturated at the surface": dict(specific_humidity=SATURATED),
     "a trace of snow": dict(snow_water=1e-12),
     "deep snow": dict(snow_water=1000.0),
-    "snow just melting": dict(snow_water=10.0, shortwave_down=0.0, radiation=315.0),
+    "snow just melting": dict(snow_water=10.0, shortwave_down=0.0, longwave_down=315.0),
     "root zone full": dict(root_zone_water=129.1),
     "root zone at the onset of stress": dict(root_zone_water=0.75 * 129.1),
     "corner of the overflow": dict(root_zone_water=129.1 - 0.5),
@@ -51,7 +57,7 @@ def probe(**changes):
     )
     plain |= dict(snow_liquid=0.0, soil_ice=jnp.zeros(5))
     plain |= dict(shortwave_down=300.0, air_temperature=280.0, specific_humidity=0.004, air_pressure=1e5)
-    plain |= dict(wind_speed=3.0, precipitation=0.0, radiation=280.0) | changes
+    plain |= dict(wind_speed=3.0, precipitation=0.0, longwave_down=280.0, net_radiation=None) | changes
     state, forcing = (
         kind(**{field.name: plain[field.name] for field in dataclasses.fields(kind)}) for kind in (State, Forcing)
     )
@@ -113,3 +119,42 @@ def test_reverse_mode_is_the_transpose_of_forward_mode(extreme):
     size = np.maximum(np.abs(reverse).max(axis=1), np.abs(forward).max(axis=1))
     error = np.abs(reverse.sum(axis=1) - forward.sum(axis=1)) / size
     assert error.max() < 1e-10
+
+
+@pytest.mark.parametrize("measured", [False, True], ids=["by longwave", "by net radiation"])
+def test_radiation_that_does_not_drive_the_site_may_be_nan(measured):
+    """Neither numbers nor gradients know of it: they are those of a step that has only the other."""
+    parameters, state, forcing = probe(snow_water=2.0)
+    missing = jnp.asarray(jnp.nan)
+    alone = (
+        dataclasses.replace(forcing, longwave_down=None, net_radiation=forcing.longwave_down) if measured else forcing
+    )
+    both = dataclasses.replace(
+        alone, **{name: missing for name in ("longwave_down", "net_radiation") if getattr(alone, name) is None}
+    )
+
+    def slopes(choice, forcing):
+        step = ImplicitStep(substeps=1, net_radiation=choice)
+
+        def mean_heat(parameters, state, forcing):
+            after, fluxes = step(parameters, state, forcing, jnp.asarray(1800.0))
+            return fluxes.latent_heat + fluxes.sensible_heat + after.soil_temperature_excess.sum()
+
+        return jax.jit(jax.value_and_grad(mean_heat, argnums=(0, 1, 2)))(parameters, state, forcing)
+
+    ours = slopes(net_radiation_measured_if_available, both)
+    theirs = slopes(measured_net_radiation if measured else computed_net_radiation, alone)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(ours))
+    for mine, other in zip(
+        jax.tree.leaves((ours[0], ours[1][:2])), jax.tree.leaves((theirs[0], theirs[1][:2])), strict=True
+    ):
+        np.testing.assert_allclose(mine, other, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "choice", [computed_net_radiation, measured_net_radiation, net_radiation_measured_if_available]
+)
+def test_radiation_that_is_needed_and_not_there_is_named(choice):
+    parameters, state, forcing = probe(longwave_down=None)
+    with pytest.raises(TypeError, match=r"net radiation is .*`?Forcing|forcing has only one"):
+        ImplicitStep(net_radiation=choice)(parameters, state, forcing, jnp.asarray(1800.0))

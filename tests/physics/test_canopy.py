@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.models.base import Process
 from bowen.physics import hydrology
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 pytestmark = pytest.mark.physics
 HOLDING = dataclasses.replace(Parameters(), interception_capacity=1.5)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import canopy_melt_rate, measured_net_radiation
@@ -18,6 +17,7 @@ from bowen.models.base import Process
 from bowen.physics import snow, thermodynamics
 from bowen.physics.constants import FUSION, GRAVITY, HEAT_CAPACITY_AIR, LAYER_THICKNESS, MELTING_POINT
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 DT = jnp.asarray(1800.0)
 
@@ -37,7 +37,7 @@ def thaw(snow_water, cover_mass, canopy_snow_resistance=0.0):
         air_pressure=pressure,
         wind_speed=3.0,
         precipitation=0.0,
-        radiation=100.0,
+        net_radiation=100.0,
     )
     state = initial_state(parameters, jnp.asarray(MELTING_POINT))
     state = dataclasses.replace(state, snow_water=snow_water, root_zone_water=100.0)
@@ -120,7 +120,7 @@ def test_snow_below_a_canopy_melts_later():
 def test_snow_holds_a_share_of_its_ice_and_freezes_what_the_cold_of_the_surface_can():
     capacity, none = jnp.asarray(4e4), jnp.asarray(0.0)
     np.testing.assert_allclose(
-        snow.held(jnp.asarray([0.0, 4.0]), jnp.asarray([1.0, 3.0]), jnp.asarray(5.0)), [1.0, 5.0]
+        snow.retain_liquid(jnp.asarray([0.0, 4.0]), jnp.asarray([1.0, 3.0]), jnp.asarray(5.0)), [1.0, 5.0]
     )
     freezing = [snow.refreezing(jnp.asarray(cold), jnp.asarray(0.5), capacity, none, DT) for cold in (2.0, -2.0, -9.0)]
     np.testing.assert_allclose(freezing, [0.0, 8e4 / FUSION, 0.5])

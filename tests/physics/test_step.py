@@ -5,7 +5,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import surface_conditions, surface_fluxes
@@ -15,6 +14,7 @@ from bowen.physics import soil
 from bowen.physics.constants import LAYER_THICKNESS
 from bowen.physics.surface_balance import GroundHeatCoupling
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 pytestmark = pytest.mark.physics
 DT = jnp.asarray(1800.0)

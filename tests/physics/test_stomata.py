@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.physics.canopy_resistance import DARK_RESISTANCE, beside_ground, stomatal_resistance
+from bowen.physics.canopy_resistance import DARK_RESISTANCE, parallel_with_ground, stomatal_resistance
 
 LEAST = st.floats(1.0, 5000.0)
 LIGHT = st.floats(0.0, 1300.0)
@@ -54,7 +54,7 @@ def test_dark_dry_and_cold_only_close(least, light, deficit, air, roots, respons
 @given(st.floats(1.0, 2.5e5), st.floats(1e-5, 0.02))
 def test_the_ground_gives_vapor_beside_the_plants(stomatal, conductance):
     def together(g):
-        return float(beside_ground(jnp.asarray(stomatal), jnp.asarray(g)))
+        return float(parallel_with_ground(jnp.asarray(stomatal), jnp.asarray(g)))
 
     assert together(0.0) == stomatal
     assert 1.0 / together(conductance) == pytest.approx(1.0 / stomatal + conductance, rel=1e-6)
@@ -62,4 +62,6 @@ def test_the_ground_gives_vapor_beside_the_plants(stomatal, conductance):
 
 def test_at_night_the_ground_goes_on():
     night = stomatal_resistance(*map(jnp.asarray, (80.0, 0.0, 0.002, 285.0, 10.0, 100.0, 40.0, 0.0, 0.0)))
-    assert float(night) > 4000.0 and float(beside_ground(night, jnp.asarray(0.002))) == pytest.approx(450.0, abs=10.0)
+    assert float(night) > 4000.0 and float(parallel_with_ground(night, jnp.asarray(0.002))) == pytest.approx(
+        450.0, abs=10.0
+    )

@@ -7,20 +7,20 @@ import pytest
 
 from bowen.physics.constants import VON_KARMAN
 from bowen.physics.turbulence import (
-    LEAST_COEFFICIENT,
-    MOST_STABLE,
+    MAX_STABILITY,
+    MIN_COEFFICIENT,
     bulk_richardson,
-    coupled,
     integrated_profiles,
     louis,
     monin_obukhov,
+    monin_obukhov_limited,
     neutral,
     obukhov_parameter,
 )
 
 GEOMETRY = tuple(jnp.asarray(x) for x in (10.0, 0.1, 0.1 * np.exp(-2.0), 2.0))
 SCHEMES = pytest.mark.parametrize(
-    "scheme", [monin_obukhov, coupled, louis, neutral], ids=lambda scheme: scheme.__name__
+    "scheme", [monin_obukhov, monin_obukhov_limited, louis, neutral], ids=lambda scheme: scheme.__name__
 )
 
 
@@ -65,7 +65,7 @@ def test_coefficients_at_known_stabilities():
     momentum, heat = integrated_profiles(zeta, *GEOMETRY)
     np.testing.assert_allclose(followed, (momentum, heat), rtol=1e-9)
     np.testing.assert_allclose(VON_KARMAN**2 / (momentum * heat), list(known.values()), rtol=1e-7)
-    floored = np.maximum(list(known.values()), LEAST_COEFFICIENT)
+    floored = np.maximum(list(known.values()), MIN_COEFFICIENT)
     np.testing.assert_allclose(heat_coefficient(monin_obukhov, list(known)), floored, rtol=1e-7)
 
 
@@ -105,13 +105,15 @@ def test_the_limits_of_stability():
     """V15: free convection grows without end; at the critical Richardson number only the floor is left."""
     convection = heat_coefficient(monin_obukhov, [-10.0, -100.0, -1000.0])
     assert (convection[1:] > 1.5 * convection[:-1]).all()
-    np.testing.assert_array_equal(heat_coefficient(monin_obukhov, [1.95, 2.0, 50.0]), LEAST_COEFFICIENT)
+    np.testing.assert_array_equal(heat_coefficient(monin_obukhov, [1.95, 2.0, 50.0]), MIN_COEFFICIENT)
 
 
 @pytest.mark.physics
 def test_air_stays_coupled_to_a_cold_surface():
     """As by similarity up to half an Obukhov length, which is a Richardson number of .097 here, and no less beyond."""
     mild, cold = jnp.asarray([-1.0, -0.01, 0.0, 0.05, 0.09]), jnp.asarray([0.1, 0.5, 1.9, 30.0])
-    np.testing.assert_array_equal(heat_coefficient(coupled, mild), heat_coefficient(monin_obukhov, mild))
-    momentum, heat = integrated_profiles(jnp.asarray(MOST_STABLE), *GEOMETRY)
-    np.testing.assert_allclose(heat_coefficient(coupled, cold), VON_KARMAN**2 / (momentum * heat), rtol=1e-9)
+    np.testing.assert_array_equal(heat_coefficient(monin_obukhov_limited, mild), heat_coefficient(monin_obukhov, mild))
+    momentum, heat = integrated_profiles(jnp.asarray(MAX_STABILITY), *GEOMETRY)
+    np.testing.assert_allclose(
+        heat_coefficient(monin_obukhov_limited, cold), VON_KARMAN**2 / (momentum * heat), rtol=1e-9
+    )

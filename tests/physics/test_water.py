@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.models.base import Process
 from bowen.physics import evaporation, hydrology
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 DAY = 86400.0
 
@@ -39,7 +39,7 @@ def test_groundwater_gains_what_does_not_run_off():
 @pytest.mark.physics
 def test_what_is_supplied_is_what_is_needed():
     storage = jnp.asarray([0.0, 10.0, 40.0, 60.0])
-    supplied = hydrology.supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
+    supplied = hydrology.external_supply(storage, jnp.asarray(40.0), jnp.asarray(8e-5))
     np.testing.assert_allclose(supplied, [8e-5, 6e-5, 0.0, 0.0], rtol=1e-12)
 
 

@@ -28,7 +28,7 @@ def inputs() -> Inputs:
     record["air_temperature"] -= 8.0  # so that there is snow
     record["specific_humidity"] *= 0.5
     arrays = {name: jnp.asarray(record[name].values) for name in FEATURE_FORCING}
-    forcing = Forcing(**arrays, radiation=jnp.asarray(record["longwave_down"].values))
+    forcing = Forcing(**arrays, longwave_down=jnp.asarray(record["longwave_down"].values))
     features = jnp.stack([forcing.shortwave_down / 300.0, forcing.wind_speed / 3.0], axis=-1)
     return Inputs(forcing, features, jnp.asarray(1800.0))
 

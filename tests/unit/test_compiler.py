@@ -44,7 +44,7 @@ COLUMN = """
     record = make_weather(5, 0)
     names = ("shortwave_down", "air_temperature", "specific_humidity", "air_pressure", "wind_speed", "precipitation")
     series = {name: jnp.asarray(record[name].values) for name in names}
-    forcing = Forcing(**series, radiation=jnp.asarray(record.longwave_down.values))
+    forcing = Forcing(**series, longwave_down=jnp.asarray(record.longwave_down.values))
     base = Parameters()
     inputs = Inputs(forcing, jnp.zeros((240, 0)), jnp.asarray(1800.0))
     state = initial_state(base, jnp.asarray(283.0))

@@ -246,6 +246,16 @@ def test_names_of_today_are_not_old_ones():
     assert renamed.migrate_settings(today) == today and not list(renamed.find_renamed(today, "today"))
 
 
+@pytest.mark.parametrize("value", ["implicit", "adaptive"])
+def test_a_removed_setting_is_refused_and_migrated_at_its_default_alone(value):
+    document = {"data": {"met": "Met.nc"}, "model": {"solver": value}}
+    (message,) = renamed.find_renamed(document, "us-me2.toml")
+    assert message == (
+        "us-me2.toml [model]: `solver` is gone: the implicit step is the only one.\n  fix: remove the setting."
+    )
+    assert renamed.migrate_settings(document)["model"] == ({} if value == "implicit" else {"solver": "adaptive"})
+
+
 def test_all_old_names_of_a_file_are_named_at_once():
     text = '[tower]\nmet = "Met.nc"\nradiation = "either"\n[model]\nhidden = 8\nstatic = ["root_capacity"]'
     with pytest.raises(ConfigError) as caught:

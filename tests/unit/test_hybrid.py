@@ -9,7 +9,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bowen.land.adaptive_step import AdaptiveStep
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import apply_logit_offsets
 from bowen.land.step import ImplicitStep
@@ -25,6 +24,7 @@ from bowen.models.hybrid import (
 from bowen.physics.turbulence import neutral
 from bowen.training.optimizer import trainable_leaves
 from tests import helpers
+from tests.reference_solver import AdaptiveStep
 
 STEP = ImplicitStep(substeps=1, iterations=2, stability=neutral)
 

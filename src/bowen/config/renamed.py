@@ -45,6 +45,8 @@ VALUES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("model", "evaporation"): {"energy": "priestley_taylor"},
 }
 
+REMOVED = {("model", "solver"): ("implicit", "the implicit step is the only one")}  # its default, and why
+
 PARAMETERS = {
     "surface_resistance": "minimum_stomatal_resistance",
     "energy_coefficient": "priestley_taylor_coefficient",
@@ -83,6 +85,10 @@ def find_renamed(document: Mapping[str, Any], where: str) -> Iterator[str]:
             continue
         here = f"{where} [{name}]"
         for old_setting, value in table.items():
+            if (name, old_setting) in REMOVED:
+                reason = REMOVED[name, old_setting][1]
+                yield str(ConfigError(here, f"`{old_setting}` is gone: {reason}", fix="remove the setting."))
+                continue
             setting = SETTINGS.get(name, {}).get(old_setting, old_setting)
             if setting != old_setting:
                 yield str(ConfigError(here, f"`{old_setting}` is now `{setting}`", fix="rename the setting."))
@@ -107,6 +113,7 @@ def migrate_settings(document: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(table, Mapping):
             migrated[name] = table
             continue
-        names = {old: SETTINGS.get(name, {}).get(old, old) for old in table}
-        migrated[name] = {names[old]: value_today(name, names[old], value) for old, value in table.items()}
+        kept = {old: value for old, value in table.items() if REMOVED.get((name, old), (None,))[0] != value}
+        names = {old: SETTINGS.get(name, {}).get(old, old) for old in kept}
+        migrated[name] = {names[old]: value_today(name, names[old], value) for old, value in kept.items()}
     return migrated

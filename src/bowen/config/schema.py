@@ -114,7 +114,6 @@ class ModelConfig(SettingsTable):
     stability: Literal["monin_obukhov", "monin_obukhov_limited"] = setting(
         "monin_obukhov", "Stable air: turbulence ceases at a critical Richardson number, or stability is limited"
     )
-    solver: Literal["implicit", "adaptive"] = setting("implicit", "The implicit step, or diffrax's adaptive solver")
     substeps: int = setting(2, "Implicit sub-steps per forcing interval", ge=1, le=60)
     newton_iterations: int = setting(5, "Newton iterations per sub-step", ge=1, le=20)
     precision: Precision = setting("float32", "Precision of the arithmetic")

@@ -9,13 +9,18 @@ import xarray as xr
 
 from bowen.data.checks.clock import estimate_utc_offset
 from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record
-from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure, specific_humidity, vapor_pressure
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.quality_flags import is_measured
 from bowen.data.schema import FORCING, QC, WEATHER, add_attributes
 from bowen.data.site_metadata import complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation
 from bowen.data.time_axis import compute_positions, find_days, find_time_step, make_regular_axis
+from bowen.physics.thermodynamics import (
+    MIN_VAPOR_PRESSURE,
+    saturation_vapor_pressure,
+    specific_humidity,
+    vapor_pressure,
+)
 
 FlaggedSeries = tuple[np.ndarray, np.ndarray]  # values and flags
 
@@ -217,7 +222,7 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
             notes.append(f"Vapor pressure deficit {how}{saturation}.")
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
-        specific = specific_humidity(saturated - deficit, pressure)
+        specific = specific_humidity(np.maximum(saturated - deficit, MIN_VAPOR_PRESSURE), pressure)
         dataset.update(
             _pair_with_flags("vapor_pressure_deficit", deficit, qc)
             | _pair_with_flags("specific_humidity", specific, qc)
@@ -245,11 +250,13 @@ def _complete_longwave(dataset: xr.Dataset) -> list[str]:
     clouds = estimate_cloud_fraction(
         dataset.shortwave_down.values, compute_clear_sky_radiation(dataset.time.values, step, dataset.attrs), step
     )
-    longwave = estimate_longwave(temperature, np.maximum(vapor, LEAST_VAPOR_PRESSURE), clouds)
+    longwave = estimate_longwave(temperature, np.maximum(vapor, MIN_VAPOR_PRESSURE), clouds)
     dataset.update(_pair_with_flags("longwave_down", longwave, np.full(longwave.shape, QC.ESTIMATED)))
     note = "Longwave down was not measured; estimated after Brutsaert (1975) and Crawford & Duchon (1999)."
     return [
-        f'{note} Net radiation was measured: radiation = "prescribed" uses it.' if _has_net_radiation(dataset) else note
+        f'{note} Net radiation was measured: net_radiation = "measured" uses it.'
+        if _has_net_radiation(dataset)
+        else note
     ]
 
 

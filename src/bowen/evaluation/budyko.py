@@ -7,8 +7,8 @@ import pandas as pd
 import xarray as xr
 
 from bowen.data.checks.water_balance import LATENT_HEAT_OF_VAPORIZATION
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.physics.constants import HEAT_CAPACITY_AIR, ICE_POINT, VAPOR_RATIO
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 MEAN_YEAR = 365.2425  # d
 DAY_LENGTH = 86400.0  # s

@@ -5,7 +5,7 @@ import jax
 from bowen.config.schema import Config
 from bowen.data.features import Scaler
 from bowen.land.parameters import Parameters
-from bowen.land.step import AbstractStep, ImplicitStep
+from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import (
     PRIESTLEY_TAYLOR,
     RESISTANCE,
@@ -17,7 +17,7 @@ from bowen.models.base import AbstractLandModel, Process, SiteParameters
 from bowen.models.hybrid import NUM_STATE_FEATURES, FluxNetwork, Hybrid, feed_back, feed_back_without_gradient
 from bowen.models.lstm import LSTM
 from bowen.models.regionalization import Regionalization
-from bowen.physics.turbulence import coupled, monin_obukhov
+from bowen.physics.turbulence import monin_obukhov, monin_obukhov_limited
 from bowen.training.site_data import flux_scale
 
 STATE_FEEDBACK = {"on": feed_back, "stop_gradient": feed_back_without_gradient, "off": None}
@@ -26,7 +26,7 @@ NET_RADIATION = {
     "measured": measured_net_radiation,
     "measured_if_available": net_radiation_measured_if_available,
 }
-STABILITY = {"monin_obukhov": monin_obukhov, "monin_obukhov_limited": coupled}
+STABILITY = {"monin_obukhov": monin_obukhov, "monin_obukhov_limited": monin_obukhov_limited}
 EVAPORATION = {"resistance": RESISTANCE, "priestley_taylor": PRIESTLEY_TAYLOR}
 
 
@@ -44,20 +44,15 @@ def make_regionalization(config: Config, num_sites: int) -> Regionalization | No
     )
 
 
-def make_step(config: Config) -> AbstractStep:
-    """Build the time step."""
-    implicit = ImplicitStep(
+def make_step(config: Config) -> ImplicitStep:
+    """Build the step that a configuration describes."""
+    return ImplicitStep(
         substeps=config.model.substeps,
         iterations=config.model.newton_iterations,
         net_radiation=NET_RADIATION[config.data.net_radiation],
         evaporation=EVAPORATION[config.model.evaporation],
         stability=STABILITY[config.model.stability],
     )
-    if config.model.solver == "adaptive":
-        from bowen.land.adaptive_step import AdaptiveStep  # here, for diffrax takes a fifth of a second to import
-
-        return AdaptiveStep(implicit)
-    return implicit
 
 
 def static_parameters(config: Config) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ ARRAY_NAMES: Mapping[int, tuple[tuple[str, str | None], ...]] = {
         ("base/latent_heat_noise_scale", "tower/latent_heat_noise_scale"),
         ("base/latent_heat_truncated", "tower/is_latent_heat_truncated"),
         ("base/demand", None),
+        ("base/prescribed_radiation", None),
         ("base", "land"),
         ("regional", "regionalization"),
         ("cell/weight", "network/weight"),

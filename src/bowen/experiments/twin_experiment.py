@@ -10,7 +10,6 @@ import pandas as pd
 import xarray as xr
 
 from bowen.data.features import FEATURE_FORCING
-from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import Scalar, apply_logit_offsets
@@ -20,6 +19,7 @@ from bowen.land.variables import Forcing, initial_state
 from bowen.models.base import AbstractLandModel, StepOutput, reset_root_zone
 from bowen.models.rollout import Inputs, spin_up, unroll
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
+from bowen.physics.thermodynamics import saturation_vapor_pressure, specific_humidity, vapor_pressure
 
 TWIN_SITE = {
     "site": "XX-Twi",
@@ -85,8 +85,8 @@ def red_noise(random: np.random.Generator, days: int, memory: float) -> np.ndarr
 def true_offset(forcing: Forcing) -> Scalar:
     """Compute the twin's stomatal resistance in logit space: it falls with light, and rises with dry air and cold."""
     celsius = forcing.air_temperature - MELTING_POINT
-    vapor = forcing.specific_humidity * forcing.air_pressure / 0.622
-    deficit = 611.2 * jnp.exp(17.62 * celsius / (243.12 + celsius)) - vapor
+    vapor = vapor_pressure(forcing.specific_humidity, forcing.air_pressure)
+    deficit = saturation_vapor_pressure(forcing.air_temperature) - vapor
     light = forcing.shortwave_down / (forcing.shortwave_down + 200.0)
     return 0.8 - 3.0 * light + 0.8 * deficit / 1000.0 - 0.06 * (celsius - 12.0)
 
@@ -127,7 +127,7 @@ def make_twin(days: int = 365, seed: int = 0) -> tuple[xr.Dataset, xr.Dataset]:
     record = make_weather(days, seed)
     forcing = Forcing(
         **{name: jnp.asarray(record[name].values) for name in FEATURE_FORCING},
-        radiation=jnp.asarray(record["longwave_down"].values),
+        longwave_down=jnp.asarray(record["longwave_down"].values),
     )
     base = parameters_for(
         "MF", TWIN_SOIL, reference_height=TWIN_SITE["reference_height"], canopy_height=TWIN_SITE["canopy_height"]

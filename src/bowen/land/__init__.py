@@ -1,1 +1,1 @@
-"""The LaD land column: its parameters, states and fluxes, its step through time, and its budgets."""
+"""LaD land column: parameters, state and fluxes, the step, and the budgets."""

@@ -12,7 +12,7 @@ CRITICAL_ROOT_DENSITY = 0.125  # kg m-3
 
 
 class VegetationClass(NamedTuple):
-    """One vegetation class of the Land Dynamics model."""
+    """Vegetation class of the Land Dynamics model."""
 
     minimum_stomatal_resistance: float  # s m-1
     root_scale_depth: float  # m, over which root biomass falls by e
@@ -27,7 +27,7 @@ class VegetationClass(NamedTuple):
 
 
 class SoilProperties(NamedTuple):
-    """One soil class of the Land Dynamics model."""
+    """Soil class of the Land Dynamics model."""
 
     available_water: float  # kg m-3
     heat_capacity: float  # J m-3 K-1
@@ -61,9 +61,9 @@ SOIL = {
     "I": SoilProperties(1000.0, 1.6e6, 11e-7),
 }
 
-# The nearest class of the Land Dynamics model; shrubs and savannas have none and take grass, but for the roots of the
-# trees of savannas, which outlast a dry season, and of crops, whose 39 cm in the Land Dynamics model hold what maize
-# drinks in a week or two: the depth above which 99 % of them are, by Table 2 of Zeng (2001).
+# The nearest class of the Land Dynamics model; shrubs and savannas have none and take grass. Two classes have deeper
+# roots: savannas, whose trees outlast a dry season, and crops, whose 39 cm in the Land Dynamics model hold the water
+# of a week or two. Their depth holds 99 % of the roots, by Table 2 of Zeng (2001).
 ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4, "CRO": 1.5, "CVM": 1.5}  # m
 # Crops have wider stomata than LaD's class for them, which has those of grass: the largest surface conductance is about
 # 33 mm s-1 of crops and 20 of natural vegetation, grass and trees alike (Kelliher et al. 1995).
@@ -78,7 +78,7 @@ IGBP = {
 
 
 def root_depth(vegetation: VegetationClass) -> float:
-    """Depth at which root density falls to the critical one. [m]."""
+    """Compute the depth at which root density falls to the critical one. [m]."""
     scale, biomass = vegetation.root_scale_depth, vegetation.root_biomass
     if scale == 0.0:
         return 0.01
@@ -88,7 +88,7 @@ def root_depth(vegetation: VegetationClass) -> float:
 def parameters_for(
     igbp: str, soil: str = "CMF", *, reference_height: float = 10.0, canopy_height: float = 0.0
 ) -> Parameters:
-    """Parameters of a site from its vegetation and soil class and its heights.
+    """Make the parameters of a site from its vegetation and soil class and its heights.
 
     The zero-plane displacement is 0.67 of the canopy height, kept below 0.8 of the height of measurement; the roughness
     length of the class is kept below a fifth of the canopy height and a quarter of the height left above displacement.
@@ -100,7 +100,7 @@ def parameters_for(
         canopy_height: Height of the canopy; 0 where it is not known. [m]
 
     Raises:
-        ValueError: A class is unknown; the message lists those there are.
+        ValueError: A class is unknown; the message lists the known ones.
     """
     if igbp not in IGBP:
         raise ValueError(f"IGBP class {igbp!r} is not known; there are {', '.join(IGBP)}.")

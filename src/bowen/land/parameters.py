@@ -1,4 +1,4 @@
-"""What a site is made of: one declaration for each parameter."""
+"""Parameters of a land column: one declaration each."""
 
 import equinox as eqx
 
@@ -6,7 +6,7 @@ from bowen.land.quantities import Scalar, quantity
 
 
 class Parameters(eqx.Module):
-    """What a site is made of. A value may be fixed, calibrated, or set by a network at every step.
+    """Parameters of a land column. A value may be fixed, calibrated, or set by a network at every step.
 
     The defaults are a grassland on medium soil; `bowen.land.land_classes.parameters_for` gives those of a site.
     Corrections of a site's record or structure (precipitation factor, external supply, heat capacity of the vegetation)
@@ -56,7 +56,7 @@ class Parameters(eqx.Module):
     )
     root_temperature_half_saturation: Scalar = quantity(
         "K",
-        "Warmth of the roots above freezing at which half of the conductance is reached; 0: stomata do not heed it",
+        "Warmth of the roots above freezing at which half of the conductance is reached; 0: no response",
         default=0.0,
         bounds=(0.0, 10.0),
         role="static",
@@ -64,7 +64,7 @@ class Parameters(eqx.Module):
     )
     ground_conductance: Scalar = quantity(
         "m s-1",
-        "Conductance for vapor of the ground beside the plants, which does not close; 0: plants alone",
+        "Conductance for vapor of the ground between plants, which does not close; 0: plants alone",
         default=0.0,
         bounds=(0.0, 0.02),
         role="static",
@@ -167,7 +167,7 @@ class Parameters(eqx.Module):
     )
     initial_saturation: Scalar = quantity(
         "1",
-        "Share of capacity that the root zone holds where a record begins that no year of weather precedes",
+        "Share of capacity that the root zone holds at the start of a record too short to spin up",
         default=0.5,
         bounds=(0.05, 1.0),
         role="static",
@@ -182,7 +182,7 @@ class Parameters(eqx.Module):
     )
     quickflow_fraction: Scalar = quantity(
         "1",
-        "Share of the overflow that takes the quick way to the river, in the place of groundwater",
+        "Share of the overflow that takes the quick way to the river instead of groundwater",
         default=0.0,
         bounds=(0.0, 0.95),
         role="static",
@@ -212,7 +212,7 @@ class Parameters(eqx.Module):
         role="static",
         start=1e-5,
     )
-    drainage_exponent: Scalar = quantity("1", "Fall of leakage with what the root zone holds", default=13.0)
+    drainage_exponent: Scalar = quantity("1", "Exponent of the saturation of the root zone in leakage", default=13.0)
     capillary_rise_rate: Scalar = quantity(
         "s-1", "Share of groundwater that dry roots lift", default=0.0, bounds=(0.0, 1e-6), role="static", start=1e-7
     )
@@ -243,6 +243,3 @@ class Parameters(eqx.Module):
     critical_richardson: Scalar = quantity("1", "Richardson number at which turbulence ceases", default=2.0)
     reference_height: Scalar = quantity("m", "Height of the measurements of wind and air above ground", default=10.0)
     displacement_height: Scalar = quantity("m", "Zero-plane displacement", default=0.0)
-    prescribed_radiation: Scalar = quantity(
-        "1", "Whether the radiation that drives the site is net (1) or longwave (0)", default=0.0
-    )

@@ -1,4 +1,4 @@
-"""Declare a quantity once: its unit, meaning, default and bounds; and move parameters within their bounds."""
+"""Declarations of quantities (unit, meaning, bounds, part in budgets), and moves of parameters within bounds."""
 
 import dataclasses
 import difflib

@@ -1,6 +1,5 @@
-"""The step of a land column: the fluxes of its surface, the implicit solution, and its budgets."""
+"""Step of a land column: fluxes of its surface, implicit solution, and budgets."""
 
-import abc
 import functools
 from collections.abc import Callable
 from typing import NamedTuple
@@ -23,30 +22,25 @@ from bowen.land.surface_exchange import (
 )
 from bowen.land.variables import Fluxes, Forcing, State
 from bowen.numerics.rematerialization import ITERATES, rematerialize, save_residual
+from bowen.numerics.xla_workarounds import isolate_program, optimization_fence
 from bowen.physics import hydrology, snow, soil, turbulence
 from bowen.physics.constants import FUSION, MELTING_POINT
 from bowen.physics.surface_balance import GroundHeatCoupling, SurfaceFluxes, balance_surface
 
+Step = Callable[[Parameters, State, Forcing, Scalar], tuple[State, Fluxes]]  # over an interval whose length is last [s]
+
 
 class RootZoneOutflow(NamedTuple):
-    """What the land lets go of its water."""
+    """Water that leaves the root zone, and the runoff of the reservoirs."""
 
     drainage: Scalar  # kg m-2 s-1
-    capillary_rise: Scalar  # kg m-2 s-1, that comes back
+    capillary_rise: Scalar  # kg m-2 s-1, back to the root zone
     saturation_excess: Scalar  # kg m-2 s-1
     surface_runoff: Scalar  # kg m-2 s-1
     subsurface_runoff: Scalar  # kg m-2 s-1
 
 
-class AbstractStep(eqx.Module):
-    """Advances the state over one forcing interval: `step(parameters, state, forcing, dt) -> state, fluxes`."""
-
-    @abc.abstractmethod
-    def __call__(self, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple[State, Fluxes]:
-        """Advance by `dt` [s]; the fluxes are means over the interval."""
-
-
-class ImplicitStep(AbstractStep):
+class ImplicitStep(eqx.Module):
     """Backward Euler in flux form: budgets close to round-off, whatever the step and the number of iterations."""
 
     substeps: int = eqx.field(static=True, default=2)
@@ -55,8 +49,12 @@ class ImplicitStep(AbstractStep):
     net_radiation: Callable = eqx.field(static=True, default=computed_net_radiation)
     evaporation: Evaporation = eqx.field(static=True, default=RESISTANCE)
 
-    def __call__(self, parameters, state, forcing, dt):
-        after, fluxes = _isolated_program(self, parameters, state, forcing, dt)
+    def __call__(self, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple[State, Fluxes]:
+        """Advance the state over a forcing interval of `dt` [s]; the fluxes are means over the interval."""
+        integrate = functools.partial(integrate_substeps, self)
+        after, fluxes = isolate_program(
+            integrate, functools.partial(_hold, integrate), dt > 0.0, parameters, state, forcing, dt
+        )
         fluxes = eqx.tree_at(
             lambda f: f.surface_temperature, fluxes, MELTING_POINT + after.soil_temperature_excess[..., 0]
         )
@@ -67,7 +65,7 @@ class ImplicitStep(AbstractStep):
 def integrate_substeps(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
-    """The state after all sub-steps, and the mean of their fluxes."""
+    """Return the state after the last sub-step, and the mean of the fluxes."""
 
     def advance(now, _):
         return substep(step, parameters, now, forcing, dt / step.substeps)
@@ -76,79 +74,60 @@ def integrate_substeps(
     return after, jax.tree.map(lambda flux: flux.mean(axis=0), series)
 
 
-@functools.partial(jax.custom_jvp, nondiff_argnums=(0,))
-def _isolated_program(step, parameters, state, forcing, dt):
-    """`advanced` as a branch, a program of its own to XLA: compiled to the same bits whoever sets the parameters."""
-
-    def hold(parameters, state, forcing, dt):
-        _, fluxes = jax.eval_shape(functools.partial(integrate_substeps, step), parameters, state, forcing, dt)
-        return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
-
-    return jax.lax.cond(dt > 0.0, functools.partial(integrate_substeps, step), hold, parameters, state, forcing, dt)
-
-
-@_isolated_program.defjvp
-def _(step, now, tangents):  # no branch, whose many arrays a gradient would copy
-    return jax.jvp(functools.partial(integrate_substeps, step), now, tangents)
-
-
-@jax.custom_jvp
-def _optimization_fence(at: SurfaceConditions) -> SurfaceConditions:
-    """What is given, behind a barrier: what follows compiles to the same bits, be parameters constant or not."""
-    return jax.lax.optimization_barrier(at)
-
-
-_optimization_fence.defjvp(lambda now, tangents: (_optimization_fence(*now), *tangents))
+def _hold(integrate: Callable, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar) -> tuple:
+    """Return the state unchanged and zero fluxes."""
+    _, fluxes = jax.eval_shape(integrate, parameters, state, forcing, dt)
+    return state, jax.tree.map(lambda shape: jnp.zeros(shape.shape, shape.dtype), fluxes)
 
 
 def substep(
     step: ImplicitStep, parameters: Parameters, state: State, forcing: Forcing, dt: Scalar
 ) -> tuple[State, Fluxes]:
-    """One backward-Euler step: surface balance, soil heat and ice, snow, root zone, groundwater; nothing is clipped."""
-    at = _optimization_fence(surface_conditions(step, parameters, state, forcing, dt))
+    """Take a backward-Euler step of surface, soil heat and ice, snow, root zone and groundwater, without clipping."""
+    surface = optimization_fence(surface_conditions(step, parameters, state, forcing, dt))
     conductances = soil.layer_conductances(parameters.thermal_conductivity, ground_insulation(parameters, state))
     offsets, slopes = soil.eliminate(state.soil_temperature_excess, parameters.heat_capacity, conductances, dt)
     upper = conductances[0]
     capacities = heat_capacities(parameters)
     conducted = upper * (state.soil_temperature_excess[..., 0] - state.soil_temperature_excess[..., 1] - offsets[0])
-    below = GroundHeatCoupling(capacities[..., 0] / dt, conducted, upper * (1.0 - slopes[0]))
+    ground = GroundHeatCoupling(capacities[..., 0] / dt, conducted, upper * (1.0 - slopes[0]))
     balance = balance_surface(
-        jax.tree_util.Partial(functools.partial(surface_fluxes, step), at, below),
-        below,
+        jax.tree_util.Partial(functools.partial(surface_fluxes, step), surface, ground),
+        ground,
         -state.soil_temperature_excess[..., 0],
-        at.snow_supply,
-        at.melt_rate > 0.0,
-        at.vaporization_heat,
+        surface.snow_supply,
+        surface.melt_rate > 0.0,
+        surface.vaporization_heat,
         dt,
         step.iterations,
     )
     flux = balance.fluxes
     melt = balance.snow_loss - flux.snow_evaporation
-    left = jnp.where(balance.melted_out, 0.0, at.snow_supply - dt * balance.snow_loss)
-    on_snow = dt * melt + (1.0 - at.bare) * at.throughfall
-    liquid = snow.held(state.snow_liquid, on_snow, parameters.snow_water_holding_fraction * left)
-    filled = at.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
-    stores, released = drain_root_zone(parameters, state, filled, dt)
+    remaining = jnp.where(balance.melted_out, 0.0, surface.snow_supply - dt * balance.snow_loss)
+    on_snow = dt * melt + (1.0 - surface.bare_fraction) * surface.throughfall
+    liquid = snow.retain_liquid(state.snow_liquid, on_snow, parameters.snow_water_holding_fraction * remaining)
+    filled = surface.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
+    stores, outflow = drain_root_zone(parameters, state, filled, dt)
     warmed = state.soil_temperature_excess + soil.substitute(balance.warming, offsets, slopes)
-    frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], at.melt_rate, dt)
+    frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], surface.melt_rate, dt)
     skin = warmed[..., 0] + jnp.minimum(FUSION * frozen / capacities[..., 0], jnp.maximum(-warmed[..., 0], 0.0))
     warmed = jnp.concatenate([skin[..., None], warmed[..., 1:]], axis=-1)
     warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezable_water, capacities)
     after = State(
         soil_temperature_excess=warmth,
         soil_ice=ice,
-        snow_water=left + liquid,
+        snow_water=remaining + liquid,
         snow_liquid=liquid - frozen,
-        canopy_water=at.leaf_water - dt * flux.canopy_evaporation,
+        canopy_water=surface.leaf_water - dt * flux.canopy_evaporation,
         **stores,
     )
-    return save_residual(after, ITERATES), collect_fluxes(at, flux, melt, frozen / dt, released)
+    return save_residual(after, ITERATES), collect_fluxes(surface, flux, melt, frozen / dt, outflow)
 
 
 def drain_root_zone(
     parameters: Parameters, state: State, filled: Scalar, dt: Scalar
 ) -> tuple[dict[str, Scalar], RootZoneOutflow]:
-    """What a root zone that would hold `filled` [kg m-2] lets go, the ways it takes, and what is in the stores then."""
+    """Drain a root zone filled to `filled` [kg m-2]: the updated stores, and the fluxes between and out of them."""
     capacity = parameters.root_zone_capacity
     excess = hydrology.saturation_excess(
         state.root_zone_water, filled - state.root_zone_water, capacity, parameters.infiltration_shape
@@ -158,8 +137,10 @@ def drain_root_zone(
     )
     filled = filled + dt * rise
     overflow = hydrology.overflow(filled - capacity, parameters.overflow_width)
-    held = filled - overflow - excess
-    leaked = dt * hydrology.gravity_drainage(held, capacity, parameters.max_drainage, parameters.drainage_exponent, dt)
+    stored = filled - overflow - excess
+    leaked = dt * hydrology.gravity_drainage(
+        stored, capacity, parameters.max_drainage, parameters.drainage_exponent, dt
+    )
     quick, slow = parameters.quickflow_fraction * overflow, (1.0 - parameters.quickflow_fraction) * overflow
     groundwater, subsurface = hydrology.reservoir(
         state.groundwater - dt * rise, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
@@ -167,25 +148,25 @@ def drain_root_zone(
     quickflow_water, surface = hydrology.reservoir(
         state.quickflow_water, (quick + excess) / dt, parameters.quickflow_residence_time, dt
     )
-    stores = {"root_zone_water": held - leaked, "groundwater": groundwater, "quickflow_water": quickflow_water}
+    stores = {"root_zone_water": stored - leaked, "groundwater": groundwater, "quickflow_water": quickflow_water}
     return stores, RootZoneOutflow((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
 
 
 def collect_fluxes(
-    at: SurfaceConditions,
+    surface: SurfaceConditions,
     flux: SurfaceFluxes,
     melt: Scalar,
     refreezing: Scalar,
-    released: RootZoneOutflow,
+    outflow: RootZoneOutflow,
 ) -> Fluxes:
     """Collect the fluxes of a sub-step, except those that follow from the change of the state; see `budgets`."""
     vapor = flux.vapor
-    nothing = jnp.zeros_like(vapor)
+    zero = jnp.zeros_like(vapor)
     return Fluxes(
-        latent_heat=at.vaporization_heat * vapor,
+        latent_heat=surface.vaporization_heat * vapor,
         sensible_heat=flux.sensible_heat,
         net_radiation=flux.net_radiation,
-        ground_heat=nothing,
+        ground_heat=zero,
         fusion_heat=FUSION * (flux.snow_evaporation + melt - refreezing),
         evapotranspiration=vapor,
         root_evaporation=flux.root_evaporation,
@@ -193,14 +174,14 @@ def collect_fluxes(
         canopy_evaporation=flux.canopy_evaporation,
         snow_melt=melt,
         snow_refreezing=refreezing,
-        rainfall=at.rainfall,
-        snowfall=at.snowfall,
-        external_supply=at.external_supply,
-        **released._asdict(),
-        runoff=released.surface_runoff + released.subsurface_runoff,
-        albedo=at.albedo,
-        aerodynamic_conductance=at.conductance,
-        surface_temperature=at.temperature,
-        energy_residual=nothing,
-        water_residual=nothing,
+        rainfall=surface.rainfall,
+        snowfall=surface.snowfall,
+        external_supply=surface.external_supply,
+        **outflow._asdict(),
+        runoff=outflow.surface_runoff + outflow.subsurface_runoff,
+        albedo=surface.albedo,
+        aerodynamic_conductance=surface.conductance,
+        surface_temperature=surface.temperature,
+        energy_residual=zero,
+        water_residual=zero,
     )

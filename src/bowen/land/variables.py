@@ -71,7 +71,7 @@ class State(eqx.Module):
 
 
 class Forcing(eqx.Module):
-    """Weather over one step. The radiation that the step does not use is None."""
+    """Weather over one step. Radiation that the step does not use is None, or NaN where it uses either by site."""
 
     shortwave_down: Scalar = quantity("W m-2", "Incoming shortwave radiation")
     air_temperature: Scalar = quantity("K", "Air temperature")
@@ -79,7 +79,8 @@ class Forcing(eqx.Module):
     air_pressure: Scalar = quantity("Pa", "Air pressure")
     wind_speed: Scalar = quantity("m s-1", "Wind speed")
     precipitation: Scalar = quantity(WATER_FLUX, "Precipitation as measured")
-    radiation: Scalar = quantity("W m-2", "Incoming longwave radiation, or net radiation where that is prescribed")
+    longwave_down: Scalar | None = quantity("W m-2", "Incoming longwave radiation", default=None)
+    net_radiation: Scalar | None = quantity("W m-2", "Net radiation as measured, positive downward", default=None)
     requested_evaporation: Scalar | None = quantity(
         "kg m-2 s-1",
         "Evaporation that a guiding model requests; None without one",

@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import apply_logit_offsets, check_learnable, declared_quantities, move_off_bounds
-from bowen.land.step import AbstractStep, ImplicitStep
+from bowen.land.step import ImplicitStep, Step
 from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports, noise_scale
 from bowen.land.variables import Forcing, State, initial_state
 from bowen.numerics.array_types import Scalar
@@ -141,7 +141,7 @@ class Process(AbstractLandModel):
     land: Parameters
     tower: TowerParameters
     offsets: dict[str, Scalar]
-    solver: AbstractStep
+    solver: Step
     regionalization: Any | None
 
     def __init__(
@@ -149,7 +149,7 @@ class Process(AbstractLandModel):
         parameters: SiteParameters | Parameters,
         static: Sequence[str] = (),
         *,
-        solver: AbstractStep | None = None,
+        solver: Step | None = None,
         regionalization: Any | None = None,
     ):
         """Start from the parameters of a site.

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, PRNGKeyArray
 
 from bowen.land.parameters import Parameters
 from bowen.land.quantities import check_learnable, quantity
-from bowen.land.step import AbstractStep, ImplicitStep
+from bowen.land.step import ImplicitStep, Step
 from bowen.land.surface_exchange import guided_evaporation
 from bowen.land.tower_observation import TowerParameters, closure_fractions, noise_scale
 from bowen.land.variables import Forcing, State, initial_state
@@ -103,7 +103,7 @@ class Hybrid(AbstractLandModel):
     land: Parameters
     tower: TowerParameters
     offsets: dict[str, Scalar]
-    solver: AbstractStep
+    solver: Step
     regionalization: Any | None
     dynamic: tuple[str, ...] = eqx.field(static=True)
     state_feedback: Callable | None = eqx.field(static=True)
@@ -116,7 +116,7 @@ class Hybrid(AbstractLandModel):
         network: Any,
         static: Sequence[str] = (),
         state_feedback: Callable | None = feed_back,
-        solver: AbstractStep | None = None,
+        solver: Step | None = None,
         regionalization: Any | None = None,
         num_features: int | None = None,
     ):

@@ -12,6 +12,7 @@ from bowen.land.quantities import move_off_bounds
 from bowen.land.tower_observation import TowerParameters
 from bowen.models.base import SiteParameters
 from bowen.numerics.array_types import Scalar
+from bowen.numerics.xla_workarounds import select_by_mask
 
 
 class Regionalization(eqx.Module):
@@ -55,13 +56,12 @@ class Regionalization(eqx.Module):
 
     def __call__(self, offsets: Mapping[str, Scalar], site: SiteParameters) -> dict[str, Scalar]:
         """Return the offsets at a site, from those that all sites share. [1]."""
-        here, sites = dict(offsets), jnp.arange(len(self.departures))
+        here = dict(offsets)
         for name, shared in zip(self.names, self.slopes @ site.attributes, strict=True):
             here[name] = here.get(name, 0.0) + shared
         for name, departures in zip(self.site_specific, self.departures.T, strict=True):
             mean = 0.0 if name in self.water_corrections else departures.mean()
-            # by a mask: looked up, the gradient would be scatters, and XLA crashes where it fuses two (docs/speed.md)
-            here[name] = here.get(name, 0.0) + jnp.where(sites == site.index, departures - mean, 0.0).sum()
+            here[name] = here.get(name, 0.0) + select_by_mask(departures - mean, site.index)
         for name in self.water_corrections:
             here[name] = jnp.where(site.has_water_correction, here[name], 0.0)
         return here

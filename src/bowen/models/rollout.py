@@ -15,6 +15,7 @@ from bowen.land.variables import Forcing, State
 from bowen.models.base import AbstractLandModel, SiteParameters, StepOutput, reset_root_zone
 from bowen.models.lstm import LSTM, LSTMMemory, apply_gates
 from bowen.numerics.rematerialization import GATES, ITERATES, rematerialize
+from bowen.numerics.xla_workarounds import keep_loop_unfused
 
 MIN_YEAR = 0.95 * 365 * 86400.0  # s
 STEPS_PER_KERNEL = 48  # steps that may run as one kernel, where they divide the series
@@ -42,27 +43,6 @@ class Inputs(eqx.Module):
     def each(self, transform: Callable[[Array], Array]) -> "Inputs":
         """Transform every series, the step length excepted."""
         return Inputs(jax.tree.map(transform, self.forcing), transform(self.features), self.dt)
-
-
-@jax.custom_jvp
-def sorted_if_odd(leaf: Array) -> Array:
-    """What is given; if a number of it is none, by a sort of it and itself."""
-    return jax.lax.cond(jnp.isnan(leaf).any(), lambda x: jnp.sort(jnp.stack([x, x]), axis=0)[0], lambda x: x, leaf)
-
-
-sorted_if_odd.defjvps(lambda tangent, _, leaf: tangent)
-
-
-def keep_loop_unfused(carry: Any) -> Any:
-    """What is carried, as it is; around a sort, also one that is never done, XLA leaves a loop out of a kernel.
-
-    A loop that is small becomes a kernel (`bowen.fuse_loops`). That is quick while it keeps little; what a long one
-    keeps of all its steps would be copied at every step.
-    """
-    leaves, structure = jax.tree.flatten(carry)
-    place = min(range(len(leaves)), key=lambda place: leaves[place].size)
-    leaves[place] = sorted_if_odd(leaves[place])
-    return jax.tree.unflatten(structure, leaves)
 
 
 def unroll(

@@ -1,4 +1,4 @@
-"""What the gradient keeps of a step; all else it computes again, from what was carried into the step."""
+"""Rematerialization policy: intermediates of a step saved for the backward pass; the rest is recomputed."""
 
 from collections.abc import Callable
 
@@ -7,10 +7,10 @@ from jax.ad_checkpoint import checkpoint_name as save_residual
 
 __all__ = ["GATES", "ITERATES", "rematerialize", "save_residual"]
 
-ITERATES = "iterates"  # by iteration, and the states after each step: few numbers that took long
-GATES = "gates"  # of an LSTM: many numbers
+ITERATES = "iterates"  # solutions of iterations, and the states after each step: few and expensive
+GATES = "gates"  # of an LSTM: many
 
 
 def rematerialize(function: Callable, *names: str) -> Callable:
-    """The function itself; the gradient computes it again, but for what is `kept` in it under one of the names."""
+    """Recompute a function in the backward pass, except what `save_residual` saves under one of the names."""
     return jax.checkpoint(function, policy=jax.checkpoint_policies.save_only_these_names(*names), prevent_cse=False)

@@ -1,24 +1,24 @@
-"""How plants close their stomata, in the dark, in dry air and in the cold, and the ground beside them does not."""
+"""Canopy resistance: stomata that close in the dark, in dry air and in the cold, in parallel with bare ground."""
 
 import jax.numpy as jnp
 
 from bowen.numerics.array_types import Scalar
 
 DARK_RESISTANCE = 5000.0  # s m-1
-BEST_TEMPERATURE = 298.0  # K
-_FAINT = 1e-3  # W m-2; keeps the ratio finite in the dark where there is no response to light
-_LEAST_SHARE = 0.02  # of the conductance, in the cold
-_TINY = 1e-6  # K2; keeps the ratio finite at freezing where there is no response of the roots
+OPTIMUM_TEMPERATURE = 298.0  # K
+_MIN_LIGHT = 1e-3  # W m-2; keeps the ratio finite in the dark where there is no response to light
+_MIN_SHARE = 0.02  # of the conductance, in the cold
+_MIN_THAW = 1e-6  # K2; keeps the ratio finite at freezing where there is no response of the roots
 
 
-def beside_ground(stomatal: Scalar, ground_conductance: Scalar) -> Scalar:
-    r"""Resistance of a surface whose plants and ground both give vapor: $r = r_s / (1 + g r_s)$.
+def parallel_with_ground(stomatal: Scalar, ground_conductance: Scalar) -> Scalar:
+    r"""Compute the resistance of plants in parallel with the ground between them: $r = r_s / (1 + g r_s)$.
 
     The ground does not close in the dark, in dry air or in the cold. It draws on the same water as the plants.
 
     Args:
         stomatal: Resistance of the plants. [s m-1]
-        ground_conductance: Conductance of the ground between and below them; 0: to the bit that of the plants. [m s-1]
+        ground_conductance: Conductance of the ground between and below them; 0: plants alone. [m s-1]
 
     Returns:
         Surface resistance. [s m-1]
@@ -30,7 +30,7 @@ def beside_ground(stomatal: Scalar, ground_conductance: Scalar) -> Scalar:
 
 
 def stomatal_resistance(
-    least: Scalar,
+    minimum_resistance: Scalar,
     shortwave_down: Scalar,
     deficit: Scalar,
     air_temperature: Scalar,
@@ -40,16 +40,16 @@ def stomatal_resistance(
     cold_sensitivity: Scalar,
     root_temperature_half_saturation: Scalar,
 ) -> Scalar:
-    r"""Resistance in the light, the air and the soil there is: $r_s = r_m (1 + h D) / (F_S F_T F_R)$.
+    r"""Compute stomatal resistance by the Jarvis responses, $r_s = r_m (1 + h D) / (F_S F_T F_R)$.
 
     $F_S = (S + I r_m / r_d) / (S + I)$, $F_T = 1 - c (298 - T_a)^2$ below 298 K, and $F_R = t^2 / (t^2 + t_h^2)$ for
-    roots $t$ above freezing. Where no response is switched on (I = h = c = t_h = 0) it is the least resistance, to the
-    bit, as in LaD.
+    roots $t$ above freezing. Where no response is switched on (I = h = c = t_h = 0) it is the minimum resistance, as
+    in LaD.
 
     Args:
-        least: Resistance in full light and moist, warm air. [s m-1]
+        minimum_resistance: Resistance in full light and moist, warm air. [s m-1]
         shortwave_down: Incoming shortwave radiation. [W m-2]
-        deficit: Saturation deficit of the air, as specific humidity; what is negative counts as none. [kg kg-1]
+        deficit: Saturation deficit of the air, as specific humidity; negative values count as none. [kg kg-1]
         air_temperature: Air temperature. [K]
         root_warmth: Temperature of the soil among the roots above freezing. [K]
         light_half_saturation: Shortwave radiation at which half of the conductance is reached. [W m-2]
@@ -58,7 +58,7 @@ def stomatal_resistance(
         root_temperature_half_saturation: Warmth of the roots at which half of the conductance is reached. [K]
 
     Returns:
-        Surface resistance; in the dark that of the cuticle, 5000 s m-1, unless the least is above it, and in cold air
+        Surface resistance; in the dark that of the cuticle, 5000 s m-1, unless the minimum is above it, and in cold air
         or cold soil at most 50 times that of warm ones. [s m-1]
 
     Source:
@@ -66,10 +66,10 @@ def stomatal_resistance(
         Res. 101, 7251-7268), for a leaf area that is part of I. Heat is left to the deficit. That pines transpire less
         from cold soil: Mellander et al. (2004), Hydrol. Process. 18, 3033-3051; the form of F_R is ours.
     """
-    shade = light_half_saturation * jnp.minimum(least / DARK_RESISTANCE, 1.0)
-    light = (shortwave_down + light_half_saturation + _FAINT) / (shortwave_down + shade + _FAINT)
-    cold = jnp.maximum(BEST_TEMPERATURE - air_temperature, 0.0)
-    warmth = jnp.maximum(1.0 - cold_sensitivity * cold**2, _LEAST_SHARE)
-    thawed = jnp.maximum(root_warmth, 0.0) ** 2 + _TINY
-    active = jnp.maximum(thawed / (thawed + root_temperature_half_saturation**2), _LEAST_SHARE)
-    return least * light * (1.0 + vpd_sensitivity * jnp.maximum(deficit, 0.0)) / (warmth * active)
+    shade = light_half_saturation * jnp.minimum(minimum_resistance / DARK_RESISTANCE, 1.0)
+    light = (shortwave_down + light_half_saturation + _MIN_LIGHT) / (shortwave_down + shade + _MIN_LIGHT)
+    cold = jnp.maximum(OPTIMUM_TEMPERATURE - air_temperature, 0.0)
+    warmth = jnp.maximum(1.0 - cold_sensitivity * cold**2, _MIN_SHARE)
+    thawed = jnp.maximum(root_warmth, 0.0) ** 2 + _MIN_THAW
+    active = jnp.maximum(thawed / (thawed + root_temperature_half_saturation**2), _MIN_SHARE)
+    return minimum_resistance * light * (1.0 + vpd_sensitivity * jnp.maximum(deficit, 0.0)) / (warmth * active)

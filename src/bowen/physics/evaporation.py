@@ -1,4 +1,4 @@
-"""Turbulent fluxes of heat and vapor for a given surface temperature, and the limits water supply puts on them."""
+"""Turbulent fluxes of heat and vapor for a given surface temperature, and their limits by water supply."""
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +9,7 @@ from bowen.physics.thermodynamics import saturation_vapor_pressure, specific_hum
 
 
 def sensible_heat(surface_temperature: Scalar, air_temperature: Scalar, conductance: Scalar, density: Scalar) -> Scalar:
-    r"""Sensible heat flux, $H = \rho c_p (T_1 - \theta_a) / r_a$.
+    r"""Compute the sensible heat flux, $H = \rho c_p (T_1 - \theta_a) / r_a$.
 
     Args:
         surface_temperature: Surface temperature. [K]
@@ -29,7 +29,7 @@ def sensible_heat(surface_temperature: Scalar, air_temperature: Scalar, conducta
 def potential_evaporation(
     surface_humidity: Scalar, air_humidity: Scalar, conductance: Scalar, resistance: Scalar, density: Scalar
 ) -> Scalar:
-    r"""Evaporation from a surface that does not lack water, $e = \rho (q^* - q_a) / (r_a + r_s)$.
+    r"""Compute evaporation from a surface with ample water, $e = \rho (q^* - q_a) / (r_a + r_s)$.
 
     Args:
         surface_humidity: Saturation specific humidity at the surface temperature. [kg kg-1]
@@ -48,7 +48,7 @@ def potential_evaporation(
 
 
 def equilibrium_share(air_temperature: Scalar, air_pressure: Scalar, vaporization_heat: Scalar) -> Scalar:
-    r"""Share of the available energy that evaporates into air that is always saturated, $s / (s + c_p / \lambda)$.
+    r"""Compute the share of available energy in equilibrium evaporation, into saturated air: $s / (s + c_p / \lambda)$.
 
     Args:
         air_temperature: Air temperature. [K]
@@ -78,12 +78,12 @@ def penman_evaporation(
     density: Scalar,
     vaporization_heat: Scalar,
 ) -> Scalar:
-    r"""Evaporation of open water, $\lambda e = [s A + \rho c_p (q^*_a - q_a) / r_a] / (s + c_p / \lambda)$, never dew.
+    r"""Compute open-water evaporation, $\lambda e = [s A + \rho c_p (q^*_a - q_a) / r_a] / (s + c_p / \lambda) \ge 0$.
 
-    It does not depend on the warming of the surface, which little water on leaves would make a switch.
+    It does not depend on the warming of the surface, on which little water on leaves would act as a switch.
 
     Args:
-        energy: Net radiation less what warms the ground. [W m-2]
+        energy: Net radiation less ground heat. [W m-2]
         air_temperature: Potential temperature of the air. [K]
         air_humidity: Specific humidity of the air. [kg kg-1]
         air_pressure: Air pressure. [Pa]
@@ -105,10 +105,10 @@ def penman_evaporation(
 
 
 def energy_evaporation(energy: Scalar, share: Scalar, vaporization_heat: Scalar) -> Scalar:
-    r"""Evaporation by the energy there is for it, $e = x \max(A, 0) / \lambda$; none where there is none.
+    r"""Compute evaporation from the available energy, $e = x \max(A, 0) / \lambda$.
 
     Args:
-        energy: Net radiation less what warms the ground. [W m-2]
+        energy: Net radiation less ground heat. [W m-2]
         share: Share x of the energy that evaporates water, at most 1. [1]
         vaporization_heat: Latent heat of vaporization. [J kg-1]
 
@@ -123,14 +123,14 @@ def energy_evaporation(energy: Scalar, share: Scalar, vaporization_heat: Scalar)
 
 
 def root_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt: Scalar) -> Scalar:
-    r"""Evaporation from the root zone: $E = e \min[1, A / (W_c + \Delta t \max(e, 0))]$.
+    r"""Compute evaporation from the root zone: $E = e \min[1, A / (W_c + \Delta t \max(e, 0))]$.
 
     This is the backward-Euler solution of dW/dt = -e min(1, W / W_c): however dry, no more leaves than is there.
 
     Args:
         potential: Evaporation of the unstressed surface. [kg m-2 s-1]
-        available: Root-zone water with what the step brings. [kg m-2]
-        critical: Root-zone water below which the plants are short of it. [kg m-2]
+        available: Root-zone water, with the water that the step adds. [kg m-2]
+        critical: Root-zone water below which plants are stressed. [kg m-2]
         dt: Step length. [s]
 
     Returns:
@@ -143,28 +143,28 @@ def root_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt:
 
 
 def shared_evaporation(potential: Scalar, available: Scalar, critical: Scalar, dt: Scalar) -> Scalar:
-    r"""Evaporation of several demands on one store: $E = \sum_k e_k \min[1, A / (W_k + \Delta t \sum_j \max(e_j, 0))]$.
+    r"""Share a store among demands: $E = \sum_k e_k \min[1, A / (W_k + \Delta t \sum_j \max(e_j, 0))]$.
 
     However dry, no more leaves than is there; with one demand it is `root_evaporation`.
 
     Args:
-        potential: Evaporation that each would have of a full store, along the first axis. [kg m-2 s-1]
-        available: Root-zone water with what the step brings. [kg m-2]
-        critical: Root-zone water below which each is short of it, along the first axis. [kg m-2]
+        potential: Evaporation of each from a full store, along the first axis. [kg m-2 s-1]
+        available: Root-zone water, with the water that the step adds. [kg m-2]
+        critical: Root-zone water below which each is limited, along the first axis. [kg m-2]
         dt: Step length. [s]
 
     Returns:
         Evaporation. [kg m-2 s-1]
 
     Source:
-        Ours; the limit of `root_evaporation`, for which all demands count.
+        Ours; the limit of `root_evaporation`, with the sum of the demands.
     """
-    asked = dt * jnp.maximum(potential, 0.0).sum(axis=0)
-    return (potential * jnp.minimum(1.0, available / (critical + asked))).sum(axis=0)
+    demand = dt * jnp.maximum(potential, 0.0).sum(axis=0)
+    return (potential * jnp.minimum(1.0, available / (critical + demand))).sum(axis=0)
 
 
 def snow_evaporation(potential: Scalar, snow_supply: Scalar, cover_mass: Scalar, dt: Scalar) -> Scalar:
-    r"""Sublimation from snow: $E = e\,B / (B + W_e + \Delta t \max(e, 0))$, always less than $B / \Delta t$.
+    r"""Compute sublimation from snow: $E = e\,B / (B + W_e + \Delta t \max(e, 0))$, always less than $B / \Delta t$.
 
     Args:
         potential: Evaporation of a surface all covered by snow. [kg m-2 s-1]

@@ -1,14 +1,14 @@
-"""Water below the surface: what the root zone is given and lets go, and the reservoirs that it runs off from."""
+"""Water in leaves and soil: interception, supply and drainage of the root zone, and the reservoirs of runoff."""
 
 import jax.numpy as jnp
 
 from bowen.numerics.array_types import Scalar
 
-LEAST_ROOM = 1e-6  # of the capacity; where there is less, nothing runs off that would not overflow
+MIN_ROOM = 1e-6  # of the capacity; below it, all runoff is overflow
 
 
-def supply(storage: Scalar, critical: Scalar, most: Scalar) -> Scalar:
-    r"""Water that is lifted to dry roots, or that a farmer gives them: $q (1 - W/W_c)$ below the critical storage.
+def external_supply(storage: Scalar, critical: Scalar, most: Scalar) -> Scalar:
+    r"""Compute irrigation or deep water reaching dry roots: $q (1 - W/W_c)$ below the critical storage.
 
     Args:
         storage: Water in the root zone. [kg m-2]
@@ -26,12 +26,12 @@ def supply(storage: Scalar, critical: Scalar, most: Scalar) -> Scalar:
 
 
 def interception(storage: Scalar, rain: Scalar, capacity: Scalar) -> Scalar:
-    """What leaves hold of the water on them and of a step's rain; the rest falls through.
+    """Compute the water that leaves hold, of their own and of a step's rain; the rest falls through.
 
     Args:
         storage: Rain on the leaves. [kg m-2]
         rain: Rain of the step. [kg m-2]
-        capacity: What they can hold. [kg m-2]
+        capacity: Water that leaves can hold. [kg m-2]
 
     Returns:
         Water on the leaves before any of it evaporates. [kg m-2]
@@ -44,7 +44,7 @@ def interception(storage: Scalar, rain: Scalar, capacity: Scalar) -> Scalar:
 
 
 def overflow(excess: Scalar, width: Scalar) -> Scalar:
-    r"""Water that does not fit: max(x, 0) with its corner rounded by a parabola between $-w$ and $w$.
+    r"""Compute overflow: max(x, 0) with its corner rounded by a parabola between $-w$ and $w$.
 
     Args:
         excess: Water above capacity (negative: room left). [kg m-2]
@@ -61,7 +61,7 @@ def overflow(excess: Scalar, width: Scalar) -> Scalar:
 
 
 def saturated_share(storage: Scalar, capacity: Scalar, spread: Scalar) -> Scalar:
-    r"""Share of the ground that is saturated where capacities differ, $A = 1 - (1 - W/W_c)^{b/(1+b)}$.
+    r"""Compute the saturated share of ground whose capacities differ, $A = 1 - (1 - W/W_c)^{b/(1+b)}$.
 
     Args:
         storage: Water in the root zone. [kg m-2]
@@ -74,20 +74,20 @@ def saturated_share(storage: Scalar, capacity: Scalar, spread: Scalar) -> Scalar
     Source:
         Zhao (1992), J. Hydrol. 135, 371-381; Liang et al. (1994), J. Geophys. Res. 99(D7), 14415-14428.
     """
-    room = jnp.maximum(1.0 - storage / capacity, LEAST_ROOM)
+    room = jnp.maximum(1.0 - storage / capacity, MIN_ROOM)
     return 1.0 - room ** (spread / (1.0 + spread))
 
 
 def saturation_excess(storage: Scalar, gain: Scalar, capacity: Scalar, spread: Scalar) -> Scalar:
-    r"""Water that falls on saturated ground: $\int_0^g A\,dg'$ as the root zone fills, $dW = (1 - A)\,dg'$, exactly.
+    r"""Integrate saturation excess exactly as the root zone fills: $\int_0^g A\,dg'$ with $dW = (1 - A)\,dg'$.
 
     With $x = 1 - W/W_c$ the room left and $r = g / [W_c (1+b)\, x^{1/(1+b)}]$, the ground takes up
-    $W_c\, x\, [1 - (1 - r)^{1+b}]$, and a bucket of one capacity would take up $\min(g, W_c x)$. The difference is what
-    this returns; what would not fit into the bucket either is left to overflow.
+    $W_c\, x\, [1 - (1 - r)^{1+b}]$, and a bucket of one capacity would take up $\min(g, W_c x)$. The
+    difference runs off here; water that would not fit into the bucket either is left to overflow.
 
     Args:
         storage: Water in the root zone before. [kg m-2]
-        gain: Rain and melt less what evaporates; a loss counts as none. [kg m-2]
+        gain: Rain and melt less evaporation; a loss counts as none. [kg m-2]
         capacity: Mean capacity of the root zone. [kg m-2]
         spread: Shape b of the distribution of capacities; 0: nothing runs off before all the ground is full. [1]
 
@@ -97,7 +97,7 @@ def saturation_excess(storage: Scalar, gain: Scalar, capacity: Scalar, spread: S
     Source:
         Zhao (1992), J. Hydrol. 135, 371-381; Liang et al. (1994), J. Geophys. Res. 99(D7), 14415-14428, eq. 3.
     """
-    room = jnp.maximum(1.0 - storage / capacity, LEAST_ROOM)
+    room = jnp.maximum(1.0 - storage / capacity, MIN_ROOM)
     gain = jnp.maximum(gain, 0.0)
     filling = jnp.minimum(gain / (capacity * (1.0 + spread) * room ** (1.0 / (1.0 + spread))), 1.0)
     taken_up = capacity * room * (1.0 - (1.0 - filling) ** (1.0 + spread))
@@ -105,13 +105,13 @@ def saturation_excess(storage: Scalar, gain: Scalar, capacity: Scalar, spread: S
 
 
 def gravity_drainage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: Scalar, dt: Scalar) -> Scalar:
-    r"""Slow drainage below capacity, $D = K (W/W_c)^{n-1}\, W'/W_c$, which W' after the step makes implicit.
+    r"""Compute slow drainage below capacity, $D = K (W/W_c)^{n-1}\, W'/W_c$, which W' after the step makes implicit.
 
     Args:
         storage: Water in the root zone before, at most its capacity. [kg m-2]
         capacity: Capacity of the root zone. [kg m-2]
         rate: Leakage K of a full root zone. [kg m-2 s-1]
-        exponent: How steeply it falls with what the root zone holds. [1]
+        exponent: Exponent of saturation. [1]
         dt: Step length. [s]
 
     Returns:
@@ -126,7 +126,7 @@ def gravity_drainage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: 
 
 
 def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate: Scalar, dt: Scalar) -> Scalar:
-    r"""Groundwater that rises to a root zone that is not full, $r\,W_G'\,(1 - W/W_c)$, implicit in what is left of it.
+    r"""Compute capillary rise to a root zone that is not full, $r\,W_G'\,(1 - W/W_c)$, implicit in the groundwater.
 
     Args:
         groundwater: At the start of the step. [kg m-2]
@@ -147,16 +147,16 @@ def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate:
 
 
 def reservoir(storage: Scalar, recharge: Scalar, residence_time: Scalar, dt: Scalar) -> tuple[Scalar, Scalar]:
-    r"""Linear reservoir, advanced exactly: $W' = W + (1 - e^{-\Delta t/\tau})(\tau D - W)$.
+    r"""Advance a linear reservoir exactly: $W' = W + (1 - e^{-\Delta t/\tau})(\tau D - W)$.
 
     Args:
         storage: Water in it at the start of the step. [kg m-2]
-        recharge: What flows in. [kg m-2 s-1]
+        recharge: Inflow. [kg m-2 s-1]
         residence_time: Residence time. [s]
         dt: Step length. [s]
 
     Returns:
-        Water in it at the end of the step [kg m-2] and what flows out [kg m-2 s-1].
+        Water in it at the end of the step [kg m-2] and outflow [kg m-2 s-1].
 
     Source:
         Milly & Shmakin (2002); GFDL LM2.

@@ -6,8 +6,8 @@ from bowen.numerics.array_types import Scalar
 from bowen.physics.constants import MELTING_POINT, STEFAN_BOLTZMANN
 
 
-def coldness(surface_temperature: Scalar) -> Scalar:
-    """How far the surface has cooled from the melting point toward 10 K below it.
+def cold_fraction(surface_temperature: Scalar) -> Scalar:
+    """Compute how far the surface has cooled from the melting point toward 10 K below it, as a fraction.
 
     Args:
         surface_temperature: Surface temperature. [K]
@@ -22,7 +22,7 @@ def coldness(surface_temperature: Scalar) -> Scalar:
 
 
 def snow_masking(snow_water: Scalar, masking_mass: Scalar) -> Scalar:
-    """Share of the surface that snow hides from the sun.
+    """Compute the share of the surface that snow hides from the sun.
 
     Args:
         snow_water: Snow water equivalent. [kg m-2]
@@ -40,14 +40,14 @@ def snow_masking(snow_water: Scalar, masking_mass: Scalar) -> Scalar:
 def albedo(
     ground: Scalar, ground_rise: Scalar, snow: Scalar, snow_rise: Scalar, cold: Scalar, masking: Scalar
 ) -> Scalar:
-    """Albedo of the surface, each part brighter when cold, mixed by how much snow hides the ground.
+    """Compute the albedo of the surface: ground and snow, each brighter when cold, weighted by snow masking.
 
     Args:
         ground: Snow-free albedo at the melting point or above. [1]
-        ground_rise: What the snow-free albedo gains in the cold. [1]
+        ground_rise: Gain of the snow-free albedo in the cold. [1]
         snow: Albedo of deep snow at the melting point. [1]
-        snow_rise: What the snow albedo gains in the cold. [1]
-        cold: Coldness of the surface. [1]
+        snow_rise: Gain of the snow albedo in the cold. [1]
+        cold: Cold fraction of the surface. [1]
         masking: Share of the surface that snow hides. [1]
 
     Returns:
@@ -67,7 +67,7 @@ def net_radiation(
     shortwave_down: Scalar,
     longwave_down: Scalar,
 ) -> Scalar:
-    r"""Net radiation, $R_n = (1-\alpha) S + \epsilon_s (L - \sigma T^4)$.
+    r"""Compute net radiation, $R_n = (1-\alpha) S + \epsilon_s (L - \sigma T^4)$.
 
     Args:
         surface_temperature: Surface temperature. [K]

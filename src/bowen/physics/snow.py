@@ -1,4 +1,4 @@
-"""Snow: the phase of precipitation, and what melts or sublimates."""
+"""Snow: phase of precipitation, melt, and liquid water in the pack."""
 
 import jax
 import jax.numpy as jnp
@@ -6,11 +6,11 @@ import jax.numpy as jnp
 from bowen.numerics.array_types import Scalar
 from bowen.physics.constants import FUSION, MELTING_POINT
 
-REFREEZING = 0.05  # of what melts per kelvin; HBV
+REFREEZING = 0.05  # share of the melt per kelvin; HBV
 
 
 def snowfall_share(air_temperature: Scalar, threshold: Scalar) -> Scalar:
-    r"""Share of precipitation that falls as snow, $1 / (1 + \exp[(T_a - T_{50}) / 0.5\,\mathrm{K}])$.
+    r"""Compute the share of precipitation that falls as snow, $1 / (1 + \exp[(T_a - T_{50}) / 0.5\,\mathrm{K}])$.
 
     Args:
         air_temperature: Air temperature. [K]
@@ -28,7 +28,7 @@ def snowfall_share(air_temperature: Scalar, threshold: Scalar) -> Scalar:
 def sheltered_melt(
     surface_temperature: Scalar, snow_supply: Scalar, cover_mass: Scalar, rate: Scalar, dt: Scalar
 ) -> Scalar:
-    r"""Melt of snow below a canopy that warms it from afar: $M = m\,B / (B + W_e + \Delta t\, m)$, $m = k (T - T_f)$.
+    r"""Compute the melt of snow below a canopy, $M = m\,B / (B + W_e + \Delta t\, m)$ with $m = k (T - T_f)$.
 
     Args:
         surface_temperature: Surface temperature, which is that of the canopy. [K]
@@ -41,20 +41,20 @@ def sheltered_melt(
         Melt; none of a cold canopy, and never more than there is. [kg m-2 s-1]
 
     Source:
-        Degree-day melt as of Kuusisto (1980), Nord. Hydrol. 11, 235-242, driven by the canopy in the place of the air;
+        Degree-day melt as of Kuusisto (1980), Nord. Hydrol. 11, 235-242, driven by the canopy instead of the air;
         the limit is ours, and that of snow's evaporation.
     """
     potential = degree_melt(surface_temperature, jnp.ones_like(snow_supply), rate)
     return potential * snow_supply / (snow_supply + cover_mass + dt * potential)
 
 
-def held(liquid: Scalar, gain: Scalar, capacity: Scalar) -> Scalar:
-    """What snow holds of the liquid water in it and of what reaches it; the rest runs through.
+def retain_liquid(liquid: Scalar, gain: Scalar, capacity: Scalar) -> Scalar:
+    """Compute the liquid water that snow retains of its own and of what reaches it; the rest runs through.
 
     Args:
         liquid: Liquid water in the snow. [kg m-2]
         gain: Melt of the step, and rain on the snow. [kg m-2]
-        capacity: What the snow that is left can hold. [kg m-2]
+        capacity: Liquid water that the remaining snow can hold. [kg m-2]
 
     Returns:
         Liquid water in the snow before any of it freezes. [kg m-2]
@@ -66,7 +66,7 @@ def held(liquid: Scalar, gain: Scalar, capacity: Scalar) -> Scalar:
 
 
 def refreezing(warmth: Scalar, liquid: Scalar, capacity: Scalar, rate: Scalar, dt: Scalar | float) -> Scalar:
-    r"""Liquid water that freezes and warms the surface to the melting point at most, $-C T / L_f$, or all there is.
+    r"""Compute the liquid water that freezes: at most $-C T / L_f$, which warms the surface to the melting point.
 
     Args:
         warmth: Surface temperature above the melting point. [K]
@@ -89,7 +89,7 @@ def refreezing(warmth: Scalar, liquid: Scalar, capacity: Scalar, rate: Scalar, d
 
 
 def degree_melt(surface_temperature: Scalar, cover: Scalar, rate: Scalar | float) -> Scalar:
-    """Melt in proportion to the warmth of the surface: the relaxed law an adaptive solver needs.
+    """Compute melt in proportion to the surface temperature above the melting point.
 
     Args:
         surface_temperature: Surface temperature. [K]
@@ -100,6 +100,6 @@ def degree_melt(surface_temperature: Scalar, cover: Scalar, rate: Scalar | float
         Melt. [kg m-2 s-1]
 
     Source:
-        Ours; tends to the exact complementarity of melt and surface temperature as the rate grows.
+        Degree-day melt; tends to the complementarity of melt and surface temperature as the rate grows.
     """
     return cover * rate * jnp.maximum(surface_temperature - MELTING_POINT, 0.0)

@@ -12,7 +12,7 @@ Layers = Float[Array, "*batch layer"]
 
 
 def layer_capacities(heat_capacity: Scalar, vegetation: Scalar | float = 0.0) -> list[Scalar]:
-    """Heat capacity of each layer, top down.
+    """Compute the heat capacity of each layer, top down.
 
     Args:
         heat_capacity: Volumetric heat capacity of the soil. [J m-3 K-1]
@@ -29,11 +29,11 @@ def layer_capacities(heat_capacity: Scalar, vegetation: Scalar | float = 0.0) ->
 
 
 def layer_conductances(conductivity: Scalar, insulation: Scalar) -> list[Scalar]:
-    """Conductance between the centers of neighboring layers; nothing is conducted through the base.
+    """Compute the conductance between the centers of neighboring layers; the base is insulated.
 
     Args:
         conductivity: Thermal conductivity of the soil. [W m-1 K-1]
-        insulation: Resistance of what lies between the surface and the soil: litter, the air below a canopy, snow.
+        insulation: Resistance of litter, air below a canopy and snow between the surface and the soil.
             [m2 K W-1]
 
     Returns:
@@ -83,7 +83,7 @@ def eliminate(
 
 
 def substitute(surface_warming: Scalar, offsets: list[Scalar], slopes: list[Scalar]) -> Layers:
-    """Warming of every layer, once that of the first is known.
+    """Compute the warming of every layer from that of the first.
 
     Args:
         surface_warming: Warming of the first layer over the step. [K]
@@ -102,8 +102,8 @@ def substitute(surface_warming: Scalar, offsets: list[Scalar], slopes: list[Scal
     return jnp.stack(warming, axis=-1)
 
 
-def thawed(ice: Layers, freezable_water: Scalar) -> Layers:
-    """Water that is left to freeze in each layer; none in the first, which is the skin that radiates.
+def freezable_liquid(ice: Layers, freezable_water: Scalar) -> Layers:
+    """Compute the liquid water that may freeze in each layer; none in the first, the skin that radiates.
 
     Args:
         ice: In the layers. [kg m-2]
@@ -121,7 +121,7 @@ def thawed(ice: Layers, freezable_water: Scalar) -> Layers:
 
 
 def freezing(warmth: Layers, ice: Layers, freezable_water: Scalar, capacity: Layers) -> Layers:
-    r"""Water that freezes to keep the layers at the melting point, $-C T / L_f$, or all there is; thaw is negative.
+    r"""Compute the water that freezes to keep layers at the melting point, $-C T / L_f$ at most; thaw is negative.
 
     Args:
         warmth: Temperature of the layers above the melting point. [K]
@@ -135,11 +135,11 @@ def freezing(warmth: Layers, ice: Layers, freezable_water: Scalar, capacity: Lay
     Source:
         GFDL LM2, whose option it is.
     """
-    return jnp.clip(-capacity * warmth / FUSION, -ice, thawed(ice, freezable_water))
+    return jnp.clip(-capacity * warmth / FUSION, -ice, freezable_liquid(ice, freezable_water))
 
 
 def freeze(warmth: Layers, ice: Layers, freezable_water: Scalar, capacity: Layers) -> tuple[Layers, Layers]:
-    """Let water freeze as cold, and ice melt as warmth allows, once heat has been conducted.
+    """Freeze water and melt ice as far as the heat of each layer allows, once heat has been conducted.
 
     No water moves. A layer gains the heat of the ice that was added after rounding, so that nothing is lost in single
     precision.

@@ -1,4 +1,4 @@
-"""The surface energy balance: one equation for the surface temperature, with snowmelt as a complementarity.
+"""Surface energy balance: one equation for the surface temperature, with snowmelt as a complementarity.
 
 The last Newton step is taken on linearized fluxes, and the linearized fluxes are the ones returned: the balance the
 fluxes obey is then the linear equation that was solved, and it closes to round-off however few iterations are made.
@@ -15,11 +15,11 @@ from bowen.numerics.array_types import Scalar
 from bowen.numerics.rematerialization import ITERATES, save_residual
 from bowen.physics.constants import FUSION
 
-LARGEST_NEWTON_STEP = 15.0  # K; keeps iterates away from the poles of the saturation humidity
+MAX_NEWTON_STEP = 15.0  # K; keeps iterates away from the poles of the saturation humidity
 
 
 class SurfaceFluxes(NamedTuple):
-    """What leaves or reaches the surface at a given temperature; positive as the names of the fluxes say."""
+    """Fluxes of the surface at a given temperature; positive as their names say."""
 
     net_radiation: Scalar  # W m-2
     sensible_heat: Scalar  # W m-2
@@ -30,35 +30,35 @@ class SurfaceFluxes(NamedTuple):
 
     @property
     def vapor(self) -> Scalar:
-        """All that evaporates. [kg m-2 s-1]."""
+        """Sum of all evaporation. [kg m-2 s-1]."""
         return self.root_evaporation + self.snow_evaporation + self.canopy_evaporation
 
 
 class GroundHeatCoupling(NamedTuple):
-    """What warming the surface takes, and the soil below it."""
+    """Heat that warming the surface costs, in the first layer and in the soil ground."""
 
     storage: Scalar  # W m-2 K-1, heat capacity of the first layer and the vegetation over the step length
     flux: Scalar  # W m-2, conducted to the layer below if the first does not warm
-    slope: Scalar  # W m-2 K-1, what each kelvin of warming adds to it
+    slope: Scalar  # W m-2 K-1, increase of the flux per kelvin of warming
 
 
 class SurfaceBalance(NamedTuple):
-    """The solution of the balance over one step."""
+    """Solution of the balance over one step."""
 
     fluxes: SurfaceFluxes
     warming: Scalar  # K, of the first layer
     snow_loss: Scalar  # kg m-2 s-1, melt and sublimation
-    melted_out: Scalar  # whether all the snow is lost
+    melted_out: Scalar  # 1, whether the snow is all lost
     last_step: Scalar  # K, of the Newton iteration: how far from converged
 
 
-def available_energy(net_radiation: Scalar, warming: Scalar, below: GroundHeatCoupling) -> Scalar:
-    r"""Energy left for turbulence and snow: $A = R_n - c\,\delta - G(\delta)$.
+def available_energy(net_radiation: Scalar, warming: Scalar, ground: GroundHeatCoupling) -> Scalar:
+    r"""Compute the energy left for turbulence and snow: $A = R_n - c\,\delta - G(\delta)$.
 
     Args:
         net_radiation: Net radiation of the warmed surface. [W m-2]
         warming: Warming of the first layer over the step. [K]
-        below: What the warming takes, and the soil. [W m-2 K-1, W m-2, W m-2 K-1]
+        ground: Heat capacity of the surface and its coupling to the soil. [W m-2 K-1, W m-2, W m-2 K-1]
 
     Returns:
         Available energy. [W m-2]
@@ -66,16 +66,16 @@ def available_energy(net_radiation: Scalar, warming: Scalar, below: GroundHeatCo
     Source:
         Milly & Shmakin (2002): heat balance of the first soil layer.
     """
-    return net_radiation - below.storage * warming - below.flux - below.slope * warming
+    return net_radiation - ground.storage * warming - ground.flux - ground.slope * warming
 
 
-def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: GroundHeatCoupling, vaporization_heat: Scalar) -> Scalar:
-    r"""Energy left for snow: $Q = A - H - \lambda E$, with fusion not yet paid.
+def surplus(fluxes: SurfaceFluxes, warming: Scalar, ground: GroundHeatCoupling, vaporization_heat: Scalar) -> Scalar:
+    r"""Compute the energy left for snow: $Q = A - H - \lambda E$, with fusion not yet paid.
 
     Args:
         fluxes: Radiative and turbulent fluxes at the warmed surface. [W m-2, kg m-2 s-1]
         warming: Warming of the first layer over the step. [K]
-        below: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
+        ground: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
         vaporization_heat: Latent heat of vaporization. [J kg-1]
 
     Returns:
@@ -85,12 +85,12 @@ def surplus(fluxes: SurfaceFluxes, warming: Scalar, below: GroundHeatCoupling, v
         Milly & Shmakin (2002): heat balance of the first soil layer.
     """
     turbulent = fluxes.sensible_heat + vaporization_heat * fluxes.vapor
-    return available_energy(fluxes.net_radiation, warming, below) - turbulent
+    return available_energy(fluxes.net_radiation, warming, ground) - turbulent
 
 
 def balance_surface(
     fluxes: Callable[[Scalar], SurfaceFluxes],
-    below: GroundHeatCoupling,
+    ground: GroundHeatCoupling,
     to_melting: Scalar,
     snow_supply: Scalar,
     sheltered: Bool[Array, "..."],
@@ -100,14 +100,14 @@ def balance_surface(
 ) -> SurfaceBalance:
     r"""Solve $Q(\delta) = L_f N$ for the warming of the surface and the loss of snow N.
 
-    Three regimes, told apart beforehand by $q = Q$ at the melting point: too cold to melt (N is the sublimation),
+    Three regimes, distinguished beforehand by $q = Q$ at the melting point: too cold to melt (N is the sublimation),
     melting (the surface stays at the melting point, N = q / L_f), melted out (N is all the snow). Sheltered snow does
     not hold the surface at the melting point, and its melt is a flux like others. Iterations carry no gradient; the
     last Newton step does, which is the derivative of the implicit function.
 
     Args:
         fluxes: Fluxes for a given warming; a pytree, so that its gradient can be stopped. [K -> W m-2, kg m-2 s-1]
-        below: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
+        ground: As for `available_energy`. [W m-2 K-1, W m-2, W m-2 K-1]
         to_melting: Warming that would bring the surface to the melting point. [K]
         snow_supply: Snow at the start of the step with the step's snowfall. [kg m-2]
         sheltered: Whether the surface is a canopy above the snow. [1]
@@ -123,36 +123,36 @@ def balance_surface(
         one-step derivative: Bolte, Pauwels & Vaiter (2023), NeurIPS.
     """
     at_melting = fluxes(to_melting)
-    heat = surplus(at_melting, to_melting, below, vaporization_heat)
+    heat = surplus(at_melting, to_melting, ground, vaporization_heat)
     all_snow = snow_supply / dt
     melted_out = (heat >= FUSION * all_snow) & ~sheltered
     melting = (heat > FUSION * at_melting.snow_evaporation) & ~melted_out & ~sheltered
 
-    def residual(value, warming, below, vaporization_heat, all_snow):
+    def residual(value, warming, ground, vaporization_heat, all_snow):
         loss = jnp.where(melted_out, all_snow, value.snow_evaporation + value.sheltered_melt)
-        return surplus(value, warming, below, vaporization_heat) - FUSION * loss
+        return surplus(value, warming, ground, vaporization_heat) - FUSION * loss
 
-    def slopes(fluxes, below, vaporization_heat, warming):
-        """Fluxes at `warming`, their slopes, and the slope of the residual."""
+    def slopes(fluxes, ground, vaporization_heat, warming):
+        """Compute fluxes at `warming`, their slopes, and the slope of the residual."""
         value, slope = jax.jvp(fluxes, (warming,), (jnp.ones_like(warming),))
         one, zero = jnp.ones_like(warming), jnp.zeros_like(warming)
         loss_slope = jnp.where(melted_out, 0.0, slope.snow_evaporation + slope.sheltered_melt)
-        heat_slope = surplus(slope, one, below._replace(flux=zero), vaporization_heat)
+        heat_slope = surplus(slope, one, ground._replace(flux=zero), vaporization_heat)
         return value, slope, heat_slope - FUSION * loss_slope
 
-    given = fluxes, below, vaporization_heat, all_snow
-    frozen = jax.lax.stop_gradient(given) if iterations > 1 else given
+    operands = fluxes, ground, vaporization_heat, all_snow
+    constant = jax.lax.stop_gradient(operands) if iterations > 1 else operands
     warming = jnp.zeros_like(to_melting)
     for _ in range(iterations - 1):
-        value, _, slope_of_residual = slopes(*frozen[:3], warming)
-        step = residual(value, warming, *frozen[1:]) / slope_of_residual
-        warming = warming - jnp.clip(step, -LARGEST_NEWTON_STEP, LARGEST_NEWTON_STEP)
+        value, _, slope_of_residual = slopes(*constant[:3], warming)
+        step = residual(value, warming, *constant[1:]) / slope_of_residual
+        warming = warming - jnp.clip(step, -MAX_NEWTON_STEP, MAX_NEWTON_STEP)
 
     warming = jnp.where(melting, to_melting, save_residual(warming, ITERATES))
-    _, slope, slope_of_residual = slopes(*frozen[:3], jax.lax.stop_gradient(warming) if iterations > 1 else warming)
+    _, slope, slope_of_residual = slopes(*constant[:3], jax.lax.stop_gradient(warming) if iterations > 1 else warming)
     value = fluxes(warming)
     last_step = jnp.where(
-        melting, 0.0, -residual(value, warming, below, vaporization_heat, all_snow) / slope_of_residual
+        melting, 0.0, -residual(value, warming, ground, vaporization_heat, all_snow) / slope_of_residual
     )
     applied = jax.tree.map(lambda flux, rate: flux + rate * last_step, value, slope)
     unforced = applied.snow_evaporation + applied.sheltered_melt

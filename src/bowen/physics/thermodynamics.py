@@ -1,13 +1,26 @@
-"""Moist air: saturation, humidity, density, and the latent heat of vaporization."""
+"""Moist air: saturation, humidity, density, and the latent heat of vaporization.
 
-import jax.numpy as jnp
+The formulas take and return NumPy or JAX arrays, or numbers, so that reading a file never imports JAX.
+"""
 
-from bowen.numerics.array_types import Scalar
+from typing import Any, TypeVar
+
+import numpy as np
+
 from bowen.physics.constants import GAS_CONSTANT_DRY_AIR, GRAVITY, HEAT_CAPACITY_AIR, ICE_POINT, VAPOR_RATIO
 
+Values = TypeVar("Values", bound=Any)  # NumPy or JAX array, or number
 
-def saturation_vapor_pressure(temperature: Scalar) -> Scalar:
-    r"""Saturation vapor pressure over liquid water, $e = 611.2 \exp[17.62\,t/(243.12 + t)]$.
+MIN_VAPOR_PRESSURE = 1.0  # Pa; perfectly dry air in a record is an instrument's error
+
+
+def _array_namespace(values: Any) -> Any:
+    """Return the module with the functions of an array's kind, by the array API standard; NumPy for numbers."""
+    return values.__array_namespace__() if hasattr(values, "__array_namespace__") else np
+
+
+def saturation_vapor_pressure(temperature: Values) -> Values:
+    r"""Compute saturation vapor pressure over liquid water, $e = 611.2 \exp[17.62\,t/(243.12 + t)]$.
 
     Args:
         temperature: Temperature of the water. [K]
@@ -19,11 +32,11 @@ def saturation_vapor_pressure(temperature: Scalar) -> Scalar:
         Magnus form with the constants of Sonntag (1990); within 0.6 % of Goff-Gratch from -20 to 50 degC.
     """
     celsius = temperature - ICE_POINT
-    return 611.2 * jnp.exp(17.62 * celsius / (243.12 + celsius))
+    return 611.2 * _array_namespace(celsius).exp(17.62 * celsius / (243.12 + celsius))
 
 
-def saturation_vapor_pressure_ice(temperature: Scalar) -> Scalar:
-    r"""Saturation vapor pressure over ice, $e = 611.2 \exp[22.46\,t/(272.62 + t)]$.
+def saturation_vapor_pressure_ice(temperature: Values) -> Values:
+    r"""Compute saturation vapor pressure over ice, $e = 611.2 \exp[22.46\,t/(272.62 + t)]$.
 
     Args:
         temperature: Temperature of the ice. [K]
@@ -35,11 +48,11 @@ def saturation_vapor_pressure_ice(temperature: Scalar) -> Scalar:
         Magnus form with the constants of Sonntag (1990); within 0.3 % of Goff-Gratch from -40 to 0 degC.
     """
     celsius = temperature - ICE_POINT
-    return 611.2 * jnp.exp(22.46 * celsius / (272.62 + celsius))
+    return 611.2 * _array_namespace(celsius).exp(22.46 * celsius / (272.62 + celsius))
 
 
-def specific_humidity(vapor_pressure: Scalar, air_pressure: Scalar) -> Scalar:
-    r"""Specific humidity, $q = \epsilon e / [p - (1 - \epsilon) e]$.
+def specific_humidity(vapor_pressure: Values, air_pressure: Values) -> Values:
+    r"""Compute specific humidity, $q = \epsilon e / [p - (1 - \epsilon) e]$.
 
     Args:
         vapor_pressure: Partial pressure of water vapor. [Pa]
@@ -54,8 +67,24 @@ def specific_humidity(vapor_pressure: Scalar, air_pressure: Scalar) -> Scalar:
     return VAPOR_RATIO * vapor_pressure / (air_pressure - (1.0 - VAPOR_RATIO) * vapor_pressure)
 
 
-def air_density(air_temperature: Scalar, humidity: Scalar, air_pressure: Scalar) -> Scalar:
-    """Density of moist air.
+def vapor_pressure(humidity: Values, air_pressure: Values) -> Values:
+    r"""Compute vapor pressure from specific humidity, $e = q p / [\epsilon + (1 - \epsilon) q]$.
+
+    Args:
+        humidity: Specific humidity. [kg kg-1]
+        air_pressure: Total pressure. [Pa]
+
+    Returns:
+        Partial pressure of water vapor. [Pa]
+
+    Source:
+        Definition; the inverse of `specific_humidity`.
+    """
+    return humidity * air_pressure / (VAPOR_RATIO + (1.0 - VAPOR_RATIO) * humidity)
+
+
+def air_density(air_temperature: Values, humidity: Values, air_pressure: Values) -> Values:
+    """Compute the density of moist air.
 
     Args:
         air_temperature: Air temperature. [K]
@@ -71,8 +100,8 @@ def air_density(air_temperature: Scalar, humidity: Scalar, air_pressure: Scalar)
     return air_pressure / (GAS_CONSTANT_DRY_AIR * air_temperature * (1.0 + 0.608 * humidity))
 
 
-def potential_temperature(air_temperature: Scalar, height: Scalar) -> Scalar:
-    """Air temperature brought down dry-adiabatically to the surface.
+def potential_temperature(air_temperature: Values, height: Values) -> Values:
+    """Compute the temperature of air that is brought down dry-adiabatically to the surface.
 
     Args:
         air_temperature: Air temperature at the height of measurement. [K]
@@ -87,8 +116,8 @@ def potential_temperature(air_temperature: Scalar, height: Scalar) -> Scalar:
     return air_temperature + GRAVITY / HEAT_CAPACITY_AIR * height
 
 
-def vaporization_heat(air_temperature: Scalar) -> Scalar:
-    """Latent heat of vaporization at the air temperature, as eddy-covariance processing applies it.
+def vaporization_heat(air_temperature: Values) -> Values:
+    """Compute the latent heat of vaporization at the air temperature, as eddy-covariance processing applies it.
 
     Args:
         air_temperature: Air temperature. [K]

@@ -10,15 +10,15 @@ from bowen.numerics.array_types import Scalar
 from bowen.numerics.rematerialization import ITERATES, save_residual
 from bowen.physics.constants import GRAVITY, VON_KARMAN
 
-SHARE_OF_CRITICAL = (
+MAX_SHARE_OF_CRITICAL = (
     0.95  # beyond this share of the critical Richardson number FMS lets the coefficient fall to its floor
 )
-MOST_STABLE = 0.5  # height over the Obukhov length
-LEAST_COEFFICIENT = 1e-5
+MAX_STABILITY = 0.5  # height over the Obukhov length
+MIN_COEFFICIENT = 1e-5
 
 
 def bulk_richardson(surface_virtual: Scalar, air_virtual: Scalar, height: Scalar, wind: Scalar) -> Scalar:
-    r"""Bulk Richardson number, $Ri = -g\,(\theta_{v,s} - \theta_{v,a})/\theta_{v,s}\; z / (U^2 + 10^{-4})$.
+    r"""Compute the bulk Richardson number, $Ri = -g\,(\theta_{v,s} - \theta_{v,a})/\theta_{v,s}\; z / (U^2 + 10^{-4})$.
 
     Args:
         surface_virtual: Virtual potential temperature of the surface. [K]
@@ -38,7 +38,7 @@ def bulk_richardson(surface_virtual: Scalar, air_virtual: Scalar, height: Scalar
 def integrated_profiles(
     zeta: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
 ) -> tuple[Scalar, Scalar]:
-    """Similarity profiles of momentum and heat, integrated from the roughness length to the height.
+    """Integrate the similarity profiles of momentum and heat from the roughness length to the height.
 
     The unstable part is evaluated at min(zeta, 0) and the stable part at max(zeta, 0): both are always finite.
 
@@ -65,7 +65,7 @@ def integrated_profiles(
     convective = zeta < 0.0
 
     def part(ratio: Scalar, power: float, rest: Scalar, share: Scalar) -> Scalar:
-        """Logarithm and remainder, of which only the regime that rules is computed."""
+        """Compute logarithm and remainder of the regime that applies."""
         stable_ratio = (1.0 + stable) / (1.0 + stable * share)
         logarithm = jnp.log(jnp.where(convective, ratio, stable_ratio))
         return jnp.where(
@@ -87,7 +87,7 @@ def obukhov_parameter(
     critical_richardson: Scalar,
     iterations: int = 4,
 ) -> tuple[Scalar, Scalar, Scalar]:
-    r"""Height over the Obukhov length that belongs to a bulk Richardson number: the root of Ri = zeta F_h / F_m^2.
+    r"""Solve Ri = zeta F_h / F_m^2 for the height over the Obukhov length.
 
     Newton's method on the logarithms of both sides, with $\ln t \approx 2 (t - 1) / (t + 1)$. The iterations carry no
     gradient; one last Newton step does, which is the implicit-function derivative, and the profiles follow it along
@@ -111,8 +111,8 @@ def obukhov_parameter(
     geometry = (height, momentum_roughness, heat_roughness, critical_richardson)
     fixed_richardson, fixed = jax.lax.stop_gradient((richardson, geometry))
 
-    def followed(zeta: Scalar) -> tuple[Scalar, Scalar, Scalar, Scalar, Scalar]:
-        """Profiles, their slopes, and the slope of zeta F_h / F_m^2."""
+    def profiles_with_slopes(zeta: Scalar) -> tuple[Scalar, Scalar, Scalar, Scalar, Scalar]:
+        """Compute the profiles, their slopes, and the slope of zeta F_h / F_m^2."""
         (momentum, heat), (momentum_slope, heat_slope) = jax.jvp(
             lambda z: integrated_profiles(z, *fixed), (zeta,), (jnp.ones_like(zeta),)
         )
@@ -121,14 +121,14 @@ def obukhov_parameter(
 
     zeta = first_guess(fixed_richardson, *fixed)
     for _ in range(iterations):
-        momentum, heat, _, _, slope = followed(zeta)
+        momentum, heat, _, _, slope = profiles_with_slopes(zeta)
         rate = heat / momentum**2  # Ri over zeta; t is that of the iterate over that wanted
         wanted = fixed_richardson / jnp.where(zeta == 0.0, 1.0, zeta)
         change = 2.0 * (wanted - rate) / (wanted + rate) * rate / slope
         grown = jnp.where(change > 0.0, 1.0 + change + 0.5 * change**2, 1.0 / (1.0 - change + 0.5 * change**2))
         zeta = jnp.where(zeta == 0.0, zeta, zeta * grown)
     zeta = save_residual(zeta, ITERATES)
-    _, _, momentum_slope, heat_slope, slope = followed(zeta)
+    _, _, momentum_slope, heat_slope, slope = profiles_with_slopes(zeta)
     momentum, heat = integrated_profiles(zeta, *geometry)
     step = (richardson - zeta * heat / momentum**2) / slope
     return zeta + step, momentum + momentum_slope * step, heat + heat_slope * step
@@ -137,9 +137,9 @@ def obukhov_parameter(
 def first_guess(
     richardson: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
 ) -> Scalar:
-    """Guess of height over the Obukhov length: neutral profiles if unstable; if stable, their logarithms held.
+    """Guess the height over the Obukhov length by neutral profiles, or by fixed logarithms if stable.
 
-    With the logarithms of the stable profiles held at the neutral guess, Ri = zeta F_h / F_m^2 is a quadratic equation.
+    With the logarithms of the stable profiles fixed at the neutral guess, Ri = zeta F_h / F_m^2 is a quadratic.
 
     Args:
         richardson: Bulk Richardson number, below the critical one. [1]
@@ -158,11 +158,15 @@ def first_guess(
     momentum, heat, slope = -jnp.log(momentum_share), -jnp.log(heat_share), 1.0 / critical_richardson
     stable = jnp.maximum(richardson, 0.0)
     neutral_value = richardson * momentum**2 / heat / (1.0 - stable * slope)
-    held = jnp.maximum(neutral_value, 0.0)
+    stable_guess = jnp.maximum(neutral_value, 0.0)
 
     def rest(logarithm: Scalar, share: Scalar) -> Scalar:
-        """The stable profile without its part that is linear in zeta."""
-        return logarithm + (5.0 - slope) * jnp.log((1.0 + held) / (1.0 + held * share)) - slope * held * share
+        """Compute the stable profile without its part that is linear in zeta."""
+        return (
+            logarithm
+            + (5.0 - slope) * jnp.log((1.0 + stable_guess) / (1.0 + stable_guess * share))
+            - slope * stable_guess * share
+        )
 
     momentum, heat = rest(momentum, momentum_share), rest(heat, heat_share)
     square, line, constant = slope - stable * slope**2, heat - 2.0 * stable * momentum * slope, stable * momentum**2
@@ -178,7 +182,7 @@ def monin_obukhov(
     critical_richardson: Scalar,
     iterations: int = 4,
 ) -> tuple[Scalar, Scalar]:
-    """Bulk transfer coefficients of momentum and heat by Monin-Obukhov similarity.
+    """Compute bulk transfer coefficients of momentum and heat by Monin-Obukhov similarity.
 
     Args:
         richardson: Bulk Richardson number. [1]
@@ -194,22 +198,21 @@ def monin_obukhov(
     Source:
         GFDL FMS `monin_obukhov`; the cap at 0.95 of the critical Richardson number keeps the floor continuous.
     """
-    capped = jnp.minimum(richardson, SHARE_OF_CRITICAL * critical_richardson)
+    capped = jnp.minimum(richardson, MAX_SHARE_OF_CRITICAL * critical_richardson)
     geometry = (height, momentum_roughness, heat_roughness, critical_richardson)
     _, momentum, heat = obukhov_parameter(capped, *geometry, iterations=iterations)
     return (
-        jnp.maximum(VON_KARMAN**2 / momentum**2, LEAST_COEFFICIENT),
-        jnp.maximum(VON_KARMAN**2 / (momentum * heat), LEAST_COEFFICIENT),
+        jnp.maximum(VON_KARMAN**2 / momentum**2, MIN_COEFFICIENT),
+        jnp.maximum(VON_KARMAN**2 / (momentum * heat), MIN_COEFFICIENT),
     )
 
 
-def coupled(
+def monin_obukhov_limited(
     richardson: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
 ) -> tuple[Scalar, Scalar]:
-    """Bulk transfer coefficients by similarity, in air that never quite lets go of a cold surface.
+    """Compute bulk transfer coefficients by Monin-Obukhov similarity with a limit of stability.
 
-    A surface whose turbulence ceases in a winter's night cools on and on, which leaves it still less; what warms a
-    forest then is not in the similarity over a plane.
+    Without the limit, turbulence over a cold surface ceases in a winter's night, and the surface cools without end.
 
     Args:
         richardson: Bulk Richardson number; that of a height of half the Obukhov length is the largest that counts. [1]
@@ -225,15 +228,15 @@ def coupled(
         The limit is that of the Community Land Model, version 5 (its parameter `zetamaxstable`, 0.5).
     """
     geometry = (height, momentum_roughness, heat_roughness, critical_richardson)
-    most = jnp.full_like(richardson, MOST_STABLE)
-    momentum, heat = integrated_profiles(most, *geometry)
-    return monin_obukhov(jnp.minimum(richardson, most * heat / momentum**2), *geometry)
+    limit = jnp.full_like(richardson, MAX_STABILITY)
+    momentum, heat = integrated_profiles(limit, *geometry)
+    return monin_obukhov(jnp.minimum(richardson, limit * heat / momentum**2), *geometry)
 
 
 def neutral(
     richardson: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
 ) -> tuple[Scalar, Scalar]:
-    """Bulk transfer coefficients of momentum and heat without a stability correction.
+    """Compute bulk transfer coefficients of momentum and heat without a stability correction.
 
     Args:
         richardson: Bulk Richardson number, not used. [1]
@@ -257,7 +260,7 @@ def neutral(
 def louis(
     richardson: Scalar, height: Scalar, momentum_roughness: Scalar, heat_roughness: Scalar, critical_richardson: Scalar
 ) -> tuple[Scalar, Scalar]:
-    """Bulk transfer coefficients with an explicit stability correction: no iteration.
+    """Compute bulk transfer coefficients with an explicit stability correction.
 
     Args:
         richardson: Bulk Richardson number. [1]

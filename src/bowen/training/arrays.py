@@ -22,9 +22,9 @@ from bowen.models.rollout import Inputs
 from bowen.physics.constants import LAYER_DEPTH, MELTING_POINT
 
 
-def radiation_name(prescribed: bool) -> str:
-    """Name the radiation that drives the model: incoming longwave, or net radiation where that is prescribed."""
-    return "net_radiation" if prescribed else "longwave_down"
+def radiation_name(is_net_measured: bool) -> str:
+    """Name the radiation that drives the model: incoming longwave, or net radiation where the measured one does."""
+    return "net_radiation" if is_net_measured else "longwave_down"
 
 
 class SiteArrays(eqx.Module):
@@ -42,7 +42,7 @@ class SiteArrays(eqx.Module):
         dataset: xr.Dataset,
         scaler: Scaler,
         *,
-        prescribed: bool = False,
+        net_radiation: str = "computed",
         weighted: bool = False,
         targets: Sequence[str] = TARGETS,
         dtype: Any = None,
@@ -52,7 +52,9 @@ class SiteArrays(eqx.Module):
         Args:
             dataset: Canonical dataset with forcing without gaps. [SI]
             scaler: Normalizes the features. [1]
-            prescribed: Whether net radiation drives the model instead of longwave. [1]
+            net_radiation: Whether net radiation is "computed" from longwave, "measured", or "measured_if_available":
+                then the attribute `prescribed_radiation` of the record says which of both drives the model, and
+                measured net radiation is NaN where longwave does. [1]
             weighted: Whether uncertain fluxes count less; see `confidence`. [1]
             targets: Names of the targets. [1]
             dtype: Precision; None is JAX's default. [1]
@@ -60,7 +62,10 @@ class SiteArrays(eqx.Module):
         Raises:
             DataError: A forcing variable is missing or has gaps, or the uncertainty asked for is missing.
         """
-        names = (*FEATURE_FORCING, radiation_name(prescribed))
+        is_either = net_radiation == "measured_if_available"
+        is_net_measured = bool(dataset.attrs.get("prescribed_radiation")) if is_either else net_radiation == "measured"
+        driver = radiation_name(is_net_measured)
+        names = (*FEATURE_FORCING, driver)
         for name in names:
             require_complete(dataset, name)
         dtype = jnp.zeros(()).dtype if dtype is None else dtype
@@ -69,17 +74,22 @@ class SiteArrays(eqx.Module):
             return jnp.asarray(np.asarray(values, dtype))
 
         weather = {name: array(dataset[name].values) for name in FEATURE_FORCING}
-        forcing = Forcing(**weather, radiation=array(dataset[radiation_name(prescribed)].values))
+        missing = np.full(dataset.sizes["time"], np.nan)
+        radiation = {driver: array(dataset[driver].values)}
+        if is_either and is_net_measured:
+            radiation["longwave_down"] = array(dataset.get("longwave_down", missing))
+        elif is_either:
+            radiation["net_radiation"] = array(missing)
+        forcing = Forcing(**weather, **radiation)
         shown = compute_features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
         inputs = Inputs(forcing, array(scaler.apply(shown)), array(dataset.attrs["timestep_s"]))
-        none = np.full(dataset.sizes["time"], np.nan)
         values, seen, weights = [], [], []
         for name in targets:
-            ok = is_measured(dataset, name) if name in dataset else np.isfinite(none)
+            ok = is_measured(dataset, name) if name in dataset else np.isfinite(missing)
             uncertain = weighted and ok.any() and name not in WATER
             seen.append(ok)
-            values.append(np.where(ok, dataset[name].values if name in dataset else none, 0.0))
-            weights.append(uncertainty_weights(dataset, name) if uncertain else np.ones(len(none)))
+            values.append(np.where(ok, dataset[name].values if name in dataset else missing, 0.0))
+            weights.append(uncertainty_weights(dataset, name) if uncertain else np.ones(len(missing)))
         sides = array(np.stack(values, -1)), jnp.asarray(np.stack(seen, -1)), array(np.stack(weights, -1))
         return cls(inputs, *sides, tuple(targets))
 

@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters, StepOutput
-from bowen.models.rollout import Inputs, keep_loop_unfused, reset_root_zone_where, unroll_columns
+from bowen.models.rollout import Inputs, reset_root_zone_where, unroll_columns
 from bowen.numerics.rematerialization import ITERATES, rematerialize
+from bowen.numerics.xla_workarounds import keep_loop_unfused
 from bowen.training.windows import Batch
 
 SEGMENTS_PER_DAY = 4  # where the steps of a day divide so

@@ -1,6 +1,5 @@
 """Data of one site as a model takes it: arrays, feature scaler, site parameters and a state to spin up from."""
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -69,10 +68,10 @@ class SiteData:
         self.labels = np.empty(0) if split is None else np.asarray(split)
         self.scaler = fit_scaler(config, [(record, self.labels)]) if scaler is None else scaler
         index = (UNSEEN if split is None else 0) if index is None else index
-        is_trained, uses_net = index != UNSEEN, is_driven_by_net_radiation(record, config)
+        is_trained, radiation = index != UNSEEN, config.data.net_radiation
         weighted = is_trained and config.training.weights == "uncertainty"
         self.name, self.record = record.attrs["site"], record
-        self.arrays = SiteArrays.of(record, self.scaler, prescribed=uses_net, weighted=weighted, targets=targets)
+        self.arrays = SiteArrays.of(record, self.scaler, net_radiation=radiation, weighted=weighted, targets=targets)
         self.has_daily_fluxes = data.has_daily_fluxes(record)
         needs_more = data.has_water_beyond_rain(record)
         exceeds = is_trained and config.model.water_corrections and data.summarize_water_balance(record)["exceeds"]
@@ -158,11 +157,6 @@ def radiation_features(config: Config) -> tuple[str, ...]:
     return data.RADIATION if chosen == "measured_if_available" else (radiation_name(chosen == "measured"),)
 
 
-def is_driven_by_net_radiation(record: xr.Dataset, config: Config) -> bool:
-    """Return True if measured net radiation drives the model, instead of longwave."""
-    return bool(record.attrs.get("prescribed_radiation", config.data.net_radiation == "measured"))
-
-
 def fit_scaler(config: Config, records: Iterable[tuple[xr.Dataset, np.ndarray]]) -> Scaler:
     """Fit the scaler of the features that a configuration shows a network, to the training steps.
 
@@ -185,13 +179,12 @@ def land_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
         config: Names the soil class.
         site: IGBP class, reference and canopy height.
     """
-    parameters = parameters_for(
+    return parameters_for(
         site["igbp"],
         config.data.soil,
         reference_height=site["reference_height"],
         canopy_height=site["canopy_height"],
     )
-    return dataclasses.replace(parameters, prescribed_radiation=float(site.get("prescribed_radiation", 0)))
 
 
 def site_parameters(
@@ -208,13 +201,12 @@ def site_parameters(
             evapotranspiration exceeds precipitation by more than the soil can have given (known of records that are
             trained on), and where the vegetation needs more than the rain (known of any).
     """
-    known = record.attrs | {"prescribed_radiation": is_driven_by_net_radiation(record, config)}
     closure: Any = scaler.closure(index) if config.data.closure == "measured_fraction" else 1.0
     truncated: Any = data.is_latent_heat_truncated(record)
     tower = TowerParameters(closure_fraction=closure, is_latent_heat_truncated=truncated)
     attributes = compute_site_attributes(record)
     return SiteParameters(
-        land_parameters(config, known),
+        land_parameters(config, record.attrs),
         tower,
         attributes=[attributes.get(name, 0.0) for name in config.model.regionalized_by],
         index=index,

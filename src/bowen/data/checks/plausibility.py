@@ -14,10 +14,10 @@ from bowen.data.checks.clear_sky import (
     compute_nighttime_shortwave,
 )
 from bowen.data.forcing.disaggregation import has_daily_fluxes
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.quality_flags import is_measured
 from bowen.data.schema import TURBULENT
 from bowen.data.solar import compute_clear_sky_radiation
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 _MIN_DAYS = 15
 _CLEAR_SKY = (0.4, 1.6)  # fraction of a clear sky; towers have 0.65 to 1.13

@@ -8,10 +8,10 @@ import xarray as xr
 
 from bowen.data.checks.clear_sky import compute_black_body_fraction, compute_clear_sky_fraction
 from bowen.data.formats import load_formats
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.schema import FORCING, RADIATION, SCHEMA, find_nearest
 from bowen.data.time_axis import compute_positions, find_time_step, format_minute
 from bowen.errors import DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 _MIN_DAYS = 15  # d; in a shorter record a spell of fog or drought may look like a wrong unit
 _UNIT_MISTAKES = {  # variable: (lowest median, highest median, the mistake)

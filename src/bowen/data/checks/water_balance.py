@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.forcing.gap_filling import compute_mean_diurnal_course
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.data.quality_flags import is_measured
 from bowen.data.time_axis import find_runs, find_time_step
 from bowen.physics.constants import ICE_POINT
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 LATENT_HEAT_OF_VAPORIZATION = 2.45e6  # J kg-1 at 20 degC, the convention of tower summaries
 SECONDS_PER_YEAR = 365.25 * 86400.0  # s

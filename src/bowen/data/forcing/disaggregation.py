@@ -10,13 +10,13 @@ import xarray as xr
 from bowen.data.canonical import FlaggedSeries, build_daily_record, build_record
 from bowen.data.checks.required import check_daily_record, get_record_name
 from bowen.data.forcing.diurnal import bend_to_mean, interpolate_extremes
-from bowen.data.humidity import LEAST_VAPOR_PRESSURE, saturation_vapor_pressure
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.schema import QC, TARGETS, TURBULENT, WATER, WEATHER
 from bowen.data.site_metadata import SITE_NUMBERS, SITE_TEXTS, complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation, compute_sunrise_and_noon
 from bowen.data.time_axis import MAX_STEP, MIN_STEP, find_days, format_minute, make_regular_axis
 from bowen.errors import ConfigError, DataError
+from bowen.physics.thermodynamics import MIN_VAPOR_PRESSURE, saturation_vapor_pressure
 
 _DAY = 86400  # s
 _NEEDED = ("shortwave_down", "air_temperature_min", "air_temperature_max", "precipitation")
@@ -202,7 +202,7 @@ def _disaggregate_variables(
     light = _disaggregate_shortwave(given["shortwave_down"], sky, days, where)
     temperature = _disaggregate_temperature(given, days, site, shape[1])
     deficit = _disaggregate_deficit(temperature, given, where)
-    vapor = np.maximum(saturation_vapor_pressure(temperature) - deficit, LEAST_VAPOR_PRESSURE)
+    vapor = np.maximum(saturation_vapor_pressure(temperature) - deficit, MIN_VAPOR_PRESSURE)
     clouds = estimate_cloud_fraction(light.ravel(), sky.ravel(), step).reshape(shape)
     longwave = _scale_to_mean(estimate_longwave(temperature, vapor, clouds), given.get("longwave_down"))
     return {
@@ -268,9 +268,9 @@ def _disaggregate_deficit(temperature: np.ndarray, given: Mapping[str, np.ndarra
     count = np.arange(1, temperature.shape[1] + 1)
     highest = -np.sort(-saturated, axis=1)
     level = ((np.cumsum(highest, axis=1) - count[-1] * mean) / count).max(axis=1, keepdims=True)
-    deficit = np.maximum(saturated - np.maximum(level, LEAST_VAPOR_PRESSURE), 0.0)
-    too_dry = level < LEAST_VAPOR_PRESSURE  # for these temperatures; the mean is kept nevertheless
-    return deficit * np.where(too_dry, mean / (saturated.mean(axis=1, keepdims=True) - LEAST_VAPOR_PRESSURE), 1.0)
+    deficit = np.maximum(saturated - np.maximum(level, MIN_VAPOR_PRESSURE), 0.0)
+    too_dry = level < MIN_VAPOR_PRESSURE  # for these temperatures; the mean is kept nevertheless
+    return deficit * np.where(too_dry, mean / (saturated.mean(axis=1, keepdims=True) - MIN_VAPOR_PRESSURE), 1.0)
 
 
 def _scale_to_mean(values: np.ndarray, mean: np.ndarray | None) -> np.ndarray:

@@ -7,9 +7,9 @@ import pandas as pd
 import xarray as xr
 
 from bowen.data.checks.stuck_sensors import find_constant_stretches
-from bowen.data.humidity import saturation_vapor_pressure, specific_humidity
 from bowen.data.schema import FORCING, QC, RADIATION
 from bowen.errors import DataError
+from bowen.physics.thermodynamics import MIN_VAPOR_PRESSURE, saturation_vapor_pressure, specific_humidity
 
 _MAX_LINE = 7200  # s; shorter gaps are interpolated
 _WINDOWS = (15, 31)  # d around a gap for the mean diurnal course; the shorter is preferred
@@ -130,7 +130,8 @@ def _humidity(filled: xr.Dataset, where: str) -> str:
     names = ("vapor_pressure_deficit", "air_temperature", "air_pressure")
     deficit, temperature, pressure = (filled[name].values for name in names)
     missing = np.isnan(filled.specific_humidity.values)
-    computed = specific_humidity(saturation_vapor_pressure(temperature) - deficit, pressure)
+    vapor = np.maximum(saturation_vapor_pressure(temperature) - deficit, MIN_VAPOR_PRESSURE)
+    computed = specific_humidity(vapor, pressure)
     if np.isnan(computed[missing]).any():
         raise DataError(where, f"specific_humidity is computed from {', '.join(names)}", fix="fill all of them")
     filled["specific_humidity"].values = np.where(missing, computed, filled.specific_humidity.values)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from bowen.data.humidity import saturation_vapor_pressure
 from bowen.errors import DataError
+from bowen.physics.thermodynamics import saturation_vapor_pressure
 
 _YEAR = 365 * 86400  # s
 
