@@ -233,8 +233,10 @@ def site(parameters: Parameters, attributes: Any = (), index: int = -1, **option
     return SiteParameters(parameters, attributes=attributes, index=index, **options)
 
 
-class Learned:
+class Learned(eqx.Module):
     """Parameters of land and tower with the offsets of a model applied, by name."""
+
+    _both: Any
 
     def __init__(self, model: Any, offsets: Any = None):
         self._both = with_offsets(model.land, model.tower, model.offsets if offsets is None else offsets)

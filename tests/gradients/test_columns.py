@@ -13,7 +13,7 @@ from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import net_radiation_measured_if_available
 from bowen.models.base import Process
 from bowen.models.hybrid import FluxScale
-from bowen.models.lstm import LSTM
+from bowen.models.lstm import LSTM, LSTMMemory
 from bowen.models.regionalization import Regionalization
 from bowen.models.rollout import Inputs, unroll, unroll_columns
 from bowen.training.loss import predict
@@ -145,16 +145,15 @@ def water_of(carry):
 
 def test_the_memory_is_that_of_equinox(key):
     """The same weights, the same numbers, and the same gradients, though they stand and are computed otherwise."""
-    theirs = eqx.nn.LSTMCell(5, 7, key=key)
-    ours = LSTM(5, 7, key=key)
-    features, memory = jnp.linspace(-2.0, 2.0, 5), (jnp.linspace(-0.5, 0.9, 7), jnp.linspace(2.0, -1.0, 7))
+    theirs = eqx.nn.LSTMCell(5, 7, key=jax.random.split(key)[0])
+    ours = LSTM(5, hidden_size=7, key=key)
+    features, memory = jnp.linspace(-2.0, 2.0, 5), LSTMMemory(jnp.linspace(-0.5, 0.9, 7), jnp.linspace(2.0, -1.0, 7))
 
     def answer(cell, features, memory):
-        after = cell(features, memory)
-        hidden, inner = after[0] if isinstance(cell, LSTM) else after
+        hidden, inner = cell(features, memory)[1] if isinstance(cell, LSTM) else cell(features, tuple(memory))
         return (hidden**2).sum() + (inner**3).sum(), (hidden, inner)
 
     mine = jax.value_and_grad(answer, argnums=(1, 2), has_aux=True)(ours, features, memory)
     other = jax.value_and_grad(answer, argnums=(1, 2), has_aux=True)(theirs, features, memory)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-14), mine, other)
-    assert ours.at_rest()[0].shape == (7,)
+    assert ours.init().hidden.shape == (7,)
