@@ -70,7 +70,7 @@ PARAMETERS = {
     "observed_fraction": "closure_fraction",
     "closure_skew": "closure_partitioning",
     "latent_heat_error": "latent_heat_noise_scale",
-    "positive_only": "latent_heat_truncated",
+    "positive_only": "is_latent_heat_truncated",
     "least_wind": "gustiness",
 }
 

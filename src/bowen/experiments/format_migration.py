@@ -24,7 +24,7 @@ ARRAY_NAMES: Mapping[int, tuple[tuple[str, str | None], ...]] = {
         ("base/closure_fraction", "tower/closure_fraction"),
         ("base/closure_partitioning", "tower/closure_partitioning"),
         ("base/latent_heat_noise_scale", "tower/latent_heat_noise_scale"),
-        ("base/latent_heat_truncated", "tower/is_latent_heat_truncated"),
+        ("base/is_latent_heat_truncated", "tower/is_latent_heat_truncated"),
         ("base/demand", None),
         ("base/prescribed_radiation", None),
         ("base", "land"),
