@@ -5,6 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
+from bowen.errors import DataError
+
 
 def get_cache_folder() -> Path:
     """Return the folder for downloads: BOWEN_CACHE, or the platform's cache folder."""
@@ -18,3 +20,9 @@ def get_data_folder() -> Path:
 
 def _choose_folder(default: Path) -> Path:
     return Path(os.environ.get("BOWEN_CACHE") or default)
+
+
+def cache_write_error(target: Path, problem: OSError) -> DataError:
+    """Return the error that a file of the cache cannot be written."""
+    fix = "free some space, or set BOWEN_CACHE to another folder"
+    return DataError(str(target), f"cannot be written ({problem})", fix=fix)

@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 from bowen.data.download.samples import print_to_stderr
-from bowen.data.folders import get_cache_folder
+from bowen.data.folders import cache_write_error, get_cache_folder
 from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
 from bowen.files import replace_atomically
@@ -99,11 +99,7 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
                 encoding="utf-8",
             )
     except OSError as problem:
-        raise DataError(
-            str(target),
-            f"cannot be written ({problem})",
-            fix="free some space, or set BOWEN_CACHE to another folder",
-        ) from problem
+        raise cache_write_error(target, problem) from problem
     report(f"Saved {target}; citation: {target.parent / 'CITATION.txt'}")
     return target
 

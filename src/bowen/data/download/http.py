@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from bowen.data.download.samples import compute_sha256, print_to_stderr
+from bowen.data.folders import cache_write_error
 from bowen.errors import ConfigError, DataError
 
 DownloadProgress = Callable[
@@ -112,11 +113,7 @@ def download(
             os.replace(file.name, target)
             part.tag.unlink(missing_ok=True)
     except OSError as problem:
-        raise DataError(
-            str(target),
-            f"cannot be written ({problem})",
-            fix="free some space, or set BOWEN_CACHE to another folder",
-        ) from problem
+        raise cache_write_error(target, problem) from problem
     return target
 
 

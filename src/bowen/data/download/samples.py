@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bowen.data.folders import get_cache_folder
+from bowen.data.folders import cache_write_error, get_cache_folder
 from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
 
@@ -139,11 +139,7 @@ def fetch_sample(name: str, cache: Path | None = None, report: Callable[[str], N
                 archive = _download_with_pip(sample, Path(folder))
                 os.replace(_extract_member(sample, archive, Path(folder, target.name)), target)
         except OSError as problem:
-            raise DataError(
-                str(target),
-                f"cannot be written ({problem})",
-                fix="free some space, or set BOWEN_CACHE to another folder",
-            ) from problem
+            raise cache_write_error(target, problem) from problem
         report(f"Saved {target}")
     report(sample.attribution)
     return target
