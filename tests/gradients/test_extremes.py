@@ -57,9 +57,10 @@ def probe(**changes):
     )
     plain |= dict(snow_liquid=0.0, soil_ice=jnp.zeros(5))
     plain |= dict(shortwave_down=300.0, air_temperature=280.0, specific_humidity=0.004, air_pressure=1e5)
-    plain |= dict(wind_speed=3.0, precipitation=0.0, longwave_down=280.0, net_radiation=None) | changes
+    plain |= dict(wind_speed=3.0, precipitation=0.0, longwave_down=280.0) | changes
     state, forcing = (
-        kind(**{field.name: plain[field.name] for field in dataclasses.fields(kind)}) for kind in (State, Forcing)
+        kind(**{field.name: plain[field.name] for field in dataclasses.fields(kind) if field.name in plain})
+        for kind in (State, Forcing)
     )
     return Parameters(), state, forcing
 
