@@ -40,7 +40,7 @@ _HOME = {
     "SiteData": "bowen.training.site_data:SiteData",
     "block_split": "bowen.data:block_split",
     "fill_forcing": "bowen.data:fill_forcing",
-    "inspect": "bowen.data:summary",
+    "inspect": "bowen.data:summarize_record",
     "load_run": "bowen.experiments.run:load_run",
     "period_split": "bowen.data:period_split",
     "read": "bowen.data:read",

@@ -1,7 +1,5 @@
 """A model is the same function however it is called, and a network that knows nothing changes nothing."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,7 +9,8 @@ from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.step import ImplicitStep
 from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
-from bowen.models.base import Process
+from bowen.land.tower_observation import TowerParameters
+from bowen.models.base import Process, SiteParameters
 from bowen.models.hybrid import feed_back
 from bowen.models.rollout import unroll
 from tests import helpers
@@ -80,7 +79,7 @@ def test_sites_side_by_side_are_sites_one_by_one():
 
 def test_a_tower_sees_a_share_of_fluxes_and_all_of_runoff_and_snow():
     inputs = helpers.weather(20, mean=272.0)
-    model = Process(dataclasses.replace(parameters_for("ENF"), closure_fraction=0.5))
+    model = Process(SiteParameters(parameters_for("ENF"), TowerParameters(closure_fraction=0.5)))
     names = ("latent_heat", "sensible_heat", "runoff", "snow_water")
     record = helpers.run(model, helpers.beginning(model.land, inputs), inputs, lambda record: record)
     seen = jax.vmap(lambda record: record.observed(names))(record)

@@ -90,7 +90,7 @@ def test_it_shows_one_drawing_of_each_kind_with_words_for_those_who_cannot_see(f
     wanted = {
         "two weeks": 1,
         "whole record": 1,
-        "Mean day of the": 2,
+        "Mean diurnal cycle of the": 2,
         "Density of": 6,
         "Bulk stomatal resistance": 1,
         "soil temperature, snow": 1,

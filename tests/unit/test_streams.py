@@ -196,5 +196,5 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(np, "memmap", full)
-    with pytest.raises(RunError, match=f"{tmp_path}: what is to train .*No space left on device.*\n.*free some space"):
+    with pytest.raises(RunError, match=f"{tmp_path}: the training data .*No space left on device.*\n.*free some space"):
         WindowLoader([tower("short", 7)], windows_per_site=COLUMNS, window=WINDOW, seed=0, folder=tmp_path)

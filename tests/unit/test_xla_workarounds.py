@@ -22,8 +22,8 @@ from bowen.numerics.xla_workarounds import (
 
 LOOP = """
     import json, sys
-    import bowen
-    bowen.fuse_loops()
+    from bowen.cli.xla_flags import fuse_loops
+    fuse_loops()
     import jax, jax.numpy as jnp
     from bowen.numerics.xla_workarounds import keep_loop_unfused
     keep = keep_loop_unfused if sys.argv[1] == "with" else lambda carry: carry
