@@ -237,7 +237,7 @@ def test_a_hybrid_by_energy_differs_in_its_law_alone(archive):
     assert other.evaporation == "priestley_taylor" and other.static == plain.static
     assert other.dynamic == other.site_specific == other.regionalized == ("priestley_taylor_coefficient",)
     ours, theirs = (
-        build_model(with_overrides(asked, dict(model)), NOTHING_SEEN, Parameters()).step for model in (plain, other)
+        build_model(with_overrides(asked, dict(model)), NOTHING_SEEN, Parameters()).solver for model in (plain, other)
     )
     assert theirs.evaporation is PRIESTLEY_TAYLOR and dataclasses.replace(theirs, evaporation=RESISTANCE) == ours
 
