@@ -67,7 +67,7 @@ def _stamps(record: xr.Dataset | np.ndarray) -> np.ndarray:
 
 
 def select_period(time: np.ndarray, first: str | None, last: str | None, where: str) -> np.ndarray:
-    """The steps of a period, both of its ends inclusive.
+    """Select the steps of a period, both of its ends inclusive.
 
     Args:
         time: Stamps of a record.
