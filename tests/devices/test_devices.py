@@ -13,6 +13,7 @@ import pytest
 from bowen.training import devices
 from tests.devices.runs import COLUMNS, HALFWAY, TOWERS, TRAINING
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("process", "hybrid", "network")
 MANY = 8

@@ -12,6 +12,7 @@ import pytest
 from bowen.training.trainer import ValidationRow
 from tests.experiment.conftest import SETTINGS
 
+pytestmark = pytest.mark.slow
 DAYS = 16
 TRAIN = "import sys; from bowen.cli import app; app(sys.argv[1:])"
 STOP = """

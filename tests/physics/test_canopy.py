@@ -52,6 +52,7 @@ def test_wet_leaves_do_not_transpire(storms):
     assert transpired[1.5] < 0.2 * transpired[0.0]
 
 
+@pytest.mark.slow
 def test_an_adaptive_solver_finds_the_same():
     inputs = helpers.weather(4).window(2 * helpers.DAY, 2 * helpers.DAY)
     state, steps = helpers.beginning(HOLDING, inputs), (None, AdaptiveStep())

@@ -148,6 +148,7 @@ def wet_of(parameters):
     return dataclasses.replace(parameters, snow_water_holding_fraction=0.1)
 
 
+@pytest.mark.slow
 @pytest.mark.physics
 def test_the_referee_keeps_as_much_water_in_the_snow():
     inputs = helpers.weather(6, mean=276.0)

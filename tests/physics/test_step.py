@@ -72,6 +72,7 @@ def test_iterations_converge_quadratically(noon):
     assert (error[1:] < 0.02 * error[:-1] ** 2 + 1e-13).all()
 
 
+@pytest.mark.slow
 def test_the_step_is_of_first_order(summer):
     """V19: halving, then thirding the sub-step brings the heat fluxes nearer to an adaptive solver in proportion."""
     parameters = Parameters()

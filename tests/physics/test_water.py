@@ -174,6 +174,7 @@ def test_no_more_rises_than_there_is(groundwater, saturation, rate, dt):
     assert saturation < 1.0 or risen == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.physics
 def test_groundwater_feeds_the_roots_through_a_drought():
     """What has left the root zone comes back: more evaporates, less runs off, and nothing is made."""

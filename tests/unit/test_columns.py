@@ -90,6 +90,7 @@ def test_a_short_record_is_what_it_is_to_simulate_run(records):
         np.testing.assert_allclose(days[name], single[name].values.reshape(-1, 24).mean(axis=1), rtol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["hybrid", "network"])
 def test_a_batch_is_what_its_records_are_one_by_one(records, kind):
     run, told = run_of(kind, records[0]), []

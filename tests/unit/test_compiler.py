@@ -149,6 +149,7 @@ def test_xla_passes_over_a_name_it_does_not_know():
     assert outputs_in_one_loop("as it is", "--xla_backend_extra_options=xla_cpu_no_such_option=true") == 0
 
 
+@pytest.mark.slow
 def test_a_column_in_one_kernel_is_the_column():
     """To round-off, with its gradient, and its budgets close; the option is asked for beside the other."""
     (none, loops, apart, *_, slope), (some, days, together, energy, water, same) = (

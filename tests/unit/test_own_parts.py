@@ -62,6 +62,7 @@ def optax_counts_in_integers():
         yield
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("optax_counts_in_integers")
 @pytest.mark.parametrize("make", [MLP, GRU], ids=lambda make: make.__name__)
 def test_a_network_of_ones_own_trains_in_a_hybrid(site, key, make):
