@@ -19,6 +19,7 @@ from bowen.data import (
     read_camels,
     read_daily_tower,
 )
+from bowen.data.checks.energy_closure import compute_closure_fraction
 from bowen.errors import ConfigError, DataError
 from tests.data.files import BASIN, camels_folder, write_nc
 
@@ -69,6 +70,45 @@ def test_a_daily_tower(read_file):
     assert (made.attrs["source"], made.sizes["time"]) == ("daily tower, disaggregated", 40 * 48)
 
 
+def whole_weather(days=40):
+    """The same tower with the whole weather of FLUXNET's daily files, and how much of each day was measured."""
+    file, wave = tower_file(days), np.sin(np.arange(days))
+    values = {
+        "Tair": (284.0 + wave, "K"),
+        "LWdown": (300.0 + 5.0 * wave, "W/m2"),
+        "Wind": (3.0 + wave, "m/s"),
+        "Rnet": (np.where(np.arange(days) == 5, np.nan, 70.0 + 10.0 * wave), "W/m2"),
+        "Qg": (2.0 * wave, "W/m2"),
+    }
+    added = {name: ("time", np.float32(array), {"units": units}) for name, (array, units) in values.items()}
+    share = np.where(np.arange(days) == 9, 0.5, 1.0)
+    file = file.assign(added | {"LWdown_qcfrac": ("time", share), "Qle_qcfrac": ("time", share)})
+    file["Tair_min"].attrs["note"] = "estimated from the daily mean, not measured"
+    return file
+
+
+def test_a_daily_tower_with_its_whole_weather(read_file):
+    file = whole_weather()
+    daily = read_file(file)
+    ours = ("air_temperature", "longwave_down", "wind_speed", "net_radiation", "ground_heat")
+    for name, theirs in zip(ours, ("Tair", "LWdown", "Wind", "Rnet", "Qg"), strict=True):
+        np.testing.assert_allclose(daily[name], file[theirs], rtol=1e-6, err_msg=name)
+    assert daily.longwave_down_qc.values[9] == daily.latent_heat_qc.values[9] == QC.FILLED_MEDIUM
+    assert (np.delete(daily.latent_heat_qc.values, 9) == QC.MEASURED).all()
+    assert (daily.air_temperature_min_qc.values == QC.ESTIMATED).all()
+    made = disaggregate(daily)
+    days = aggregate_to_days(made)
+    for name in ("air_temperature", "longwave_down", "wind_speed"):
+        np.testing.assert_allclose(days[name], daily[name], rtol=1e-4, err_msg=name)
+    kept = np.isfinite(daily.net_radiation.values)
+    np.testing.assert_allclose(days.net_radiation.values[kept], daily.net_radiation.values[kept], atol=1e-9)
+    flags = made.net_radiation_qc.values.reshape(-1, 48)
+    assert (flags[kept] == QC.MEASURED).all() and (flags[5] == QC.ESTIMATED).all()
+    light, net = (made[name].values.reshape(-1, 48)[0] for name in ("shortwave_down", "net_radiation"))
+    np.testing.assert_allclose(net - net.mean(), 0.77 * (light - light.mean()), atol=1e-9)
+    assert np.isfinite(made.net_radiation.values).all()
+
+
 def test_half_hours_of_a_daily_tower_have_the_fluxes_of_its_days(tmp_path):
     """Here latent heat on all days but one, sensible heat on none."""
     file = tower_file().drop_vars("Qle")
@@ -116,6 +156,21 @@ def test_a_daily_tower_without_what_it_needs(read_file):
         read_file(tower_file().drop_vars("IGBP_veg_short"))
     with pytest.raises(ConfigError, match="unknown key `igpb`"):
         read_file(tower_file(), site={"igpb": "GRA"})
+
+
+def test_a_real_daily_tower_with_its_whole_weather(shared_data):
+    """Half-hours keep the net radiation of the days, and the closure of the tower is that of its days."""
+    path = shared_data / "daily_towers_2" / "US-xBR_2017-2021_daily.nc"
+    record = read(path)
+    with xr.open_dataset(path) as file:
+        known = np.isfinite(file.Rnet.values)
+        days = record.net_radiation.values.reshape(-1, 48).mean(axis=1)
+        np.testing.assert_allclose(days[known], file.Rnet.values[known], atol=1e-3)
+        whole = (file.Qle + file.Qh + 0.0 * file.Rnet).notnull()
+        ratio = float((file.Qle + file.Qh).where(whole).mean() / file.Rnet.where(whole).mean())
+    closure = compute_closure_fraction(record, np.ones(record.sizes["time"], bool))
+    assert closure == pytest.approx(ratio, abs=0.05)
+    assert 0.6 < closure < 0.85
 
 
 @pytest.mark.parametrize("name", ["AU-How_2005-2013", "RU-Fyo_2003-2011"])

@@ -60,16 +60,30 @@ def estimate_longwave(
     return (cloud_fraction + (1.0 - cloud_fraction) * clear) * STEFAN_BOLTZMANN * air_temperature**4
 
 
-def add_net_radiation(dataset: xr.Dataset) -> xr.Dataset:
-    """Add an estimate of net radiation, flagged as such, for towers that did not measure it.
+def estimate_net_radiation(
+    shortwave_down: np.ndarray, longwave_down: np.ndarray, temperature: np.ndarray
+) -> np.ndarray:
+    """Estimate net radiation of a surface of albedo 0.18 and emissivity 0.97, as warm as the air.
 
-    The estimate is for a surface of albedo 0.18 and emissivity 0.97 at air temperature.
+    Args:
+        shortwave_down: Incoming shortwave radiation. [W m-2]
+        longwave_down: Incoming longwave radiation. [W m-2]
+        temperature: Air temperature. [K]
+
+    Returns:
+        Net radiation, positive downward. [W m-2]
+    """
+    return 0.82 * shortwave_down + 0.97 * (longwave_down - STEFAN_BOLTZMANN * temperature**4)
+
+
+def add_net_radiation(dataset: xr.Dataset) -> xr.Dataset:
+    """Add the estimate of `estimate_net_radiation`, flagged as such, for towers that did not measure net radiation.
 
     Args:
         dataset: A canonical dataset with shortwave and longwave radiation and air temperature without gaps.
     """
-    emitted = STEFAN_BOLTZMANN * dataset.air_temperature.values**4
-    net = 0.82 * dataset.shortwave_down.values + 0.97 * (dataset.longwave_down.values - emitted)
+    names = ("shortwave_down", "longwave_down", "air_temperature")
+    net = estimate_net_radiation(*(dataset[name].values for name in names))
     flags = np.full(net.shape, QC.ESTIMATED, np.int8)
     columns = {"net_radiation": net, "net_radiation_qc": flags}
     note = "Net radiation is estimated from incoming radiation, with an albedo of 0.18 and the temperature of the air."

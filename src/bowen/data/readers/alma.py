@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.schema import ALMA_NAME, SCHEMA, add_attributes
+from bowen.data.schema import ALMA_NAME, QC, SCHEMA, add_attributes
 from bowen.data.time_axis import format_minute
 from bowen.data.units import convert_to_si
 from bowen.errors import DataError
@@ -24,6 +24,8 @@ _OUR_NAME = "bowen_name"  # attribute, in a file, of a variable that named its o
 _OF_THE_FILE = ("Conventions", "title", "featureType")
 _FILL = -9990.0  # and below; some files use -9999 without declaring it
 _POST_PROCESSED = 101  # PLUMBER2: replaced by another source, e.g. carbon dioxide of Mauna Loa
+_SHARE, _MIN_SHARE = "_qcfrac", 0.75  # of the half-hours of a day that were measured, as in FLUXNET's daily files
+_ESTIMATED = "estimated"  # in the attribute `note` of a variable
 
 
 def to_alma(dataset: xr.Dataset) -> xr.Dataset:
@@ -125,15 +127,25 @@ def from_alma(file: xr.Dataset, where: str) -> xr.Dataset:
         dims = single[alias].dims
         found[name] = (dims, convert_to_si(values, str(single[alias].attrs.get("units", "")), name, where))
         if dims == ("time",):
-            found[f"{name}_qc"] = ("time", _flags(values, single.get(f"{alias}_qc")))
+            found[f"{name}_qc"] = ("time", _flags(single, alias, values))
     return found
 
 
-def _flags(values: np.ndarray, qc: xr.DataArray | None) -> np.ndarray:
-    """Convert flags of PLUMBER2, which agree except for 101; values without a flag count as measured."""
-    given = np.zeros(values.shape) if qc is None else np.nan_to_num(qc.values.astype(float), nan=0.0)
-    given = np.where(given == _POST_PROCESSED, 5, given)
-    return np.where(np.isfinite(values), given, 9).astype(np.int8)
+def _flags(file: xr.Dataset, alias: str, values: np.ndarray) -> np.ndarray:
+    """Convert flags of PLUMBER2, which agree except for 101; values without a flag count as measured.
+
+    A daily value has instead the share of its half-hours that were measured, and is filled if that is below three
+    quarters. A variable whose note says that it is estimated was measured nowhere.
+    """
+    given = np.zeros(values.shape)
+    if f"{alias}_qc" in file:
+        given = np.nan_to_num(file[f"{alias}_qc"].values.astype(float), nan=0.0)
+    elif f"{alias}{_SHARE}" in file:
+        given = np.where(file[f"{alias}{_SHARE}"].values >= _MIN_SHARE, QC.MEASURED, QC.FILLED_MEDIUM)
+    elif _ESTIMATED in str(file[alias].attrs.get("note", "")):
+        given = np.full(values.shape, QC.ESTIMATED)
+    given = np.where(given == _POST_PROCESSED, QC.ESTIMATED, given)
+    return np.where(np.isfinite(values), given, QC.MISSING).astype(np.int8)
 
 
 def _site(file: xr.Dataset) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Daily tower records: drivers of DifferLand with the daily fluxes of CalLMIP, in one NetCDF file."""
+"""Daily tower records in one NetCDF file: weather and fluxes, as of FLUXNET's daily files or DifferLand's drivers."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +15,9 @@ from bowen.data.site_metadata import find_site_identifier
 from bowen.errors import DataError
 
 _NEEDED = ("shortwave_down", "air_temperature_min", "air_temperature_max", "vapor_pressure_deficit", "precipitation")
-_READ = (*_NEEDED, "air_pressure", "leaf_area_index", "evapotranspiration", "latent_heat", "sensible_heat")
+_WEATHER = ("air_temperature", "longwave_down", "wind_speed", "air_pressure", "leaf_area_index")
+_OBSERVED = ("net_radiation", "ground_heat", "evapotranspiration", "latent_heat", "sensible_heat")
+_READ = (*_NEEDED, *_WEATHER, *_OBSERVED)
 _VAPORIZATION = 2.442e6  # J kg-1, used in these files
 _PRESSURE, _KILOPASCALS = "Psurf_as_delivered", (40.0, 110.0)
 
@@ -24,15 +26,16 @@ def read_daily_tower(path: Path | str, *, site: Mapping[str, Any] | None = None)
     """Read one tower from a NetCDF file with daily Tair_min, Tair_max, SWdown, VPD and Precip.
 
     Args:
-        path: The file; its pressure, `Psurf_as_delivered`, is in kPa.
+        path: The file; a pressure named `Psurf_as_delivered` is in kPa.
         site: Metadata of the site that are missing or wrong; see `read_plumber2`.
 
     Returns:
         The canonical daily dataset, in SI: `shortwave_down` (mean over 24 h), `air_temperature_min`,
-        `air_temperature_max`, `vapor_pressure_deficit`, `precipitation`, and if present `air_pressure`,
-        `leaf_area_index`, `evapotranspiration`, `latent_heat`, `sensible_heat`; missing latent heat is computed from
-        evapotranspiration. The files have no flags, so all values count as measured. `disaggregate` makes forcing of
-        them.
+        `air_temperature_max`, `vapor_pressure_deficit`, `precipitation`, and if present `air_temperature` (mean),
+        `longwave_down`, `wind_speed`, `air_pressure`, `leaf_area_index`, `net_radiation`, `ground_heat`,
+        `evapotranspiration`, `latent_heat`, `sensible_heat`; missing latent heat is computed from evapotranspiration.
+        A day of a variable counts as measured, unless its share of measured half-hours (`NAME_qcfrac`) is below three
+        quarters, or the note on the variable says that it is estimated. `disaggregate` makes forcing of them.
 
     Raises:
         ConfigError: `site` has unknown keys.
