@@ -106,7 +106,7 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
         label = functools.partial(label_to_train, BY_STANDARD_PERIODS, config)
         found = [Fold("years", keys, keys, BY_STANDARD_PERIODS, label)] if keys else []
     else:
-        by_day = config.benchmark.split == "daily"
+        by_day = config.benchmark.split.startswith("daily")
         candidates = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
