@@ -54,6 +54,9 @@ RELEASING = (
     "interception_capacity",
     "freezable_water",
     "capillary_rise_rate",
+    "lateral_inflow_fraction",
+    "deep_water_release_rate",
+    "deep_water_residence_time",
     "snow_water_holding_fraction",
 )
 DYNAMIC = tuple(name for name, meta in declared_quantities(Parameters).items() if meta["role"] == "dynamic")

@@ -42,7 +42,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     dripping = jnp.maximum(state.canopy_water - leaves, 0.0) / DRAINAGE_TIME
     capacity, gain = (
         parameters.root_zone_capacity,
-        surface.rainfall + surface.external_supply + melt - flux.root_evaporation,
+        surface.rainfall + surface.external_supply + surface.deep_water_release + melt - flux.root_evaporation,
     )
     rise = hydrology.capillary_rise(
         state.groundwater, state.root_zone_water, capacity, parameters.capillary_rise_rate, zero
@@ -64,7 +64,9 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
     )
     quick = state.quickflow_water / parameters.quickflow_residence_time
     slow = state.groundwater / parameters.groundwater_residence_time
-    fluxes = collect_fluxes(surface, flux, melt, frozen, RootZoneOutflow(overflow + leaked, rise, excess, quick, slow))
+    deep = state.deep_water / parameters.deep_water_residence_time
+    outflow = RootZoneOutflow(overflow + leaked, rise, excess, quick, slow + deep)
+    fluxes = collect_fluxes(surface, flux, melt, frozen, outflow)
     freezing = (
         soil.freezing(state.soil_temperature_excess, state.soil_ice, parameters.freezable_water, capacities)
         / FREEZING_TIME
@@ -79,6 +81,7 @@ def rates(step: ImplicitStep, parameters: Parameters, state: State, forcing: For
         snow_liquid=on_snow - running - frozen,
         root_zone_water=gain + rise - excess - overflow - leaked,
         groundwater=(1.0 - parameters.quickflow_fraction) * overflow + leaked - slow - rise,
+        deep_water=surface.lateral_inflow - surface.deep_water_release - deep,
         quickflow_water=parameters.quickflow_fraction * overflow + excess - quick,
         canopy_water=caught - dripping - flux.canopy_evaporation,
     )

@@ -54,13 +54,13 @@ EDITS = {  # in each file, a text and what takes its place
             "    filled = filled + infiltrated\n    excess = hydrology.saturation_excess(",
         ),
         (
-            "    quickflow_water, surface = hydrology.reservoir(",
+            "    quickflow_water, surface_runoff = hydrology.reservoir(",
             "    arrived = state.ponded_water - infiltrated + excess\n"
             "    ponded = jnp.minimum(arrived, parameters.ponding_capacity)\n"
-            "    quickflow_water, surface = hydrology.reservoir(",
+            "    quickflow_water, surface_runoff = hydrology.reservoir(",
         ),
         ("(quick + excess) / dt, parameters.quickflow", "(quick + arrived - ponded) / dt, parameters.quickflow"),
-        ('"quickflow_water": quickflow_water}', '"quickflow_water": quickflow_water, "ponded_water": ponded}'),
+        ('"quickflow_water": quickflow_water,', '"quickflow_water": quickflow_water,\n        "ponded_water": ponded,'),
     ],
 }
 SIMULATE = """

@@ -68,7 +68,7 @@ def test_budgets_close_from_any_state(iterations, net_radiation, insulated, evap
     assert np.abs(heat / dt - heating).max() < MOST_ENERGY
     spent = fluxes.latent_heat + fluxes.sensible_heat + fluxes.ground_heat + fluxes.fusion_heat
     assert np.abs(fluxes.net_radiation - spent).max() < MOST_ENERGY
-    supply = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply
+    supply = fluxes.rainfall + fluxes.snowfall + fluxes.external_supply + fluxes.lateral_inflow
     use = vapor + fluxes.surface_runoff + fluxes.subsurface_runoff
     water = sum(getattr(gain, name) for name in STORES)
     assert np.abs(water / dt - (supply - use)).max() < MOST_WATER

@@ -195,6 +195,30 @@ def test_groundwater_feeds_the_roots_through_a_drought():
     assert float(referee) == pytest.approx(float(fed.fluxes.capillary_rise[: 4 * helpers.DAY].sum()), rel=0.01)
 
 
+@pytest.mark.physics
+def test_deep_water_feeds_dry_roots_until_it_is_gone():
+    """Roots get what flowed in from elsewhere and no more; the budget has the inflow as a source."""
+    inputs = helpers.weather(60, storms=False)
+    bare = Parameters()
+    fed = dataclasses.replace(bare, lateral_inflow_fraction=0.5, deep_water_release_rate=1e-6)
+    start = dataclasses.replace(helpers.beginning(bare, inputs), deep_water=jnp.asarray(30.0))
+    dry, wet = (helpers.run(Process(each), start, inputs, lambda record: record) for each in (bare, fed))
+    released = 1800.0 * float(wet.fluxes.deep_water_release.sum())
+    assert not dry.fluxes.deep_water_release.any() and 20.0 < released < 30.0
+    assert float(wet.state.deep_water[-1]) < 3.0  # no rain, so that nothing flows in
+    gained = 1800.0 * float((wet.fluxes.evapotranspiration - dry.fluxes.evapotranspiration).sum())
+    assert 0.8 * released < gained <= released + 1e-9
+    for out in (dry, wet):
+        assert float(jnp.abs(out.fluxes.water_residual).max()) < 1e-14
+    raining = helpers.weather(30, storms=True)
+    flows = helpers.run(Process(fed), start, raining, lambda record: record).fluxes
+    np.testing.assert_allclose(flows.lateral_inflow, 0.5 * (flows.rainfall + flows.snowfall), rtol=1e-12)
+    assert float(jnp.abs(flows.water_residual).max()) < 1e-14
+    part = inputs.window(0, 2 * helpers.DAY)
+    reference = helpers.run(Process(fed, solver=AdaptiveStep()), start, part).deep_water_release.sum()
+    assert float(reference) == pytest.approx(float(wet.fluxes.deep_water_release[: 2 * helpers.DAY].sum()), rel=0.02)
+
+
 OPTIONS = {"quickflow_fraction": 0.5, "infiltration_shape": 0.4, "max_drainage": 2e-5}
 
 

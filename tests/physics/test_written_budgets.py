@@ -47,7 +47,8 @@ def require_closed_budgets(path, most_energy, most_water):
         stores = [variable for variable in file.values() if variable.attrs.get("water_budget") == "store"]
         assert {"SWE", "RootMoist", "groundwater", "quickflow_water", "CanopInt"} <= {store.name for store in stores}
         gain = sum(np.diff(store.values) for store in stores) / 1800.0
-        water = gain - (file.Rainf + file.Snowf + file.external_supply - file.Evap - file.runoff).values[1:]
+        supply = file.Rainf + file.Snowf + file.external_supply + file.lateral_inflow
+        water = gain - (supply - file.Evap - file.runoff).values[1:]
         assert np.abs(energy).max() < most_energy
         assert np.abs(water).max() < most_water
     found = audit_budgets(read_simulation(path))

@@ -331,6 +331,7 @@ def budgeted(leak=0.0):
 def test_the_audit_sums_the_water_again():
     found = audit_budgets(budgeted())
     assert found["precipitation"] == pytest.approx(9 * 3600 * 4e-4)
+    assert found["external_water"] == pytest.approx(9 * 3600 * 5e-5)
     assert found["storage_change"] == pytest.approx(9 * 3600 * 3e-4)
     assert found["water_closure"] == pytest.approx(0, abs=1e-12)
 

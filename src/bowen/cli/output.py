@@ -108,7 +108,7 @@ def show_audit(found: dict[str, Any]) -> None:
         )
     ]
     show_table(["budget", "largest residual", "at", "units"], rows)
-    supplied = found["precipitation"] + found["external_supply"]
+    supplied = found["precipitation"] + found["external_water"]
     print(
         f"Over the record, in kg m-2: {supplied:.1f} supplied, {found['evapotranspiration']:.1f} evaporated, "
         f"{found['runoff']:.1f} run off, {found['storage_change']:.1f} stored; residual {found['water_closure']:.1e}."

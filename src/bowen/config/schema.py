@@ -23,6 +23,9 @@ SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
 IgbpClass = Literal[
     "ENF", "EBF", "DNF", "DBF", "MF", "CSH", "OSH", "WSA", "SAV", "GRA", "WET", "CRO", "URB", "CVM", "SNO", "BSV", "WAT"
 ]
+SiteAttribute = Literal[
+    "latitude", "elevation", "canopy_height", "aridity_log", "evergreen", "broadleaf", "cropland", "wetland"
+]
 
 
 def _anchor(path: Path, info: pydantic.ValidationInfo) -> Path:
@@ -46,6 +49,7 @@ def _anchor_file(name: str, info: pydantic.ValidationInfo) -> str:
 File = Annotated[Path, pydantic.AfterValidator(_anchor)]
 Kind = Annotated[str, pydantic.AfterValidator(_anchor_file)]
 Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
+Attributes = Annotated[tuple[SiteAttribute | Literal["leaf_area_index"], ...], pydantic.AfterValidator(_distinct)]
 
 
 class DataConfig(SettingsTable):
@@ -89,12 +93,13 @@ class ModelConfig(SettingsTable):
     hidden_size: int = setting(64, "Hidden size of the LSTM", ge=1, le=4096)
     dynamic: Names = setting(DYNAMIC, "Parameters the network sets at every step")
     static: Names = setting(STATIC, "Parameters learned as one number, constant in time")
-    attributes: Names = setting(
+    attributes: Attributes = setting(
         (),
-        "Site attributes a network sees: latitude, elevation, canopy_height, aridity_log, leaf_area_index",
+        "Site attributes a network sees: latitude, elevation, canopy_height, aridity_log, leaf_area_index, and traits "
+        "of the vegetation class: evergreen, broadleaf, cropland, wetland",
     )
     regionalized: Names = setting((), "Parameters that depend on site attributes")
-    regionalized_by: tuple[Literal["latitude", "elevation", "canopy_height", "aridity_log"], ...] = setting(
+    regionalized_by: tuple[SiteAttribute, ...] = setting(
         ("canopy_height",), "Site attributes the regionalized parameters depend on"
     )
     site_specific: Names = setting((), "Parameters with an offset of its own for each site trained on")
@@ -178,8 +183,10 @@ class ComparisonConfig(SettingsTable):
 class BenchmarkConfig(SettingsTable):
     """Models and splits of a benchmark over many sites."""
 
-    split: Literal["site", "time", "daily"] = setting(
-        "site", "Standard split: sites held out, years held out, or sites held out of those with daily fluxes"
+    split: Literal["site", "time", "daily", "site-2", "daily-2"] = setting(
+        "site",
+        "Standard split: sites held out, years held out, or sites held out of those with daily fluxes; those that end "
+        "in -2 have more sites",
     )
     models: Names = setting(
         ("1lin", "3km27", "boosting", "LaD", "calibrated LaD", "hybrid", "LSTM"),

@@ -21,6 +21,13 @@ FEATURE_FORCING = (
     "precipitation",
 )
 MEMORY_DAYS = (1.0, 10.0, 30.0)  # half-lives of running means, for seasons beyond the memory of the network
+# Traits of the vegetation by IGBP class: 1 where a class has it, -1 where it has the opposite, 0 for mixtures.
+TRAITS: Mapping[str, tuple[float, Mapping[str, float]]] = {  # value of the classes not named, and of those named
+    "evergreen": (0.0, {"ENF": 1.0, "EBF": 1.0, "DNF": -1.0, "DBF": -1.0}),
+    "broadleaf": (0.0, {"EBF": 1.0, "DBF": 1.0, "ENF": -1.0, "DNF": -1.0}),
+    "cropland": (-1.0, {"CRO": 1.0, "CVM": 0.0}),
+    "wetland": (-1.0, {"WET": 1.0}),
+}
 # Site attributes scaled to order one by the towers of FLUXNET2015, because a single tower has no spread.
 ATTRIBUTES: Mapping[str, Callable[[float], float]] = {
     "latitude": lambda north: (north - 40.0) / 20.0,
@@ -29,6 +36,7 @@ ATTRIBUTES: Mapping[str, Callable[[float], float]] = {
         np.log1p(tall) - 1.9
     ),  # the logarithm keeps sites with tall canopies close to the training sites
     "aridity_log": lambda ratio: ratio / 0.7,
+    **dict.fromkeys(TRAITS, lambda trait: trait),
 }
 MIN_ARIDITY = 0.125  # limit of Holdridge's life zones
 
@@ -63,7 +71,10 @@ def compute_features(dataset: xr.Dataset, radiation: Sequence[str]) -> dict[str,
 
 def compute_site_attributes(dataset: xr.Dataset) -> dict[str, float]:
     """Compute the known attributes of a site, scaled to order one, by name."""
-    known = {**dataset.attrs, "aridity_log": np.nan_to_num(np.log(np.maximum(compute_aridity(dataset), MIN_ARIDITY)))}
+    aridity = np.nan_to_num(np.log(np.maximum(compute_aridity(dataset), MIN_ARIDITY)))
+    igbp = str(dataset.attrs.get("igbp"))
+    traits = {name: named.get(igbp, other) for name, (other, named) in TRAITS.items()}
+    known = {**dataset.attrs, "aridity_log": aridity, **traits}
     return {
         name: float(of_order_one(known[name]))
         for name, of_order_one in ATTRIBUTES.items()

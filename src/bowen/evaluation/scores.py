@@ -222,8 +222,8 @@ def audit_budgets(simulation: xr.Dataset) -> dict[str, Any]:
         `energy_residual_max` [W m-2] and `water_residual_max` [kg m-2 s-1], largest absolute values, each with
         `_time` and with the `_mean`; `energy_closure_max` [W m-2], largest absolute value of net radiation less
         latent, sensible, ground and fusion heat, with `_time`; then sums over the record: each source and sink of
-        water by its name, but `precipitation` for rainfall and snowfall, `storage_change`, and `water_closure`, the
-        sources less the sinks and the change of storage. [kg m-2]
+        water by its name, but `precipitation` for rainfall and snowfall, `external_water`, the sum of the other
+        sources, `storage_change`, and `water_closure`, the sources less the sinks and the change of storage. [kg m-2]
 
     Raises:
         DataError: The simulation is not of a model with budgets.
@@ -258,6 +258,7 @@ def audit_budgets(simulation: xr.Dataset) -> dict[str, Any]:
     sums = {name: step * float(simulation[name].values[1:].sum()) for names in parts.values() for name in names}
     supplied, used = (sum(sums[name] for name in names) for names in parts.values())
     sums["precipitation"] = sums.pop("rainfall", 0.0) + sums.pop("snowfall", 0.0)
+    sums["external_water"] = supplied - sums["precipitation"]
     stored = total(WATER_BUDGET, "store")
     sums["storage_change"] = float(stored[-1] - stored[0])
     return found | sums | {"water_closure": supplied - used - sums["storage_change"]}

@@ -234,6 +234,30 @@ class Parameters(eqx.Module):
         role="dynamic",
         start=5e-6,
     )
+    lateral_inflow_fraction: Scalar = quantity(
+        "1",
+        "Water that deep water gains from ground upslope, a river or a canal, over precipitation; 0: none",
+        default=0.0,
+        bounds=(0.0, 2.0),
+        role="static",
+        start=0.3,
+    )
+    deep_water_release_rate: Scalar = quantity(
+        "s-1",
+        "Share of the deep water that reaches an empty root zone; less by need, none where plants lack nothing",
+        default=0.0,
+        bounds=(0.0, 1e-6),
+        role="dynamic",
+        start=1e-7,
+    )
+    deep_water_residence_time: Scalar = quantity(
+        "s",
+        "Residence time of deep water that no roots take up",
+        default=365.0 * 86400.0,
+        bounds=(30.0 * 86400.0, 2000.0 * 86400.0),
+        log=True,
+        role="static",
+    )
     vegetation_heat_capacity: Scalar = quantity(
         "J m-2 K-1", "Heat capacity of the vegetation", default=0.0, bounds=(0.0, 8e4), role="static", start=1e4
     )

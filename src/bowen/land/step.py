@@ -107,7 +107,7 @@ def substep(
     on_snow = dt * melt + (1.0 - surface.bare_fraction) * surface.throughfall
     liquid = snow.retain_liquid(state.snow_liquid, on_snow, parameters.snow_water_holding_fraction * remaining)
     filled = surface.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
-    stores, outflow = drain_root_zone(parameters, state, filled, dt)
+    stores, outflow = drain_root_zone(parameters, state, surface, filled, dt)
     warmed = state.soil_temperature_excess + soil.substitute(balance.warming, offsets, slopes)
     frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], surface.melt_rate, dt)
     skin = warmed[..., 0] + jnp.minimum(FUSION * frozen / capacities[..., 0], jnp.maximum(-warmed[..., 0], 0.0))
@@ -125,7 +125,7 @@ def substep(
 
 
 def drain_root_zone(
-    parameters: Parameters, state: State, filled: Scalar, dt: Scalar
+    parameters: Parameters, state: State, surface: SurfaceConditions, filled: Scalar, dt: Scalar
 ) -> tuple[dict[str, Scalar], RootZoneOutflow]:
     """Drain a root zone filled to `filled` [kg m-2]: the updated stores, and the fluxes between and out of them."""
     capacity = parameters.root_zone_capacity
@@ -145,11 +145,23 @@ def drain_root_zone(
     groundwater, subsurface = hydrology.reservoir(
         state.groundwater - dt * rise, (slow + leaked) / dt, parameters.groundwater_residence_time, dt
     )
-    quickflow_water, surface = hydrology.reservoir(
+    quickflow_water, surface_runoff = hydrology.reservoir(
         state.quickflow_water, (quick + excess) / dt, parameters.quickflow_residence_time, dt
     )
-    stores = {"root_zone_water": stored - leaked, "groundwater": groundwater, "quickflow_water": quickflow_water}
-    return stores, RootZoneOutflow((overflow + leaked) / dt, rise, excess / dt, surface, subsurface)
+    deep_water, deep_runoff = hydrology.reservoir(
+        state.deep_water - dt * surface.deep_water_release,
+        surface.lateral_inflow,
+        parameters.deep_water_residence_time,
+        dt,
+    )
+    stores = {
+        "root_zone_water": stored - leaked,
+        "groundwater": groundwater,
+        "quickflow_water": quickflow_water,
+        "deep_water": deep_water,
+    }
+    drainage = (overflow + leaked) / dt
+    return stores, RootZoneOutflow(drainage, rise, excess / dt, surface_runoff, subsurface + deep_runoff)
 
 
 def collect_fluxes(
@@ -177,6 +189,8 @@ def collect_fluxes(
         rainfall=surface.rainfall,
         snowfall=surface.snowfall,
         external_supply=surface.external_supply,
+        lateral_inflow=surface.lateral_inflow,
+        deep_water_release=surface.deep_water_release,
         **outflow._asdict(),
         runoff=outflow.surface_runoff + outflow.subsurface_runoff,
         albedo=surface.albedo,

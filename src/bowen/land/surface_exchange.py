@@ -36,6 +36,8 @@ class SurfaceConditions(NamedTuple):
     melt_rate: Scalar  # kg m-2 s-1 K-1, of snow below a canopy; 0: the surface is the snow's
     bare_fraction: Scalar  # 1, share of ground without snow
     external_supply: Scalar  # kg m-2 s-1
+    lateral_inflow: Scalar  # kg m-2 s-1
+    deep_water_release: Scalar  # kg m-2 s-1
     leaf_water: Scalar  # kg m-2, on the leaves
     leaf_capacity: Scalar  # kg m-2; 1 where leaves hold none
     throughfall: Scalar  # kg m-2, rain that reaches the ground
@@ -77,6 +79,9 @@ def surface_conditions(
     leaf_water = hydrology.interception(state.canopy_water, dt * rainfall, parameters.interception_capacity)
     throughfall = dt * rainfall - (leaf_water - state.canopy_water)
     external_supply = hydrology.external_supply(state.root_zone_water, critical_water, parameters.external_supply)
+    deep_water_release = hydrology.capillary_rise(
+        state.deep_water, state.root_zone_water, critical_water, parameters.deep_water_release_rate, dt
+    )
     return SurfaceConditions(
         temperature=temperature,
         potential_temperature=potential_temperature,
@@ -92,10 +97,12 @@ def surface_conditions(
         melt_rate=canopy_melt_rate(parameters.canopy_snow_resistance),
         bare_fraction=parameters.snow_cover_mass / (snow_supply + parameters.snow_cover_mass),
         external_supply=external_supply,
+        lateral_inflow=parameters.lateral_inflow_fraction * precipitation,
+        deep_water_release=deep_water_release,
         leaf_water=leaf_water,
         leaf_capacity=jnp.where(parameters.interception_capacity > 0.0, parameters.interception_capacity, 1.0),
         throughfall=throughfall,
-        available_water=state.root_zone_water + throughfall + dt * external_supply,
+        available_water=state.root_zone_water + throughfall + dt * (external_supply + deep_water_release),
         critical_water=critical_water,
         snow_supply=snow_supply,
         snow_cover_mass=parameters.snow_cover_mass,

@@ -11,6 +11,7 @@ from bowen.land.quantities import Scalar, declared_quantities, quantity
 from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
 WATER_FLUX = "kg m-2 s-1"
+TYPICAL_PRECIPITATION = 2e-5  # kg m-2 s-1, 630 mm in a year: the mean over land, for states before any weather
 
 
 def initial_temperature_excess(parameters: Parameters, air_temperature: Scalar) -> Scalar:
@@ -23,6 +24,12 @@ def initial_root_zone_water(parameters: Parameters, air_temperature: Scalar) -> 
     """Compute the root-zone water of a record that no year of weather precedes. [kg m-2]."""
     del air_temperature
     return parameters.initial_saturation * parameters.root_zone_capacity
+
+
+def initial_deep_water(parameters: Parameters, air_temperature: Scalar) -> Scalar:
+    """Compute the deep water that balances a typical inflow; spin-up replaces it by that of the site. [kg m-2]."""
+    del air_temperature
+    return parameters.lateral_inflow_fraction * TYPICAL_PRECIPITATION * parameters.deep_water_residence_time
 
 
 class State(eqx.Module):
@@ -64,6 +71,13 @@ class State(eqx.Module):
         initial=initial_root_zone_water,
     )
     groundwater: Scalar = quantity("kg m-2", "Groundwater", water="store", draw=(0.0, 1000.0))
+    deep_water: Scalar = quantity(
+        "kg m-2",
+        "Water from elsewhere within reach of deep roots",
+        water="store",
+        initial=initial_deep_water,
+        draw=(0.0, 1000.0),
+    )
     quickflow_water: Scalar = quantity("kg m-2", "Water on the quick way to the river", water="store")
     canopy_water: Scalar = quantity(
         "kg m-2", "Rain on the leaves", alma="CanopInt", standard_name="canopy_water_amount", water="store"
@@ -159,6 +173,8 @@ class Fluxes(eqx.Module):
         WATER_FLUX, "Snow, corrected for undercatch", alma="Snowf", standard_name="snowfall_flux", water="source"
     )
     external_supply: Scalar = quantity(WATER_FLUX, "Irrigation or deep water reaching the root zone", water="source")
+    lateral_inflow: Scalar = quantity(WATER_FLUX, "Inflow to deep water from elsewhere", water="source")
+    deep_water_release: Scalar = quantity(WATER_FLUX, "Deep water that reaches the root zone")
     drainage: Scalar = quantity(WATER_FLUX, "Overflow and leakage of the root zone")
     capillary_rise: Scalar = quantity(WATER_FLUX, "Groundwater that rises to the root zone")
     saturation_excess: Scalar = quantity(WATER_FLUX, "Water that falls on saturated ground")
@@ -166,7 +182,7 @@ class Fluxes(eqx.Module):
         WATER_FLUX, "Outflow of the quick way to the river", alma="Qs", standard_name="surface_runoff_flux"
     )
     subsurface_runoff: Scalar = quantity(
-        WATER_FLUX, "Outflow of groundwater", alma="Qsb", standard_name="subsurface_runoff_flux"
+        WATER_FLUX, "Outflow of groundwater and deep water", alma="Qsb", standard_name="subsurface_runoff_flux"
     )
     runoff: Scalar = quantity(WATER_FLUX, "Outflow to the river", standard_name="runoff_flux", water="sink")
     albedo: Scalar = quantity("1", "Albedo", alma="Albedo", standard_name="surface_albedo")

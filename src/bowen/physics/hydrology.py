@@ -125,14 +125,14 @@ def gravity_drainage(storage: Scalar, capacity: Scalar, rate: Scalar, exponent: 
     return pace * storage / (1.0 + dt * pace)
 
 
-def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate: Scalar, dt: Scalar) -> Scalar:
-    r"""Compute capillary rise to a root zone that is not full, $r\,W_G'\,(1 - W/W_c)$, implicit in the groundwater.
+def capillary_rise(groundwater: Scalar, storage: Scalar, limit: Scalar, rate: Scalar, dt: Scalar) -> Scalar:
+    r"""Compute water that dry roots take up from a store below, $r\,W_G'\,(1 - W/W_c)$, implicit in that store.
 
     Args:
-        groundwater: At the start of the step. [kg m-2]
+        groundwater: Groundwater or deep water at the start of the step. [kg m-2]
         storage: Water in the root zone at the start of the step. [kg m-2]
-        capacity: Capacity of the root zone. [kg m-2]
-        rate: Share r of the groundwater that rises to an empty root zone. [s-1]
+        limit: Storage above which nothing rises: capacity of the root zone, or its critical storage. [kg m-2]
+        rate: Share r of the store that rises to an empty root zone. [s-1]
         dt: Step length. [s]
 
     Returns:
@@ -142,7 +142,7 @@ def capillary_rise(groundwater: Scalar, storage: Scalar, capacity: Scalar, rate:
         Capillary flux of the HBV model (Bergstrom 1995, in Computer Models of Watershed Hydrology, 443-476), out of a
         store with its own budget.
     """
-    pace = rate * jnp.maximum(1.0 - storage / capacity, 0.0)
+    pace = rate * jnp.maximum(1.0 - storage / limit, 0.0)
     return pace * groundwater / (1.0 + dt * pace)
 
 

@@ -191,7 +191,7 @@ def render_budget_table(study: Study) -> Markup:
         "Largest energy residual of a step [W m⁻²]": ("energy_residual_max", format_significant),
         "Largest water residual of a step [kg m⁻² s⁻¹]": ("water_residual_max", format_significant),
         "Precipitation [mm]": ("precipitation", format_water),
-        "External supply [mm]": ("external_supply", format_water),
+        "Water from elsewhere [mm]": ("external_water", format_water),
         "Evapotranspiration [mm]": ("evapotranspiration", format_water),
         "Runoff [mm]": ("runoff", format_water),
         "Change of storage [mm]": ("storage_change", format_water),
