@@ -24,6 +24,7 @@ from bowen.experiments.run import guide_hybrid, load_run, prepare_record
 from bowen.experiments.twin_experiment import make_twin
 from bowen.land.parameters import Parameters
 from bowen.land.surface_exchange import PRIESTLEY_TAYLOR, RESISTANCE
+from bowen.training.site_data import SiteData, fit_scaler
 
 pytest.importorskip("zarr", reason="the towers lie in an archive: pip install bowen[archive]")
 NOTHING_SEEN = Scaler({}, {})
@@ -180,10 +181,20 @@ def test_a_model_driven_by_measured_net_radiation_where_there_is_one(archive):
     record = data.open_record(archive, "US-Me2").load()
     without = config(archive)
     estimated = prepare_record(record.drop_vars(["net_radiation", "net_radiation_qc"], errors="ignore"), without)
-    assert estimated.attrs["prescribed_radiation"] == 0 and "net_radiation" in estimated
-    assert "Net radiation is estimated" in estimated.attrs["assumptions"]
-    measured = prepare_record(estimated.assign(net_radiation_qc=0 * estimated.net_radiation_qc), without)
-    assert measured.attrs["prescribed_radiation"] == 1
+    steps = record.sizes["time"]
+    assert not data.has_net_radiation(estimated).any() and np.isfinite(estimated.net_radiation.values).all()
+    assert f"Net radiation: {steps} steps estimated" in estimated.attrs["assumptions"]
+    measured = estimated.assign(
+        net_radiation_qc=0 * estimated.net_radiation_qc, net_radiation=estimated.net_radiation + 7.0
+    )
+    measured.net_radiation.values[5:8] = np.nan
+    complete = prepare_record(measured, without)
+    known = data.has_net_radiation(complete)
+    assert known.sum() == steps - 3 and not known[5:8].any()
+    scaler = fit_scaler(without, [(complete, np.full(steps, "train"))])
+    driving = SiteData(complete, scaler=scaler, config=without).arrays.inputs.forcing
+    np.testing.assert_array_equal(np.isnan(driving.net_radiation), ~known)
+    assert np.isfinite(driving.longwave_down).all()
 
 
 @pytest.mark.parametrize(

@@ -30,9 +30,10 @@ from bowen.data.forcing.disaggregation import disaggregate as disaggregate
 from bowen.data.forcing.disaggregation import disaggregate_if_daily as disaggregate_if_daily
 from bowen.data.forcing.disaggregation import has_daily_fluxes as has_daily_fluxes
 from bowen.data.forcing.gap_filling import fill_forcing as fill_forcing
-from bowen.data.longwave import add_net_radiation as add_net_radiation
+from bowen.data.longwave import complete_net_radiation as complete_net_radiation
 from bowen.data.longwave import estimate_cloud_fraction as estimate_cloud_fraction
 from bowen.data.longwave import estimate_longwave as estimate_longwave
+from bowen.data.longwave import has_net_radiation as has_net_radiation
 from bowen.data.quality_flags import is_measured as is_measured
 from bowen.data.quality_flags import list_measured_fluxes as list_measured_fluxes
 from bowen.data.quality_flags import list_measured_targets as list_measured_targets

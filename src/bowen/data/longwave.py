@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from bowen.data.checks.stuck_sensors import find_constant_stretches
 from bowen.data.schema import QC, get_attributes
 from bowen.physics.constants import STEFAN_BOLTZMANN
 
@@ -76,8 +77,8 @@ def estimate_net_radiation(
     return 0.82 * shortwave_down + 0.97 * (longwave_down - STEFAN_BOLTZMANN * temperature**4)
 
 
-def add_net_radiation(dataset: xr.Dataset) -> xr.Dataset:
-    """Add the estimate of `estimate_net_radiation`, flagged as such, for towers that did not measure net radiation.
+def complete_net_radiation(dataset: xr.Dataset) -> xr.Dataset:
+    """Estimate net radiation, and flag it so, at the steps where a record does not have it; see `has_net_radiation`.
 
     Args:
         dataset: A canonical dataset with shortwave and longwave radiation and air temperature without gaps.
@@ -85,8 +86,22 @@ def add_net_radiation(dataset: xr.Dataset) -> xr.Dataset:
     names = ("shortwave_down", "longwave_down", "air_temperature")
     net = estimate_net_radiation(*(dataset[name].values for name in names))
     flags = np.full(net.shape, QC.ESTIMATED, np.int8)
-    columns = {"net_radiation": net, "net_radiation_qc": flags}
-    note = "Net radiation is estimated from incoming radiation, with an albedo of 0.18 and the temperature of the air."
+    known = np.zeros(net.shape, bool)
+    if "net_radiation" in dataset:
+        known = has_net_radiation(dataset)
+        for first, end in find_constant_stretches(dataset, "net_radiation"):
+            known[first:end] = False
+        net[known], flags[known] = (dataset[name].values[known] for name in ("net_radiation", "net_radiation_qc"))
+    note = (
+        f"Net radiation: {(~known).sum()} steps estimated from incoming radiation, with an albedo of 0.18 and the "
+        "temperature of the air."
+    )
     notes = "\n".join(line for line in (dataset.attrs.get("assumptions", ""), note) if line)
+    columns = {"net_radiation": net, "net_radiation_qc": flags}
     variables = {name: ("time", values, get_attributes(name)) for name, values in columns.items()}
     return dataset.assign(variables).assign_attrs(assumptions=notes)
+
+
+def has_net_radiation(dataset: xr.Dataset) -> np.ndarray:
+    """Mark the steps with net radiation of the tower, measured or filled by its source, rather than estimated. [1]."""
+    return np.isfinite(dataset.net_radiation.values) & (dataset.net_radiation_qc.values < QC.ESTIMATED)

@@ -45,7 +45,6 @@ SITE_ATTRIBUTES = (
     "utc_offset_hours",
 )
 
-MIN_NET_RADIATION_COVERAGE = 0.85  # fraction of steps with net radiation, for a tower to be driven by it
 
 TrainingWatch = Callable[[Config, tuple[ValidationRow, ...]], None]
 
@@ -128,18 +127,10 @@ def read_configured_record(config: Config) -> xr.Dataset:
 
 def prepare_record(dataset: xr.Dataset, config: Config) -> xr.Dataset:
     """Fill and flag gaps in the forcing of a record, and correct its fluxes if the configuration says so."""
-    either = config.data.net_radiation == "measured_if_available"
-    radiation = data.RADIATION if either else (radiation_name(config.data.net_radiation == "measured"),)
-    if (
-        either
-        and "net_radiation" in dataset
-        and data.is_measured(dataset, "net_radiation").mean() < MIN_NET_RADIATION_COVERAGE
-    ):
-        dataset = dataset.drop_vars("net_radiation")
-    need = [name for name in (*data.FORCING, *radiation) if name in dataset]
-    complete = data.fill_forcing(dataset, need=need).assign_attrs(prescribed_radiation=int("net_radiation" in need))
-    if either and "net_radiation" not in dataset:
-        complete = data.add_net_radiation(complete)
+    need = [*data.FORCING, radiation_name(config.data.net_radiation == "measured")]
+    complete = data.fill_forcing(dataset, need=[name for name in need if name in dataset])
+    if config.data.net_radiation == "measured_if_available":
+        complete = data.complete_net_radiation(complete)
     closes = config.data.closure == "corrected" and any(name in dataset for name in data.TURBULENT)
     return data.close_energy_balance(complete) if closes else complete
 

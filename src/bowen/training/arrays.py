@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float
 
-from bowen.data import OBSERVED, RADIATION, WATER, is_measured
+from bowen.data import OBSERVED, RADIATION, WATER, has_net_radiation, is_measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.data.features import FEATURE_FORCING, Scaler, compute_features
 from bowen.data.schema import ALMA_NAME, ENERGY_BUDGET, WATER_BUDGET
@@ -53,8 +53,7 @@ class SiteArrays(eqx.Module):
             dataset: Canonical dataset with forcing without gaps. [SI]
             scaler: Normalizes the features. [1]
             net_radiation: Whether net radiation is "computed" from longwave, "measured", or "measured_if_available":
-                then the attribute `prescribed_radiation` of the record says which of both drives the model, and
-                measured net radiation is NaN where longwave does. [1]
+                then it is NaN at the steps where the record does not have it and longwave drives the model. [1]
             weighted: Whether uncertain fluxes count less; see `confidence`. [1]
             targets: Names of the targets. [1]
             dtype: Precision; None is JAX's default. [1]
@@ -62,9 +61,7 @@ class SiteArrays(eqx.Module):
         Raises:
             DataError: A forcing variable is missing or has gaps, or the uncertainty asked for is missing.
         """
-        is_either = net_radiation == "measured_if_available"
-        is_net_measured = bool(dataset.attrs.get("prescribed_radiation")) if is_either else net_radiation == "measured"
-        driver = radiation_name(is_net_measured)
+        driver = radiation_name(net_radiation == "measured")
         names = (*FEATURE_FORCING, driver)
         for name in names:
             require_complete(dataset, name)
@@ -76,10 +73,9 @@ class SiteArrays(eqx.Module):
         weather = {name: array(dataset[name].values) for name in FEATURE_FORCING}
         missing = np.full(dataset.sizes["time"], np.nan)
         radiation = {driver: array(dataset[driver].values)}
-        if is_either and is_net_measured:
-            radiation["longwave_down"] = array(dataset.get("longwave_down", missing))
-        elif is_either:
-            radiation["net_radiation"] = array(missing)
+        if net_radiation == "measured_if_available":
+            known = has_net_radiation(dataset) if "net_radiation" in dataset else np.isfinite(missing)
+            radiation["net_radiation"] = array(np.where(known, dataset.get("net_radiation", missing), np.nan))
         forcing = Forcing(**weather, **radiation)
         shown = compute_features(dataset, [name for name in RADIATION if name in scaler.mean and name in dataset])
         inputs = Inputs(forcing, array(scaler.apply(shown)), array(dataset.attrs["timestep_s"]))
