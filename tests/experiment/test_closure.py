@@ -11,7 +11,7 @@ from jax import numpy_dtype_promotion
 from bowen.config.schema import parse
 from bowen.data import compute_closure_fraction, is_latent_heat_truncated, is_measured
 from bowen.data.checks.plausibility import find_implausible_values
-from bowen.data.features import Scaler
+from bowen.data.features import Scaler, fit_closure
 from bowen.data.schema import TURBULENT as TARGETS
 from bowen.evaluation.scores import as_tower_reports, score
 from bowen.experiments.build import build_model, static_parameters
@@ -147,6 +147,23 @@ def test_a_tower_that_is_trained_on_has_its_own_share_and_others_the_mean(record
     np.testing.assert_allclose(simulation.latent_heat_observed, shares[2] * simulation.latent_heat)
     as_it_comes = simulate_run(uncalibrated_run(asked, scaler, record.attrs), record)
     assert "latent_heat_observed" not in as_it_comes
+
+
+def test_the_closure_to_expect_of_a_site_depends_on_dry_air_and_broad_leaves(record):
+    """Few towers hardly move it from their mean; many do, and never beyond the towers that are known."""
+    rng = np.random.default_rng(0)
+    predictors = np.stack([rng.normal(size=200), rng.choice([-1.0, 0.0, 1.0], 200)], axis=1)
+    closures = 0.8 + predictors @ [0.05, -0.04]
+    np.testing.assert_allclose(fit_closure([*closures, None], [*predictors, (0.0, 0.0)]), [0.8, 0.05, -0.04], atol=2e-3)
+    few = fit_closure([0.7, 0.9], [(-0.1, 0.0), (0.1, 0.0)])
+    np.testing.assert_allclose(few, [0.8, 0.0, 0.0], atol=0.01)
+    assert fit_closure([None], [(0.0, 0.0)]) == []
+    dry = record.assign(vapor_pressure_deficit=4000.0 + 0.0 * record.vapor_pressure_deficit)
+    scaler = Scaler({}, {}, (), [0.7, None, 0.82], [0.8, 0.05, -0.04])
+    assert scaler.closure(0, dry) == 0.7 and scaler.closure(1, dry) == scaler.closure(-1, dry) == 0.82
+    assert 0.7 < scaler.closure(-1, record) < 0.82
+    assert Scaler({}, {}, (), [0.7, 0.8]).closure(-1, record) == pytest.approx(0.75)  # of an earlier version
+    assert Scaler({}, {}).closure(-1, record) == 1.0
 
 
 def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):

@@ -80,7 +80,7 @@ SIMULATE = """
     record["precipitation"] *= 8.0
     for name in list(record):
         record[name + "_qc"] = "time", 0 * record["wind_speed"].values.astype("int8")
-    parts = {"mean": {}, "spread": {}, "features": (), "closures": (), "apply": lambda *_: jnp.zeros((1920, 0))}
+    parts = {"mean": {}, "spread": {}, "features": (), "apply": lambda *_: jnp.zeros((1920, 0))}
     scaler = type("Scaler", (), parts)()
     site = SiteData(record, scaler=scaler)
     wet = Parameters(root_zone_capacity=30.0, infiltration_shape=1.0, ponding_capacity=5.0)

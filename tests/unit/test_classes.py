@@ -97,3 +97,13 @@ def test_an_unknown_class_is_refused_with_those_there_are():
         parameters_for("NEF")
     with pytest.raises(ValueError, match=re.escape("soil class 'sand' is not known; there are C, M, F,")):
         parameters_for("ENF", "sand")
+
+
+def test_what_has_no_class_of_its_own_is_as_rough_as_it_is_tall():
+    savanna = parameters_for("WSA", "CM", reference_height=23.0, canopy_height=14.0)
+    assert float(savanna.roughness_length) == pytest.approx(0.12 * 14.0)
+    low_mast = parameters_for("WSA", "CM", reference_height=9.1, canopy_height=7.0)
+    assert float(low_mast.roughness_length) == pytest.approx(0.12 * 7.0)
+    assert float(parameters_for("WSA", "CM").roughness_length) == float(parameters_for("GRA", "CM").roughness_length)
+    grass = parameters_for("GRA", "CM", reference_height=8.0, canopy_height=0.4)
+    assert float(grass.roughness_length) == pytest.approx(0.07)

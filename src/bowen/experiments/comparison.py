@@ -124,7 +124,7 @@ def uncalibrated_run(config: Config, scaler: Scaler, site: Mapping[str, Any]) ->
         config,
         {"kind": "process", "static": (), "regionalized": (), "site_specific": (), "water_corrections": ()} | lad,
     )
-    scaler = dataclasses.replace(scaler, closures=())
+    scaler = dataclasses.replace(scaler, closures=(), closure_weights=())
     return Run(config, scaler, build_model(config, scaler, land_parameters(config, site)))
 
 

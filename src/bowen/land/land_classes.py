@@ -65,6 +65,10 @@ SOIL = {
 # roots: savannas, whose trees outlast a dry season, and crops, whose 39 cm in the Land Dynamics model hold the water
 # of a week or two. Their depth holds 99 % of the roots, by Table 2 of Zeng (2001).
 ROOT_DEPTH = {"WSA": 1.7, "SAV": 2.4, "CRO": 1.5, "CVM": 1.5}  # m
+# Shrubs, savannas and wetlands are taller than the grass whose class they take, and as rough as they are tall: the
+# roughness length over the height of the canopy of grass and shrubs in CLM5 (Lawrence et al. 2018, Technical Note,
+# table 2.5.1). Where the height is not known they are as rough as grass.
+ROUGHNESS_OVER_HEIGHT = {"CSH": 0.12, "OSH": 0.12, "WSA": 0.12, "SAV": 0.12, "WET": 0.12}  # 1
 # Crops have wider stomata than LaD's class for them, which has those of grass: the largest surface conductance is about
 # 33 mm s-1 of crops and 20 of natural vegetation, grass and trees alike (Kelliher et al. 1995).
 CONDUCTANCE_FACTOR = {"CRO": 1.65, "CVM": 1.65}  # 1, over that of the class
@@ -90,8 +94,9 @@ def parameters_for(
 ) -> Parameters:
     """Make the parameters of a site from its vegetation and soil class and its heights.
 
-    The zero-plane displacement is 0.67 of the canopy height, kept below 0.8 of the height of measurement; the roughness
-    length of the class is kept below a fifth of the canopy height and a quarter of the height left above displacement.
+    The zero-plane displacement is 0.67 of the canopy height, kept below 0.8 of the height of measurement. The roughness
+    length is that of the class, or by canopy height where the class has none of its own; it is kept below a fifth of
+    the canopy height and a quarter of the height left above displacement.
 
     Args:
         igbp: IGBP class, such as "ENF". [1]
@@ -108,7 +113,8 @@ def parameters_for(
         raise ValueError(f"soil class {soil!r} is not known; there are {', '.join(SOIL)}.")
     plants, ground = VEGETATION[IGBP[igbp]], SOIL[soil]
     displacement = min(0.67 * canopy_height, 0.8 * reference_height)
-    roughness = min(plants.roughness_length, (reference_height - displacement) / 4.0)
+    roughness = ROUGHNESS_OVER_HEIGHT.get(igbp, 0.0) * canopy_height or plants.roughness_length
+    roughness = min(roughness, (reference_height - displacement) / 4.0)
     values: dict[str, Any] = dict(
         minimum_stomatal_resistance=plants.minimum_stomatal_resistance / CONDUCTANCE_FACTOR.get(igbp, 1.0),
         roughness_length=min(roughness, 0.2 * canopy_height) if canopy_height > 0.0 else roughness,

@@ -201,7 +201,7 @@ def site_parameters(
             evapotranspiration exceeds precipitation by more than the soil can have given (known of records that are
             trained on), and where the vegetation needs more than the rain (known of any).
     """
-    closure: Any = scaler.closure(index) if config.data.closure == "measured_fraction" else 1.0
+    closure: Any = scaler.closure(index, record) if config.data.closure == "measured_fraction" else 1.0
     truncated: Any = data.is_latent_heat_truncated(record)
     tower = TowerParameters(closure_fraction=closure, is_latent_heat_truncated=truncated)
     attributes = compute_site_attributes(record)
