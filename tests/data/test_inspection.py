@@ -281,6 +281,15 @@ def test_summary_is_json_whatever_is_missing(record):
     assert marks["drive"] == "good" and marks["train"] == "bad" and marks["energy"] == marks["water"] == "unknown"
 
 
+def test_rain_that_is_spread_over_the_day_is_not_doubted(record):
+    """A day of a daily record rains at all of its half-hours."""
+    rain = record.precipitation.values
+    day = np.arange(len(rain)) // DAY
+    rain[:] = np.where(day % 2, 2.0 + np.sin(day), 0.0) / 86400.0
+    assert any("rains at 5" in doubt for doubt in find_precipitation_doubts(record))
+    assert not find_precipitation_doubts(record.assign_attrs(flux_interval_s=86400))
+
+
 def test_fluxes_that_were_never_measured_cannot_train(record):
     record.sensible_heat_qc.values[:] = QC.FILLED_GOOD
     assert "no step of sensible_heat was measured" in summarize_record(record)["usable"]["train"]

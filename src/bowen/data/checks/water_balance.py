@@ -186,7 +186,8 @@ def find_precipitation_doubts(dataset: xr.Dataset) -> list[str]:
     if len(rain) * step >= _NEARLY_A_YEAR * SECONDS_PER_YEAR and not _MIN_RAIN <= yearly <= _MAX_RAIN:
         extreme = "Only the driest deserts have so little" if yearly < _MIN_RAIN else "Very few places have so much"
         doubts.append(f"Precipitation is {yearly:.3g} mm in a year. {extreme}: is its unit right?")
-    if (fraction := wet.sum() / known.sum()) > _MAX_WET_FRACTION:
+    rains_all_day = "flux_interval_s" in dataset.attrs  # a daily record, whose rain is spread over the day
+    if (fraction := wet.sum() / known.sum()) > _MAX_WET_FRACTION and not rains_all_day:
         doubts.append(f"It rains at {fraction:.0%} of the steps, more than in any climate: does the gauge drift?")
     if wet.any() and fraction > 0.1:
         amounts, counts = np.unique(rain[wet], return_counts=True)
