@@ -54,6 +54,7 @@ RELEASING = (
     "interception_capacity",
     "freezable_water",
     "capillary_rise_rate",
+    "undercatch_exposure",
     "lateral_inflow_fraction",
     "deep_water_release_rate",
     "deep_water_residence_time",

@@ -162,3 +162,27 @@ def test_the_referee_keeps_as_much_water_in_the_snow():
     # the referee lets it run for a quarter of an hour
     np.testing.assert_allclose(fine.snow_liquid, referee.snow_liquid, atol=1.2)
     np.testing.assert_allclose(fine.snow_water, referee.snow_water, atol=2.0)
+
+
+@pytest.mark.physics
+def test_an_unshielded_gauge_misses_half_of_the_snow_in_the_wind():
+    """Known answers of Kochendorfer's formula: rain, snow, and a storm that counts as 8 m s-1."""
+    winds, warmth = jnp.asarray([2.0, 5.0, 8.0, 30.0, 0.0]), jnp.asarray([283.15, 263.15, 263.15, 263.15, 263.15])
+    catch = snow.gauge_catch(winds, warmth)
+    np.testing.assert_allclose(catch, [0.984669, 0.492443, 0.321936, 0.321936, 1.0], atol=2e-6)
+
+
+@pytest.mark.physics
+def test_what_the_gauge_misses_is_in_the_budget():
+    """True precipitation is what was measured over the catch; nothing changes where the gauge misses nothing."""
+    inputs = helpers.weather(20, storms=True)
+    bare = Parameters()
+    exposed = dataclasses.replace(bare, undercatch_exposure=0.8)
+    start = helpers.beginning(bare, inputs)
+    kept, fed = (helpers.run(Process(each), start, inputs, lambda record: record.fluxes) for each in (bare, exposed))
+    measured = inputs.forcing.precipitation
+    np.testing.assert_array_equal(kept.rainfall + kept.snowfall, measured)
+    to_gauge = np.log(10.0 / 0.07) / np.log((10.0 - 0.0) / 0.07)
+    catch = snow.gauge_catch(inputs.forcing.wind_speed * to_gauge, inputs.forcing.air_temperature)
+    np.testing.assert_allclose(fed.rainfall + fed.snowfall, measured * catch**-0.8, rtol=1e-12)
+    assert float(jnp.abs(fed.water_residual).max()) < 1e-14

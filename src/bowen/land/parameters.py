@@ -226,6 +226,14 @@ class Parameters(eqx.Module):
     precipitation_factor: Scalar = quantity(
         "1", "True over measured precipitation (undercatch)", default=1.0, bounds=(0.7, 2.0), log=True, role="static"
     )
+    undercatch_exposure: Scalar = quantity(
+        "1",
+        "Undercatch of the gauge in the wind, over that of an unshielded gauge; 0: the gauge misses nothing",
+        default=0.0,
+        bounds=(0.0, 1.5),
+        role="static",
+        start=0.3,
+    )
     external_supply: Scalar = quantity(
         "kg m-2 s-1",
         "Irrigation or deep water that would reach an empty root zone; less by need, none where plants lack nothing",

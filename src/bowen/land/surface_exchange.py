@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from bowen.land.step import ImplicitStep
 
 MIN_GUIDED_STORAGE = 5.0  # kg m-2, above which prescribed evaporation is not limited by water; a round number
+GAUGE_HEIGHT = 10.0  # m, of the wind that the catch of gauges depends on
 ROOT_LAYER = 3  # whose temperature the roots respond to, 0.15 to 0.5 m deep
 
 
@@ -60,13 +61,17 @@ def surface_conditions(
 ) -> SurfaceConditions:
     """Compute albedo, exchange with the air and supply of water from the state at the start of the step."""
     temperature = MELTING_POINT + state.soil_temperature_excess[..., 0]
-    precipitation = parameters.precipitation_factor * forcing.precipitation
-    snowfall = precipitation * snow.snowfall_share(forcing.air_temperature, parameters.snow_threshold)
-    rainfall = precipitation - snowfall
-    snow_supply = state.snow_water - state.snow_liquid + dt * snowfall
     # keeps a learned roughness well below the height of measurement
     height = parameters.reference_height - parameters.displacement_height
     height = jnp.maximum(height, 2.5 * parameters.roughness_length)
+    catch = snow.gauge_catch(
+        forcing.wind_speed * turbulence.log_wind_ratio(GAUGE_HEIGHT, height, parameters.roughness_length),
+        forcing.air_temperature,
+    )
+    precipitation = parameters.precipitation_factor * catch**-parameters.undercatch_exposure * forcing.precipitation
+    snowfall = precipitation * snow.snowfall_share(forcing.air_temperature, parameters.snow_threshold)
+    rainfall = precipitation - snowfall
+    snow_supply = state.snow_water - state.snow_liquid + dt * snowfall
     potential_temperature = thermodynamics.potential_temperature(forcing.air_temperature, height)
     virtual = 1.0 + 0.608 * forcing.specific_humidity
     wind = jnp.sqrt(forcing.wind_speed**2 + parameters.gustiness**2)

@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 
 from bowen.numerics.array_types import Scalar
-from bowen.physics.constants import FUSION, MELTING_POINT
+from bowen.physics.constants import FUSION, ICE_POINT, MELTING_POINT
 
 REFREEZING = 0.05  # share of the melt per kelvin; HBV
+MAX_GAUGE_WIND = 8.0  # m s-1, above which the catch of a gauge falls no further
 
 
 def snowfall_share(air_temperature: Scalar, threshold: Scalar) -> Scalar:
@@ -23,6 +24,23 @@ def snowfall_share(air_temperature: Scalar, threshold: Scalar) -> Scalar:
         Jennings et al. (2018), Nat. Commun. 9, 1148: mean threshold of 1.0 degC; logistic width ours.
     """
     return jax.nn.sigmoid((threshold - air_temperature) / 0.5)
+
+
+def gauge_catch(wind_speed: Scalar, air_temperature: Scalar) -> Scalar:
+    r"""Compute the catch of an unshielded gauge, $\exp\{-0.045\,U\,[1 - \arctan(1.21\,T) + 0.66]\}$ with T in degC.
+
+    Args:
+        wind_speed: Wind U at 10 m; more than 8 m s-1 counts as 8. [m s-1]
+        air_temperature: Air temperature. [K]
+
+    Returns:
+        Measured over true precipitation, near one for rain and about one half for snow in a wind of 5 m s-1. [1]
+
+    Source:
+        Kochendorfer et al. (2017), Hydrol. Earth Syst. Sci. 21, 3525-3542, table 3.
+    """
+    wind = jnp.minimum(wind_speed, MAX_GAUGE_WIND)
+    return jnp.exp(-0.045 * wind * (1.66 - jnp.arctan(1.21 * (air_temperature - ICE_POINT))))
 
 
 def sheltered_melt(

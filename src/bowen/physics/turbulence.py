@@ -17,6 +17,25 @@ MAX_STABILITY = 0.5  # height over the Obukhov length
 MIN_COEFFICIENT = 1e-5
 
 
+def log_wind_ratio(wanted: Scalar | float, height: Scalar, roughness_length: Scalar) -> Scalar:
+    r"""Compute the wind at a height over that at another, $\ln(z_2/z_0) / \ln(z_1/z_0)$, in neutral air.
+
+    Args:
+        wanted: Height above displacement of the wind that is wanted; below twice the roughness length it counts as
+            that. [m]
+        height: Height above displacement of the wind that is known. [m]
+        roughness_length: Roughness length of momentum. [m]
+
+    Returns:
+        Ratio of the winds. [1]
+
+    Source:
+        Logarithmic wind profile.
+    """
+    wanted = jnp.maximum(wanted, 2.0 * roughness_length)
+    return jnp.log(wanted / roughness_length) / jnp.log(height / roughness_length)
+
+
 def bulk_richardson(surface_virtual: Scalar, air_virtual: Scalar, height: Scalar, wind: Scalar) -> Scalar:
     r"""Compute the bulk Richardson number, $Ri = -g\,(\theta_{v,s} - \theta_{v,a})/\theta_{v,s}\; z / (U^2 + 10^{-4})$.
 
