@@ -3,16 +3,24 @@
 import numpy as np
 import pytest
 
-from bowen.data import compute_clear_sky_radiation, estimate_cloud_fraction, estimate_longwave, fill_forcing, read
+from bowen.data import (
+    compute_clear_sky_radiation,
+    disaggregate,
+    estimate_cloud_fraction,
+    estimate_longwave,
+    fill_forcing,
+    read,
+    read_daily_tower,
+)
 from bowen.physics.thermodynamics import vapor_pressure
 
 GREENWICH = {"latitude": 51.5, "longitude": 0.0, "utc_offset_hours": 0.0}
 
 
-def test_the_clear_sky_of_brutsaert_and_the_black_one():
+def test_the_clear_sky_of_prata_and_the_black_one():
     temperature, vapor = np.array([288.15]), np.array([1000.0])
     black = 5.6734e-8 * temperature**4
-    np.testing.assert_allclose(estimate_longwave(temperature, vapor, np.zeros(1)), 0.7673 * black, rtol=1e-3)
+    np.testing.assert_allclose(estimate_longwave(temperature, vapor, np.zeros(1)), 0.77623 * black, rtol=1e-4)
     np.testing.assert_allclose(estimate_longwave(temperature, vapor, np.ones(1)), black)
 
 
@@ -56,6 +64,18 @@ def test_high_places_have_more_light():
     np.testing.assert_allclose(high / low, 0.81 / 0.75)
 
 
+def test_no_bias_by_day_at_towers_that_measured(shared_data):
+    """Over all towers, and within 10 W m-2 at each but one: mean error of days, from daily weather alone."""
+    biases = []
+    for path in sorted((shared_data / "daily_towers_2").glob("US-x*_daily.nc")):
+        daily = read_daily_tower(path)
+        made = disaggregate(daily.drop_vars(["longwave_down", "longwave_down_qc"])).longwave_down.values
+        seen = daily.longwave_down_qc.values == 0
+        biases.append((made.reshape(-1, 48).mean(axis=1) - daily.longwave_down.values)[seen].mean())
+    assert len(biases) == 21 and abs(np.mean(biases)) < 2.0
+    assert np.sum(np.abs(biases) > 10.0) <= 1
+
+
 @pytest.mark.parametrize("name", ["FR-Hes_2016", "IT-Amp_2003", "SE-Svb_2019", "US-Wkg_2004"])
 def test_against_towers_that_measured(shared_data, name):
     met = next((shared_data / "towers").glob(f"{name}*_Met.nc"))
@@ -68,4 +88,4 @@ def test_against_towers_that_measured(shared_data, name):
     )
     seen = record.longwave_down_qc.values == 0
     difference = (ours - record.longwave_down.values)[seen]
-    assert abs(difference.mean()) < 15.0 and difference.std() < 35.0
+    assert abs(difference.mean()) < 18.0 and difference.std() < 35.0

@@ -343,7 +343,7 @@ def test_longwave_is_estimated_from_air_and_light_where_it_was_not_measured(read
     dataset = read(table.drop(columns=["LW_IN_F", "LW_IN_F_QC"]))
     assert (dataset.longwave_down_qc == 5).all()
     assert abs(float(dataset.longwave_down.mean()) - float(truth.mean())) < 40.0
-    assert "after Brutsaert (1975) and Crawford & Duchon (1999)." in dataset.attrs["assumptions"]
+    assert "after Prata (1996) and Crawford & Duchon (1999)." in dataset.attrs["assumptions"]
     assert 'net_radiation = "measured"' in dataset.attrs["assumptions"]
     bare = read(table.drop(columns=["LW_IN_F", "LW_IN_F_QC", "NETRAD"]))
     assert "prescribed" not in bare.attrs["assumptions"]

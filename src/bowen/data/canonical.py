@@ -252,7 +252,7 @@ def _complete_longwave(dataset: xr.Dataset) -> list[str]:
     )
     longwave = estimate_longwave(temperature, np.maximum(vapor, MIN_VAPOR_PRESSURE), clouds)
     dataset.update(_pair_with_flags("longwave_down", longwave, np.full(longwave.shape, QC.ESTIMATED)))
-    note = "Longwave down was not measured; estimated after Brutsaert (1975) and Crawford & Duchon (1999)."
+    note = "Longwave down was not measured; estimated after Prata (1996) and Crawford & Duchon (1999)."
     return [
         f'{note} Net radiation was measured: net_radiation = "measured" uses it.'
         if _has_net_radiation(dataset)
