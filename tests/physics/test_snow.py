@@ -172,6 +172,7 @@ def test_an_unshielded_gauge_misses_half_of_the_snow_in_the_wind():
     np.testing.assert_allclose(catch, [0.984669, 0.492443, 0.321936, 0.321936, 1.0], atol=2e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.physics
 def test_what_the_gauge_misses_is_in_the_budget():
     """True precipitation is what was measured over the catch; nothing changes where the gauge misses nothing."""

@@ -195,6 +195,7 @@ def test_groundwater_feeds_the_roots_through_a_drought():
     assert float(referee) == pytest.approx(float(fed.fluxes.capillary_rise[: 4 * helpers.DAY].sum()), rel=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.physics
 def test_deep_water_feeds_dry_roots_until_it_is_gone():
     """Roots get what flowed in from elsewhere and no more; the budget has the inflow as a source."""
