@@ -9,7 +9,7 @@ import pytest
 
 from bowen.errors import DataError, RunError
 from bowen.reporting import write_report
-from bowen.reporting.wording import MINUS
+from bowen.reporting.wording import MINUS, describe_variable
 from tests.unit.made_tower import fluxes_of, labels, physics_of, scores_of, tower
 
 SECTIONS = ("skill", "series", "cycles", "scatter", "parameters", "states", "budgets", "training", "notes")
@@ -178,6 +178,18 @@ def test_what_is_missing_is_left_out(full, tmp_path, without, gone):
     record = tower(days=20)
     page = reported(tmp_path / "report.html", record, {"hybrid": physics_of(record, 0.1).drop_vars(without)})
     assert all(words in full and words not in page for words in gone)
+
+
+def test_a_store_that_no_model_uses_has_no_panel(tmp_path):
+    record = tower(days=20)
+    dry, wet = physics_of(record, 0.1), physics_of(record, 0.2)
+    pages = []
+    for height in (0.0, 0.3):
+        wet["canopy_water"] = wet.canopy_water * 0.0 + height
+        simulations = {"dry": dry, "wet": wet}
+        pages.append(reported(tmp_path / f"{height}.html", record, simulations))
+    meaning = describe_variable(dry.canopy_water)[0]
+    assert [page.count(meaning) for page in pages] == [0, 1]
 
 
 def test_a_bare_record_is_enough(tmp_path):

@@ -80,13 +80,15 @@ def draw_states(study: Study) -> Figure:
 
 
 def list_state_panels(study: Study) -> dict[tuple[str, str], Callable[[Axes], None]]:
-    """Return the functions that draw the panels of states, by title and unit."""
+    """Return the functions that draw the panels of states, by title and unit; stores that no model uses have none."""
     found: dict[tuple[str, str], Callable[[Axes], None]] = {}
     if "precipitation" in study.observed:
         found["Precipitation", "mm d⁻¹"] = lambda panel: _precipitation(panel, study)
     if study.physical and "soil_temperature" in study.physical[study.principal]:
         found[f"Soil temperature by depth, {study.principal}", "°C"] = lambda panel: _soil(panel, study)
     for store in dict.fromkeys(store for data in study.physical.values() for store in water_stores(data)):
+        if not any(data[store].values.any() for data in study.physical.values() if store in data):
+            continue
         meaning, _ = describe_variable(find_simulation(study, store)[store])
         found[meaning, "mm"] = lambda panel, store=store: _store(panel, study, store)
     return found
