@@ -16,7 +16,7 @@ from bowen.land.surface_exchange import (
     measured_net_radiation,
     net_radiation_measured_if_available,
 )
-from bowen.land.variables import Forcing, State
+from bowen.land.variables import Forcing, State, is_layered
 from bowen.physics import thermodynamics
 from bowen.physics.constants import GRAVITY, HEAT_CAPACITY_AIR, MELTING_POINT
 from tests import helpers
@@ -47,15 +47,7 @@ PROBES = {
 
 def probe(**changes):
     """An empty column at the melting point on a mild day, but for the changes."""
-    plain = dict(
-        snow_water=0.0,
-        root_zone_water=0.0,
-        groundwater=0.0,
-        quickflow_water=0.0,
-        canopy_water=0.0,
-        soil_temperature_excess=jnp.zeros(5),
-    )
-    plain |= dict(snow_liquid=0.0, soil_ice=jnp.zeros(5))
+    plain = {field.name: jnp.zeros(5) if is_layered(field.name) else 0.0 for field in dataclasses.fields(State)}
     plain |= dict(shortwave_down=300.0, air_temperature=280.0, specific_humidity=0.004, air_pressure=1e5)
     plain |= dict(wind_speed=3.0, precipitation=0.0, longwave_down=280.0) | changes
     state, forcing = (
