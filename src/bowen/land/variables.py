@@ -11,7 +11,7 @@ from bowen.land.quantities import Scalar, declared_quantities, quantity
 from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
 WATER_FLUX = "kg m-2 s-1"
-TYPICAL_PRECIPITATION = 2e-5  # kg m-2 s-1, 630 mm in a year: the mean over land, for states before any weather
+TYPICAL_PRECIPITATION = 2e-5  # kg m-2 s-1, 630 mm in a year: a round number for states before any weather
 
 
 def initial_temperature_excess(parameters: Parameters, air_temperature: Scalar) -> Scalar:

@@ -26,7 +26,7 @@ _MIN_MORNING, _MAX_MORNING = 3.0, 9.0  # h from sunrise to noon, in polar night 
 _MINIMUM_LAG, _MAXIMUM_LAG = -0.17, 1.86  # h after sunrise, after noon; Parton & Logan (1981) for air at 1.5 m
 _MAX_BRIGHTNESS = 1.5  # of a clear sky, reached under a low sun by broken clouds and snow
 _MAX_EXCESS, _MAX_EXCESS_DAYS = 20.0, 0.02  # W m-2 beyond that, and the fraction of days that may exceed it
-_NET_OVER_SHORTWAVE = 0.77  # of their courses within a day; 0.65 to 0.87 at 18 half-hourly towers, r2 above 0.93 at 15
+_NET_OVER_SHORTWAVE = 0.77  # of their courses within a day; 0.65 to 0.87 at 19 half-hourly records, r2 above 0.93 at 17
 _MIN_SATURATION = 0.02  # air is nowhere so dry for long, so vapor pressure is not in Pa
 _RULES = (
     "Shortwave radiation has the shape of a clear sky; the excess over 1.5 times a clear sky is spread evenly.",
