@@ -1,10 +1,13 @@
-"""Atomic writes: an old file stays until the new one is complete."""
+"""Atomic writes: an old file stays until the new one is complete; and JSON that holds its own checksum."""
 
 import contextlib
+import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +45,35 @@ def replace_atomically(path: Path | str) -> Iterator[Path]:
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def checksum(content: Mapping[str, Any]) -> str:
+    """Compute the SHA-256 of the content of a file, whatever its layout."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON with a checksum of its content, whole or not at all.
+
+    Raises:
+        RunError: The file cannot be written.
+    """
+    with replace_atomically(path) as unfinished:
+        text = json.dumps({**content, "checksum": checksum(content)}, indent=1) + "\n"
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def read_json(path: Path) -> tuple[dict[str, Any], bool]:
+    """Read the content of a file by `write_json`, and whether it is as it was written.
+
+    Raises:
+        OSError: The file cannot be read.
+        ValueError: It is no JSON, or not that of `write_json`.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError("it is no table")
+    return content, content.pop("checksum", None) == checksum(content)
 
 
 def memory_map_arrays(arrays: Iterable[np.ndarray], folder: Path) -> list[np.ndarray]:

@@ -15,7 +15,7 @@ from bowen.evaluation.unseen_variables import TRAINED_NOTE
 from bowen.experiments import transfer
 from bowen.experiments.comparison import distinguishing_parts, uncalibrated_run
 from bowen.experiments.run import configure_jax, prepare_record
-from bowen.experiments.run_directory import checksum
+from bowen.files import checksum
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
 DAYS = 40

@@ -417,7 +417,7 @@ def old(tmp_path):
         "format": 4, "versions": {"bowen": "0.1.0"}, "fingerprints": ["abc"], "scaler": SCALER, "water": {},
         "site": dict(MANIFEST.site),
     }  # fmt: skip
-    content["checksum"] = run_directory.checksum(content)
+    content["checksum"] = checksum(content)
     (folder / "run.json").write_text(json.dumps(content))
     arrays = {place: np.full(2, number) for number, place in enumerate(OLD_PLACES)}
     np.savez(folder / "checkpoint.npz", **arrays, history=np.asarray(HISTORY))

@@ -99,6 +99,14 @@ def read_record(
     return read_configured_record(run.config)
 
 
+def mention_outdated(archive: Path) -> None:
+    """Print a message if records of an archive hold estimates of an earlier version."""
+    from bowen import data
+
+    if message := data.describe_outdated(archive):
+        output.print_message(message)
+
+
 def output_path(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
     """Name a file in a run directory, with the site in its name if it is about another record."""
     return run / (f"{dataset.attrs['site']}_{name}" if met else name)

@@ -17,6 +17,7 @@ from bowen.cli.app import (
     SiteFile,
     TableFormat,
     command,
+    mention_outdated,
     output_path,
     read_record,
     read_site_option,
@@ -106,6 +107,8 @@ def train_command(
             f"compares models at one tower, and {chosen.data.met.name} is an archive of many",
             fix=f"bowen benchmark {config} --out {out}",
         )
+    if is_of_many:
+        mention_outdated(chosen.data.met)
     with output.show_training() as watch:
         if baselines:
             scores = run_comparison(chosen, out, watch=watch)
@@ -129,6 +132,7 @@ def benchmark_command(
     from bowen.experiments.run import load_config
 
     chosen = load_config(config)
+    mention_outdated(chosen.data.met)
     with output.show_training() as watch:
         scores = run_benchmark(chosen, out, watch=watch, say=output.print_message)
     output.show_ranking(ranking_table(scores), out / "scores.csv")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import AsJson, DailyFolder, command
+from bowen.cli.app import AsJson, DailyFolder, command, mention_outdated
 from bowen.errors import BowenError, ConfigError, DataError
 
 
@@ -114,6 +114,7 @@ def archive(
 
     if not paths and basins is None:
         typer.echo("\n".join(data.list_records(out)))
+        mention_outdated(out)
         return
     records = [functools.partial(data.read, *pair) for pair in data.pair_files(paths or [])]
     if basins is not None:

@@ -30,8 +30,10 @@ class ArchiveRecords(Mapping[str, xr.Dataset]):
         self._kept = functools.lru_cache(MAX_IN_MEMORY)(self._read)
 
     def _read(self, key: str) -> xr.Dataset:
-        used = days_used(data.open_record(self._config.data.met, key), self._config)
-        return prepare_record(data.disaggregate_if_daily(used).load(), self._config)
+        record = data.open_record(self._config.data.met, key)
+        used = days_used(record, self._config)
+        loaded = data.load_record(record) if used is record else used.load()
+        return prepare_record(data.disaggregate_if_daily(loaded), self._config)
 
     def __getitem__(self, key: str) -> xr.Dataset:
         return self._kept(key)

@@ -21,7 +21,6 @@ interrupted and is resumed with the same settings ends in the same bits.
 import contextlib
 import csv
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -46,7 +45,7 @@ from bowen.config import schema as configs
 from bowen.config.schema import Config
 from bowen.errors import RunError
 from bowen.experiments.format_migration import FORMAT, OLDEST_FORMAT, migrate_arrays, migrate_config, migrate_manifest
-from bowen.files import replace_atomically
+from bowen.files import read_json, replace_atomically, write_json
 
 if sys.platform == "win32":
     import msvcrt
@@ -236,8 +235,7 @@ class RunDirectory:
             write_text(self._config, text)
         if written < FORMAT:
             versions = {name: version(name) for name in ("bowen", "jax", "equinox", "optax", "numpy")}
-            content = {"format": FORMAT, "versions": versions, **dataclasses.asdict(manifest)}
-            write_text(self._manifest, json.dumps({**content, "checksum": checksum(content)}, indent=1) + "\n")
+            write_json(self._manifest, {"format": FORMAT, "versions": versions, **dataclasses.asdict(manifest)})
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -315,9 +313,8 @@ class RunDirectory:
         """Read the manifest, and the format it was written in."""
         path = self._manifest
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content, is_sound = read_json(path)
             found, wrote = content.get("format"), content.get("versions", {}).get("bowen", "of an unknown version")
-            is_sound = content.pop("checksum", None) == checksum(content)
         except (FileNotFoundError, NotADirectoryError) as problem:
             raise self._absence("is not a run directory, it has no run.json") from problem
         except (OSError, ValueError, AttributeError) as problem:
@@ -590,11 +587,6 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 def leaf_name(path: Any) -> str:
     """Write the place of a leaf, readable and safe as the name of an archive's member."""
     return jax.tree_util.keystr(path, simple=True, separator="/")
-
-
-def checksum(content: Mapping[str, Any]) -> str:
-    """Compute the SHA-256 of the content of a file, whatever its layout."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def damage_error(path: Path, why: object) -> RunError:

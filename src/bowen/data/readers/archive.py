@@ -2,25 +2,40 @@
 
 A group is written under a temporary name and renamed when complete, so that all listed records can be read. Replacing
 a record takes two renames; if the machine stops between them, the old record is still found.
+
+Beside the files of a group lies `record.json`: the checksum of each, the fingerprint of the record, and the version of
+the estimates in it. A record of which a file is missing or not as it was written is refused.
 """
 
 import importlib
 import re
 import shutil
 import tempfile
+import warnings
+import zlib
 from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import xarray as xr
 
+from bowen.data.checks.inspection import compute_fingerprint
 from bowen.data.readers.source_files import find_flux_file, is_text_table
 from bowen.data.readers.text_files import SourceFile
 from bowen.data.schema import find_nearest
 from bowen.data.site_metadata import SITE_IDENTIFIER
 from bowen.errors import ConfigError, DataError, RunError
+from bowen.files import read_json, replace_atomically, write_json
 
+# Version of the values that readers estimate, as longwave radiation that was not measured: to be raised when they
+# change, so that archives made before say so.
+ESTIMATES_VERSION = 2  # longwave radiation after Prata (1996)
+_FORMAT = 1  # of `record.json`
+_INDEX = "record.json"
 _GROUP = "zarr.json"  # marks a folder as a group
+_ARCHIVE_GROUP = b'{"attributes": {}, "zarr_format": 3, "node_type": "group"}\n'
+_MAKE_ANEW = "make the archive anew with `bowen archive`"
 _OLD = ".old."
 _YEAR = 365 * 86400  # s
 _MET, _FLUX, _DAILY = "_Met.nc", "_Flux.nc", "_daily.nc"
@@ -41,7 +56,7 @@ def write_record(archive: Path | str, dataset: xr.Dataset) -> str:
         RunError: The archive cannot be written; its records are unchanged.
     """
     archive = Path(archive)
-    zarr = _zarr()
+    _require_zarr()
     key = _key(dataset)
     plain = dataset.drop_encoding()
     steps = max(_YEAR // int(dataset.attrs["timestep_s"]), 1)
@@ -52,9 +67,14 @@ def write_record(archive: Path | str, dataset: xr.Dataset) -> str:
     try:
         archive.mkdir(parents=True, exist_ok=True)
         _settle(archive, key)
-        zarr.open_group(archive, mode="a", zarr_format=3)
+        _write_group(archive)
         temporary = Path(tempfile.mkdtemp(dir=archive, prefix=f".new.{key}."))
-        plain.to_zarr(temporary / key, mode="w", encoding=encoding, consolidated=False, zarr_format=3)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Consolidated metadata")  # Zarr: not a part of its format 3
+            plain.to_zarr(
+                temporary / key, mode="w", encoding=encoding, consolidated=True, zarr_format=3, write_empty_chunks=True
+            )
+        _write_index(temporary / key, key, dataset)
         final, old = archive / key, archive / f"{_OLD}{key}"
         if final.exists():
             final.rename(old)
@@ -104,11 +124,13 @@ def open_record(archive: Path | str, site: str) -> xr.Dataset:
         site: A key from `list_records`, or a site with a single record.
 
     Returns:
-        The dataset that was written.
+        The dataset that was written; its encoding has the `source` and the `fingerprint`. Where it holds estimates of
+        an earlier version, its assumptions say so.
 
     Raises:
         ConfigError: Zarr is not installed, or there is no such record, or there are several.
-        DataError: The folder is no archive, or the record is damaged.
+        DataError: The folder is no archive, or the record is damaged, or of an earlier version without checksums.
+            Values that are damaged raise it when they are loaded.
     """
     archive = Path(archive)
     keys = _records(archive)
@@ -119,14 +141,49 @@ def open_record(archive: Path | str, site: str) -> xr.Dataset:
         )
     if len(fitting) > 1:
         raise ConfigError(archive.name, f"has several records of {site}", fix=f"choose one of {', '.join(fitting)}")
-    _zarr()
+    _require_zarr()
+    from bowen.data.readers.checked_store import open_checked_store
+
     path = keys[fitting[0]]
+    index = _read_index(path, fitting[0])
+    if missing := [name for name in index["files"] if not (path / name).is_file()]:
+        raise record_damage(path, f"{missing[0]} is missing")
     try:
-        dataset = xr.open_zarr(path, chunks=None, consolidated=False, zarr_format=3)
+        dataset = xr.open_zarr(open_checked_store(path, index["files"]), chunks=None, consolidated=True, zarr_format=3)
     except (OSError, ValueError, KeyError, TypeError) as problem:
-        raise DataError(str(path), f"is damaged and cannot be opened ({problem})", fix="write it again") from problem
-    dataset.encoding["source"] = str(archive / fitting[0])
+        raise record_damage(path, problem) from problem
+    dataset.encoding |= {"source": str(archive / fitting[0]), "fingerprint": index["fingerprint"]}
+    if index["estimates"] < ESTIMATES_VERSION:
+        note = f"Archived by bowen {index['bowen']} with estimates that have changed since: {_MAKE_ANEW}."
+        dataset.attrs["assumptions"] = "\n".join(filter(None, (dataset.attrs.get("assumptions"), note)))
     return dataset
+
+
+def load_record(dataset: xr.Dataset) -> xr.Dataset:
+    """Load the values of a record as opened by `open_record`, and compare its fingerprint with that written.
+
+    Raises:
+        DataError: Its values, flags or metadata are not those that were written.
+    """
+    if compute_fingerprint(dataset.load()) != dataset.encoding["fingerprint"]:
+        raise record_damage(Path(dataset.encoding["source"]), "its values are not those that were written")
+    return dataset
+
+
+def describe_outdated(archive: Path | str) -> str | None:
+    """Describe the records of an archive that hold earlier estimates; None if there are none.
+
+    Raises:
+        DataError: The folder is no archive, or a record is damaged.
+    """
+    records = _records(Path(archive))
+    old = [key for key, path in sorted(records.items()) if _read_index(path, key)["estimates"] < ESTIMATES_VERSION]
+    if not old:
+        return None
+    return (
+        f"{archive}: {len(old)} of {len(records)} records, such as {old[0]}, hold estimates, as of longwave radiation, "
+        f"that have changed since: {_MAKE_ANEW}."
+    )
 
 
 def pair_files(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
@@ -180,7 +237,7 @@ def _records(archive: Path) -> dict[str, Path]:
     """Find the folder of each record: its key, or the old name if the machine stopped during a replacement."""
     if not (archive / _GROUP).is_file():
         raise DataError(str(archive), "is no archive of records", fix="make one with `bowen archive`")
-    groups = [path for path in archive.iterdir() if (path / _GROUP).is_file()]
+    groups = [path for path in archive.iterdir() if path.is_dir()]
     aside = {path.name.removeprefix(_OLD): path for path in groups if path.name.startswith(_OLD)}
     return aside | {path.name: path for path in groups if not path.name.startswith(".")}
 
@@ -192,9 +249,57 @@ def _settle(archive: Path, key: str) -> None:
         shutil.rmtree(old) if final.exists() else old.rename(final)
 
 
-def _zarr() -> ModuleType:
+def _write_group(archive: Path) -> None:
+    """Mark a folder as a Zarr group, whatever has become of an earlier mark."""
+    mark = archive / _GROUP
+    if not mark.exists() or mark.read_bytes() != _ARCHIVE_GROUP:
+        with replace_atomically(mark) as unfinished:
+            unfinished.write_bytes(_ARCHIVE_GROUP)
+
+
+def _write_index(path: Path, key: str, dataset: xr.Dataset) -> None:
+    """Write the checksums of the files of a record, and its fingerprint."""
+    files = sorted(file for file in path.rglob("*") if file.is_file())
+    index = {
+        "format": _FORMAT,
+        "bowen": version("bowen"),
+        "estimates": ESTIMATES_VERSION,
+        "record": key,
+        "fingerprint": compute_fingerprint(dataset),
+        "files": {file.relative_to(path).as_posix(): zlib.crc32(file.read_bytes()) for file in files},
+    }
+    write_json(path / _INDEX, index)
+
+
+def _read_index(path: Path, key: str) -> dict[str, Any]:
+    """Read the checksums of the files of a record, and its fingerprint.
+
+    Raises:
+        DataError: They are damaged, or were written by another version, or are those of another record.
+    """
     try:
-        return importlib.import_module("zarr")
+        index, is_sound = read_json(path / _INDEX)
+    except FileNotFoundError as problem:
+        raise DataError(str(path), "was archived by an earlier version, without checksums", fix=_MAKE_ANEW) from problem
+    except (OSError, ValueError) as problem:
+        raise record_damage(path, f"{_INDEX}: {problem}") from problem
+    if not is_sound:
+        raise record_damage(path, f"{_INDEX} is not as it was written")
+    if index["format"] != _FORMAT:
+        raise DataError(str(path), f"was archived by bowen {index['bowen']}, in a format of its own", fix=_MAKE_ANEW)
+    if index["record"] != key:
+        raise DataError(str(path), f"holds the record {index['record']}", fix="give the folder that name again")
+    return index
+
+
+def record_damage(path: Path, what: object) -> DataError:
+    """Make the error of a record that is not as it was written."""
+    return DataError(str(path), f"is damaged ({what})", fix="write it again with `bowen archive`")
+
+
+def _require_zarr() -> None:
+    try:
+        importlib.import_module("zarr")
     except ImportError as problem:
         raise ConfigError(
             "archive of records", "requires Zarr, which is not installed", fix='pip install "bowen[archive]"'

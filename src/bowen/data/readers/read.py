@@ -8,7 +8,7 @@ import xarray as xr
 
 from bowen.data.forcing.disaggregation import disaggregate_if_daily
 from bowen.data.readers.alma import undo_alma
-from bowen.data.readers.archive import is_archived_record, open_record
+from bowen.data.readers.archive import is_archived_record, load_record, open_record
 from bowen.data.readers.daily_towers import read_daily_tower
 from bowen.data.readers.netcdf import NETCDF_ENGINES, list_netcdf_variables, load_netcdf
 from bowen.data.readers.plumber2 import read_plumber2
@@ -45,7 +45,7 @@ def read(
         DataError: A file cannot be used; see the single readers.
     """
     if is_archived_record(Path(met)):
-        return disaggregate_if_daily(open_record(Path(met).parent, Path(met).name).load())
+        return disaggregate_if_daily(load_record(open_record(Path(met).parent, Path(met).name)))
     main = find_record_file(Path(met))
     flux = find_flux_file(main) if flux is None else flux
     if main.name.endswith((".nc", ".nc4")) or read_first_bytes(main) in NETCDF_ENGINES:
