@@ -70,7 +70,7 @@ def test_a_flipped_bit_is_refused_or_harmless(archive, few):
 @pytest.mark.slow
 def test_of_2000_flipped_bits_none_gives_another_value(tower, tmp_path):
     write_record(tmp_path / "a.zarr", tower)
-    assert flip_bits(tmp_path / "a.zarr", tower, 2000, seed=1) > 1300
+    assert flip_bits(tmp_path / "a.zarr", tower, 2000, seed=1) > 1000
 
 
 def test_every_file_is_needed(archive, few):
