@@ -1,6 +1,7 @@
 """A site is recognized by its name and place: in later years, in another version of its record, and not elsewhere."""
 
 import dataclasses
+from pathlib import Path
 
 import equinox as eqx
 import jax.numpy as jnp
@@ -13,9 +14,18 @@ from bowen.config.schema import parse
 from bowen.data.features import Scaler
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.build import build_model
-from bowen.experiments.run import Run, as_site, label_steps, prepare_record, simulate_run, site_number
-from bowen.experiments.run_directory import Manifest, TrainedRecord, site_distance
+from bowen.experiments.run import (
+    Run,
+    as_site,
+    describe_training,
+    label_steps,
+    prepare_record,
+    simulate_run,
+    site_number,
+)
+from bowen.experiments.run_directory import Manifest
 from bowen.experiments.step_labels import label_to_train
+from bowen.experiments.trained_record import TrainedRecord, is_same_site, site_distance
 from bowen.experiments.twin_experiment import make_weather
 from bowen.training.site_data import land_parameters
 
@@ -92,7 +102,66 @@ def test_another_version_of_a_record_is_of_the_same_site(run, record):
     assert site_number(run, at(record, longitude=record.attrs["longitude"] + 0.013)) == 0
 
 
-@pytest.mark.parametrize("change", [{"latitude": 50.1}, {"longitude": 8.02}, {"site": "XX-Twj"}])
+def test_steps_keep_their_label_in_any_version_of_the_record(run, record):
+    """In the hourly version, with another value, elevation, place, name, and of a file without a code."""
+    labels = label_steps(run, record)
+    wind = record.wind_speed.copy(deep=True)
+    wind[7] += 1.0
+    versions = [record.assign(wind_speed=wind)]
+    versions += [at(record, **change) for change in ({"elevation": 1.0}, {"latitude": 50.1}, {"site": "FLX_XX_Twi"})]
+    versions += [at(record, site="xx-twi"), at(record, site="my_tower")]
+    for version in versions:
+        np.testing.assert_array_equal(label_steps(run, version), labels)
+        assert site_number(run, version) == 0
+    hourly = at(record.isel(time=slice(None, None, 2)), timestep_s=3600)
+    np.testing.assert_array_equal(label_steps(run, hourly), labels[::2])
+    np.testing.assert_array_equal(label_steps(trained([hourly]), record), labels)  # the last half-hour too
+
+
+def test_a_step_that_any_record_trained_on_is_a_training_step(record):
+    other = at(record.isel(time=slice(2 * 48, None)), source="another version")  # its blocks begin two days later
+    run = trained([record, other])
+    alone = [label_steps(trained([each]), record) for each in (record, other)]
+    found, each = label_steps(run, record), np.stack(alone)
+    np.testing.assert_array_equal(found == "train", (each == "train").any(axis=0))
+    assert (found != alone[0]).any()
+
+
+def test_where_the_blocks_of_training_are_not_known_all_steps_are_of_training(record):
+    """As of a run that kept the site and checksum of its record alone."""
+    run = trained([record])
+    only = dataclasses.replace(run.manifest.records[0], first="", last="")
+    run = dataclasses.replace(run, manifest=dataclasses.replace(run.manifest, records=(only,)))
+    np.testing.assert_array_equal(label_steps(run, record), label_to_train("split", run.config, record))
+    assert set(label_steps(run, at(record, elevation=1.0))) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        (("US-Me2", 44.45), ("us-me2", 45.0), True),
+        (("US-Me2", 44.45), ("US-Me6", 44.45), False),
+        (("US-Me2", 44.45), ("tower", 44.455), True),
+        (("US-Me2", 44.45), ("tower", 44.47), False),
+        (("01013500", 47.2), ("01013501", 47.2), False),
+        (("tower", float("nan")), ("tower", 44.45), False),
+    ],
+)
+def test_the_identity_of_sites(one, other, is_same):
+    sites = [{"site": name, "latitude": latitude, "longitude": 8.0} for name, latitude in (one, other)]
+    assert is_same_site(*sites) == is_same
+
+
+def test_where_a_model_was_trained_is_said_in_a_sentence(run, record):
+    run = dataclasses.replace(run, folder=Path("run"))
+    assert describe_training(run, record) == "calibrated LaD: trained at XX-Twi 2001, YY-Oth 2001."
+    assert describe_training(run, at(record, site="ZZ-New")).endswith("ZZ-New is not among these sites.")
+    assert "(--as-unseen), without the parameters learned there" in describe_training(run, record, as_unseen=True)
+    many = trained([at(record, site=f"XX-{number:03}") for number in range(11)])
+    assert many.manifest.places.endswith("XX-007 2001, 3 more")
+
+
+@pytest.mark.parametrize("change", [{"site": "tower", "latitude": 50.1}, {"site": "XX-Twj"}])
 def test_another_place_or_name_is_another_site(run, record, change):
     other = at(later(record), **change)
     assert site_number(run, other) == -1 and int(as_site(run, other).parameters.index) == -1

@@ -25,7 +25,8 @@ from bowen.config.schema import (
 )
 from bowen.errors import RunError
 from bowen.experiments import format_migration, run_directory
-from bowen.experiments.run_directory import Manifest, RunDirectory, TrainedRecord, load_arrays, save_arrays
+from bowen.experiments.run_directory import Manifest, RunDirectory, load_arrays, save_arrays
+from bowen.experiments.trained_record import TrainedRecord
 from bowen.files import checksum
 
 TREE = {"cell": {"weight": jnp.arange(12.0).reshape(3, 4)}, "step": jnp.asarray(7), "still": "not an array"}

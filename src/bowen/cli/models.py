@@ -153,10 +153,11 @@ def simulate_command(
 ) -> None:
     """Run a trained model over its own record or another, and write fluxes, states and parameters as NetCDF."""
     from bowen import data
-    from bowen.experiments.run import load_run, simulate_run
+    from bowen.experiments.run import describe_training, load_run, simulate_run
 
     model = load_run(run, precision)
     dataset = read_record(model, met, flux, site, kind)
+    output.print_message(describe_training(model, dataset, as_unseen=as_unseen))
     asked = " ".join(f"{flag} {date}" for flag, date in (("--from", first), ("--to", last)) if date)
     wanted = data.select_period(dataset.time.values, first, last, asked)
     simulation = simulate_run(model, dataset, as_unseen=as_unseen).isel(time=wanted)
@@ -180,10 +181,12 @@ def evaluate_command(
     """Score trained models on measured fluxes: each at its own tower, or all at another."""
     from bowen.evaluation.scores import write_scores
     from bowen.experiments.comparison import score_models
-    from bowen.experiments.run import load_run
+    from bowen.experiments.run import describe_training, load_run
 
     models = [load_run(run) for run in runs]
     record = read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
+    for model in models:
+        output.print_message(describe_training(model, record, as_unseen=as_unseen))
     scores = score_models(models, record, as_unseen=as_unseen)
     if out:
         output.print_message(f"Scores written to {write_scores(scores, out)}")

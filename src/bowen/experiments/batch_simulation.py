@@ -85,7 +85,8 @@ def _column(run: Run, dataset: xr.Dataset, as_unseen: bool) -> _Column:
     trained = [run.manifest.records[number] for number in run.manifest.numbers_at(dataset)]
     tower = as_site(run, whole, site_number(run, dataset, as_unseen=as_unseen))
     days.attrs["trained_here"] = int(any(record.covers(dataset.time.values).any() for record in trained))
-    days.attrs["water_trained"] = run.manifest.water.get(dataset.attrs["site"], "")
+    water = (run.manifest.water.get(name, "") for name in [*(record.site for record in trained), dataset.attrs["site"]])
+    days.attrs["water_trained"] = next(filter(None, water), "")
     tower = tower.replace(arrays=jax.tree.map(np.asarray, tower.arrays))
     return _Column(tower, days, min(YEAR_DAYS, days.sizes["time"]), steps)
 

@@ -30,6 +30,7 @@ from bowen.experiments.step_labels import (
     label_to_train,
     standard_splits,
 )
+from bowen.experiments.trained_record import find_site_code
 
 TARGET_SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, PRIESTLEY_TAYLOR_HYBRID, NETWORK = "LaD", "hybrid", "hybrid by energy", "LSTM"
@@ -110,8 +111,9 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
         candidates = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
-            test = [key for key in candidates if site_in(key) in chosen[name]]
-            drawn = [key for key in lot if site_in(key) not in chosen[name]][: fewer or None]
+            held_out = {find_site_code(site) for site in chosen[name]}
+            test = [key for key in candidates if find_site_code(key) in held_out]
+            drawn = [key for key in lot if find_site_code(key) not in held_out][: fewer or None]
             train = [key for key in records if key in drawn]
             found += [Fold(name, train, test)] if train and test else []
     if not found:

@@ -21,6 +21,7 @@ from bowen.experiments.run import (
     Run,
     TrainingWatch,
     configure_jax,
+    describe_training,
     label_steps,
     load_config,
     load_run,
@@ -46,6 +47,7 @@ class Comparison(NamedTuple):
     simulations: Mapping[str, xr.Dataset]
     scores: pd.DataFrame
     history: Mapping[str, pd.DataFrame]
+    training: tuple[str, ...]  # sentences on where and when the models were trained
 
 
 def comparison_models(config: Config) -> dict[str, Config]:
@@ -201,7 +203,10 @@ def compare_models(models: Iterable[Run], dataset: xr.Dataset, *, as_unseen: boo
     simulations = {name: simulate_run(model, dataset, as_unseen=as_unseen) for name, model in together.items()}
     scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
     history = {name: read_history(model.folder / "history.csv") for name, model in together.items() if model.folder}
-    return Comparison(dataset, split, simulations, pd.concat(scores, ignore_index=True), history)
+    training = dict.fromkeys(describe_training(model, dataset, as_unseen=as_unseen) for model in together.values())
+    return Comparison(
+        dataset, split, simulations, pd.concat(scores, ignore_index=True), history, tuple(filter(None, training))
+    )
 
 
 def write_comparison(comparison: Comparison, path: Path, *, notes: Iterable[str] = ()) -> Path:
@@ -220,6 +225,7 @@ def write_comparison(comparison: Comparison, path: Path, *, notes: Iterable[str]
         comparison.scores,
         comparison.split,
         title=f"{site}: {', '.join(comparison.simulations)}",
+        training=comparison.training,
         notes=notes,
         history=comparison.history,
     )

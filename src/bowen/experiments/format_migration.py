@@ -78,6 +78,8 @@ def migrate_manifest(content: Mapping[str, Any], written: int) -> dict[str, Any]
         checksums = content["fingerprints"]
         unknown = {"site": "", "latitude": math.nan, "longitude": math.nan, "first": "", "last": ""}
         content["records"] = [{"fingerprint": mark, "has_corrections": False, **unknown} for mark in checksums]
+        if checksums:
+            content["records"][0] |= {name: content["site"][name] for name in unknown if name in content["site"]}
         content["labeling"] = "split" if len(checksums) == 1 else "unknown"
         content |= {"purpose": "training", "weights": "", "as_unseen": False}
     for number in range(written, FORMAT):

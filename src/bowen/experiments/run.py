@@ -20,8 +20,9 @@ from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import score
 from bowen.experiments.build import build_model
-from bowen.experiments.run_directory import Manifest, RunDirectory, TrainedRecord
+from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.experiments.step_labels import BY_SPLIT, label_as_trained, split_record
+from bowen.experiments.trained_record import TrainedRecord
 from bowen.experiments.training_sites import LabeledRecord, period_covered, select_training_records
 from bowen.land.quantities import Role, check_learnable
 from bowen.models.base import LEARNABLE, AbstractLandModel
@@ -259,6 +260,25 @@ def site_number(run: Run, dataset: xr.Dataset, *, as_unseen: bool = False) -> in
     """
     numbers = [] if as_unseen else run.manifest.numbers_at(dataset)
     return numbers[0] if numbers else -1
+
+
+def describe_training(run: Run, dataset: xr.Dataset | None = None, *, as_unseen: bool = False) -> str:
+    """Say in sentences at which sites and in which years a model was trained; nothing, if it was not.
+
+    Args:
+        run: Model.
+        dataset: Record that it is run over; None is one that it was trained on.
+        as_unseen: Whether the site of the record is taken as an unseen one.
+    """
+    if run.folder is None:
+        return ""
+    where = f"{run.title}: trained at {run.manifest.places}."
+    if dataset is not None and site_number(run, dataset) < 0:
+        return f"{where} {dataset.attrs['site']} is not among these sites."
+    unseen = (
+        "Simulated as at an unseen site (--as-unseen), without the parameters learned there; steps keep the labels "
+    )
+    return f"{where} {unseen}they had in training." if as_unseen else where
 
 
 def as_site(run: Run, dataset: xr.Dataset, number: int | None = None) -> SiteData:

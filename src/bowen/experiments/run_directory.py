@@ -22,7 +22,6 @@ import contextlib
 import csv
 import dataclasses
 import json
-import math
 import os
 import socket
 import sys
@@ -45,6 +44,7 @@ from bowen.config import schema as configs
 from bowen.config.schema import Config
 from bowen.errors import RunError
 from bowen.experiments.format_migration import FORMAT, OLDEST_FORMAT, migrate_arrays, migrate_config, migrate_manifest
+from bowen.experiments.trained_record import TrainedRecord
 from bowen.files import read_json, replace_atomically, write_json
 
 if sys.platform == "win32":
@@ -55,8 +55,6 @@ else:
 HISTORY, UPDATES = "history", "updates"  # members of an archive of arrays that are no leaves of the tree
 PARAMETERS_OF_SITE = ("land/", "tower/")  # some of which may have been declared since a file was written
 PARTS_WITH_MODEL = ("model/", "average/", "best/")  # of a checkpoint
-MAX_SITE_DISTANCE = 1.0  # km, within which places of one name are one site
-EARTH_RADIUS = 6371.0  # km
 MAX_NAMED = 8  # run directories, or records, that a message names
 DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
@@ -83,53 +81,6 @@ INDEPENDENT: Mapping[Purpose, Mapping[str, tuple[str, ...] | None]] = {
         "benchmark": None,
     },
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class TrainedRecord:
-    """Record that trained a model: site, period and checksum.
-
-    A record without a period was trained on by a version that kept the checksum only; it is recognized by that.
-    """
-
-    fingerprint: str
-    site: str = ""
-    latitude: float = math.nan
-    longitude: float = math.nan
-    first: str = ""  # first and last step
-    last: str = ""
-    has_corrections: bool = False  # whether its site-specific water corrections are allowed
-
-    @classmethod
-    def of(cls, dataset: xr.Dataset, has_corrections: bool = False) -> "TrainedRecord":
-        """Describe a canonical dataset."""
-        site, times = dataset.attrs, dataset.time.values
-        return cls(
-            data.compute_fingerprint(dataset),
-            str(site["site"]),
-            float(site["latitude"]),
-            float(site["longitude"]),
-            f"{times[0]:.19}",
-            f"{times[-1]:.19}",
-            has_corrections,
-        )
-
-    @property
-    def period(self) -> str:
-        """First and last day."""
-        return f"{self.first:.10} to {self.last:.10}"
-
-    def is_at(self, site: Mapping[str, Any]) -> bool:
-        """Check that a site has the name of the record's, within a kilometer of its place."""
-        if self.site != site.get("site") or not {"latitude", "longitude"} <= set(site):
-            return False
-        return site_distance(self.latitude, self.longitude, site["latitude"], site["longitude"]) <= MAX_SITE_DISTANCE
-
-    def covers(self, times: np.ndarray) -> np.ndarray:
-        """Find the steps that lie in the period of the record."""
-        if not self.first:
-            return np.full(len(times), True)  # recognized by its checksum, so it is the same record
-        return (times >= np.datetime64(self.first)) & (times <= np.datetime64(self.last))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +112,14 @@ class Manifest:
         """Checksums of the records."""
         return [record.fingerprint for record in self.records]
 
+    @property
+    def places(self) -> str:
+        """Sites and years that the records are of."""
+        known = [f"{record.site} {record.years}" for record in self.records if record.site]
+        known += ["a record known by its checksum alone"] if len(known) < len(self.records) else []
+        more = [f"{len(known) - MAX_NAMED} more"] if len(known) > MAX_NAMED else []
+        return ", ".join(known[:MAX_NAMED] + more)
+
     def numbers_at(self, dataset: xr.Dataset) -> list[int]:
         """List the numbers of the records from the site of a dataset, best match first.
 
@@ -168,27 +127,12 @@ class Manifest:
         """
         found = [number for number, record in enumerate(self.records) if record.is_at(dataset.attrs)]
         if len(found) > 1 or any(not record.first for record in self.records):
-            same = data.compute_fingerprint(dataset)
+            same, times = data.compute_fingerprint(dataset), dataset.time.values
             exact = [number for number, record in enumerate(self.records) if record.fingerprint == same]
-            found = [number for number in found if self.records[number].first and number not in exact]
-            times = dataset.time.values
-            found.sort(key=lambda number: _time_apart(self.records[number], times))
+            found = [number for number in found if number not in exact]
+            found.sort(key=lambda number: self.records[number].seconds_from(times))
             return [*exact, *found]
         return found
-
-
-def _time_apart(record: TrainedRecord, times: np.ndarray) -> float:
-    """Return seconds between a record and a period; less than zero for what they share."""
-    first, last = np.datetime64(record.first), np.datetime64(record.last)
-    return float((max(first, times[0]) - min(last, times[-1])) / np.timedelta64(1, "s"))
-
-
-def site_distance(latitude: float, longitude: float, other_latitude: float, other_longitude: float) -> float:
-    """Return the distance between two places on the globe, by the haversine formula. [km]."""
-    there, here = math.radians(latitude), math.radians(other_latitude)
-    half = math.sin((there - here) / 2) ** 2
-    half += math.cos(there) * math.cos(here) * math.sin(math.radians(longitude - other_longitude) / 2) ** 2
-    return 2 * EARTH_RADIUS * math.asin(min(1.0, math.sqrt(half)))
 
 
 class RunDirectory:

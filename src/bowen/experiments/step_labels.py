@@ -21,6 +21,8 @@ from bowen.experiments.run_directory import Manifest
 
 # Rules of labeling: the table [split]; every tenth block of four days for validation; the standard periods of a site.
 BY_SPLIT, BY_VALIDATION_BLOCKS, BY_STANDARD_PERIODS = "split", "validation_blocks", "standard_periods"
+# Labels by precedence, where several records have a step; first that of a step on which nothing was trained.
+PRECEDENCE = ("unseen", "", "test", "validation", "train")
 WARMUP_DAYS = 15  # at the beginning of a record that was not trained on, which are not scored
 VALIDATION_BLOCK_DAYS, VALIDATION_BLOCKS = 4, (*("train",) * 5, "validation", *("train",) * 4)
 
@@ -88,8 +90,9 @@ def label_after_warmup(dataset: xr.Dataset) -> np.ndarray:
 def label_as_trained(manifest: Manifest, config: Config, dataset: xr.Dataset) -> np.ndarray:
     """Label the steps of any record as they were in training.
 
-    Steps of a site and time that were trained on have the label they had; all others are "test", but for 15 days of
-    warm-up where the record begins with them.
+    Steps of a site and time that were trained on have the label they had, whatever the version of the record; all
+    others are "test", but for 15 days of warm-up where the record begins with them. Where the beginning of the blocks
+    in training is not known, all steps of the site are "train".
 
     Args:
         manifest: Of the trained model.
@@ -98,16 +101,21 @@ def label_as_trained(manifest: Manifest, config: Config, dataset: xr.Dataset) ->
     """
     times = dataset["time"].values
     labels = label_after_warmup(dataset).astype("<U10")
-    for number in reversed(manifest.numbers_at(dataset)):  # the best match comes last, and so prevails
-        record = manifest.records[number]
-        if (inside := record.covers(times)).any():
-            origin = np.datetime64(record.first) if record.first else times[0]
-            labels[inside] = _label_by_time(manifest.labeling, config, times[inside], origin, dataset.attrs["site"])
-    return labels
+    trained = np.zeros(len(times), int)  # places in PRECEDENCE, where the site was trained on
+    for record in (manifest.records[number] for number in manifest.numbers_at(dataset)):
+        inside, origin = record.covers(times), np.datetime64(record.first) if record.first else None
+        if origin is None and data.compute_fingerprint(dataset) == record.fingerprint:
+            origin = times[0]
+        if inside.any():
+            found = _label_by_time(manifest.labeling, config, times[inside], origin, record.site)
+            trained[inside] = np.maximum(trained[inside], [PRECEDENCE.index(label) for label in found])
+    return np.where(trained > 0, np.asarray(PRECEDENCE)[trained], labels)
 
 
-def _label_by_time(labeling: str, config: Config, times: np.ndarray, origin: np.datetime64, site: str) -> np.ndarray:
-    """Label steps of a record that began at `origin` when it was trained on."""
+def _label_by_time(
+    labeling: str, config: Config, times: np.ndarray, origin: np.datetime64 | None, site: str
+) -> Sequence[str] | np.ndarray:
+    """Label steps of a record that began at `origin` when it was trained on; None: that is not known."""
     if labeling == BY_VALIDATION_BLOCKS:
         return _blocks_since(origin, times, VALIDATION_BLOCK_DAYS, VALIDATION_BLOCKS)
     if labeling == BY_SPLIT and isinstance(config.split, BlockSplit):
@@ -118,7 +126,9 @@ def _label_by_time(labeling: str, config: Config, times: np.ndarray, origin: np.
     return np.full(len(times), "train")  # written by a version that did not keep the rule
 
 
-def _blocks_since(origin: np.datetime64, times: np.ndarray, days: int, pattern: Sequence[str]) -> np.ndarray:
+def _blocks_since(origin: np.datetime64 | None, times: np.ndarray, days: int, pattern: Sequence[str]) -> np.ndarray:
+    if origin is None:
+        return np.full(len(times), "train")
     return data.block_split(np.concatenate([[origin.astype(times.dtype)], times]), days, pattern)[1:]
 
 

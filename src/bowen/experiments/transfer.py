@@ -22,7 +22,7 @@ from bowen.evaluation.unseen_variables import TRAINED_NOTE, add_routed_runoff, e
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
-from bowen.experiments.run import Run, prepare_record
+from bowen.experiments.run import Run, describe_training, prepare_record
 from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.files import replace_atomically
 from bowen.land.quantities import check_learnable
@@ -166,7 +166,10 @@ def run_transfer(
     write_table(table, folder / "transfer.csv")
     write_table(pd.DataFrame(balances), folder / "balance.csv")
     observed = {place.name: place.observed for place in places}
-    write_transfer(folder / "transfer.html", table, medians(table), pd.DataFrame(balances), observed, shown)
+    training = list(filter(None, (describe_training(run, as_unseen=as_unseen) for run in models.values())))
+    for sentence in training:
+        say(sentence)
+    write_transfer(folder / "transfer.html", table, medians(table), pd.DataFrame(balances), observed, shown, training)
     return table
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bowen.reporting.html import element
+from bowen.reporting.html import element, prose
 from bowen.reporting.study import Study
 
 
@@ -19,6 +19,7 @@ def write_report(
     split: np.ndarray | xr.DataArray,
     *,
     title: str,
+    training: Iterable[str] = (),
     notes: Iterable[str] = (),
     history: Mapping[str, pd.DataFrame] | None = None,
 ) -> Path:
@@ -32,6 +33,7 @@ def write_report(
         scores: Scores of these models in the long format of `bowen.evaluation.scores.score`.
         split: The label of each step: "train", "validation", "test" or "".
         title: Title of the page.
+        training: Sentences on where and when the models were trained, for the head of the page.
         notes: Sentences to show with the assumptions of the record.
         history: By model name, a table with columns `step`, `loss` and `validation`, the mean validation NSE.
 
@@ -62,4 +64,5 @@ def write_report(
             model_sections.render_notes(study, list(notes)),
         ]
     header = [element("h1", title), tables.render_site_facts(study.observed), tables.render_split(study)]
+    header += [prose(sentence) for sentence in training]
     return write_page(path, title, "bowen · site report", header, sections)

@@ -45,6 +45,7 @@ def write_transfer(
     balances: pd.DataFrame,
     observed: Mapping[str, xr.Dataset],
     simulated: Simulated,
+    training: Iterable[str] = (),
 ) -> Path:
     """Write a self-contained HTML page about a transfer atomically.
 
@@ -55,6 +56,7 @@ def write_transfer(
         balances: The long-term water balance by model and site.
         observed: Days of observations by site.
         simulated: Days of simulations by model and site.
+        training: Sentences on where and when the models were trained.
 
     Returns:
         The path written.
@@ -66,7 +68,7 @@ def write_transfer(
         sections = [_numbers(medians), _streamflow(numbers, observed, simulated), _snow(simulated)]
         sections += [_soil(observed, simulated), _balance(balances)]
     text = prose(f"{len(observed)} sites. Models: {', '.join(simulated)}.")
-    header = [element("h1", "Unseen sites and variables"), text]
+    header = [element("h1", "Unseen sites and variables"), text, *(prose(sentence) for sentence in training)]
     return write_page(path, "Transfer", "bowen · transfer", header, sections)
 
 
