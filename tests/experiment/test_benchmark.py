@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import json
+import shutil
 import weakref
 
 import jax
@@ -16,7 +17,7 @@ from bowen.config.schema import dumps, parse
 from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import SCORE_COLUMNS
-from bowen.experiments import benchmark
+from bowen.experiments import benchmark, origin
 from bowen.experiments.archive_records import read_archive
 from bowen.experiments.build import build_model
 from bowen.experiments.comparison import with_overrides
@@ -125,6 +126,61 @@ def test_all_meet_and_nothing_is_done_twice(archive, tmp_path, capsys):
     assert any(line.startswith("H daily NSE worst quarter") for line in shown)
     nse = scores.query("metric == 'nse' and resolution == 'native' and variable == 'latent_heat' and model == 'LaD'")
     assert standings.loc["LaD", "LE NSE median"] == pytest.approx(nse["value"].item())
+
+
+@pytest.fixture
+def copied(archive, tmp_path):
+    return shutil.copytree(archive, tmp_path / "towers.zarr")
+
+
+def change(archive, site):
+    record = data.open_record(archive, site).load()
+    data.write_record(archive, record.assign(latent_heat=record.latent_heat + 50.0 * (record.latent_heat > 50.0)))
+
+
+@pytest.mark.parametrize(
+    ("site", "why"),
+    [
+        ("US-Me2", "test record US-Me2_2001-2001 has changed"),
+        ("SE-Svb", "training record SE-Svb_2001-2001 has changed"),
+    ],
+)
+def test_scores_of_a_record_that_has_changed_are_made_again(copied, tmp_path, site, why):
+    asked, said = config(copied, benchmark={"models": ["1lin"]}), []
+    before = benchmark.run_benchmark(asked, tmp_path / "out", say=said.append)
+    pd.testing.assert_frame_equal(benchmark.run_benchmark(asked, tmp_path / "out", say=said.append), before)
+    assert len(said) == 1, "nothing is done twice"
+    change(copied, site)
+    after = benchmark.run_benchmark(asked, tmp_path / "out", say=said.append)
+    assert said[1:] == [f"site-A/1lin/0: 2 records to train on, 1 to test, made again because {why} has changed"]
+    assert not after["value"].equals(before["value"])
+    (tmp_path / "out" / "site-A" / "1lin" / "0" / "scores.csv.origin.json").unlink()
+    benchmark.run_benchmark(asked, tmp_path / "out", say=said.append)
+    assert said[2].endswith("because it does not say what it was made of")
+
+
+@pytest.mark.usefixtures("optax_counts_in_integers")
+def test_a_model_is_trained_again_if_a_record_has_changed(copied, tmp_path, monkeypatch):
+    """Not if only a record that it is tested on has; and the earlier one is kept."""
+    asked, said = config(copied, benchmark={"models": ["LSTM"]}, training={"updates": 1, "validate_every": 1}), []
+    place = tmp_path / "out" / "site-A" / "lstm"
+
+    def run():
+        said.clear()
+        benchmark.run_benchmark(asked, tmp_path / "out", say=said.append)
+        return load_run(place / "0").manifest.fingerprints
+
+    first = run()
+    change(copied, "US-Me2")
+    assert run() == first and len(said) == 1
+    change(copied, "SE-Svb")
+    second = run()
+    assert second != first and load_run(place / "0.earlier-1").manifest.fingerprints == first
+    assert "is trained again because training record SE-Svb_2001-2001 has changed; the earlier one is in" in said[1]
+    assert run() == second and not said
+    monkeypatch.setattr(origin, "NUMBERS_VERSION", 2)
+    run()
+    assert "version of models has changed" in said[0] and (place / "0.earlier-2").exists()
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from bowen.evaluation.unseen_variables import TRAINED_NOTE
 from bowen.experiments import transfer
 from bowen.experiments.comparison import distinguishing_parts, uncalibrated_run
 from bowen.experiments.run import configure_jax, prepare_record
+from bowen.experiments.twin_experiment import make_twin
 from bowen.files import checksum
 from tests.data.files import BASIN, camels_folder, plumber2_files, write_nc
 
@@ -62,6 +63,42 @@ def test_what_was_simulated_is_not_again(bowen, judged, hybrid, comparison, basi
     assert "hybrid: " in said and "LaD: " not in said
     assert kept.stat().st_mtime_ns == before and data.read_simulation(lost).equals(made)
     assert (folder / "transfer.csv").read_bytes() == scores
+
+
+def test_days_of_a_record_that_has_changed_are_simulated_again(tmp_path, monkeypatch):
+    record, _ = make_twin(16)
+    days = record[["latent_heat", "sensible_heat"]].assign_attrs(model="LaD")
+    monkeypatch.setattr(transfer, "simulate_days", lambda run, records, **_: [days for _ in records])
+    config = Config(data=DataConfig(met=tmp_path / "no.nc"))
+    run = uncalibrated_run(config, Scaler({"air_temperature": 280.0}, {"air_temperature": 10.0}), record.attrs)
+    said = []
+
+    def simulate(*fingerprints):
+        said.clear()
+        places = [
+            transfer.TransferSite(name, f"{name}.nc", lambda _: record, record, mark)
+            for name, mark in zip("AB", fingerprints, strict=True)
+        ]
+        transfer.simulate_or_read_days("LaD", run, places, tmp_path / "lad", said.append)
+        return said
+
+    assert simulate("a", "b") == ["LaD: A, B"]
+    assert simulate("a", "b") == []
+    assert simulate("a", "c") == ["LaD: B is simulated again because record B has changed", "LaD: B"]
+    (tmp_path / "lad" / "A.nc.origin.json").write_text("{}")
+    assert simulate("a", "c") == ["LaD: A is simulated again because the file of its origin is damaged", "LaD: A"]
+
+
+def test_the_fingerprint_of_a_place_is_that_of_its_record(tmp_path):
+    met, flux = plumber2_files(days=DAYS)
+    for name, file in (("Met", met), ("Flux", flux)):
+        file["IGBP_veg_short"] = "GRA"
+        write_nc(tmp_path / f"YY-Oth_2012-2012_Any_{name}.nc", file)
+    before = transfer.tower_sites([tmp_path])[0].fingerprint
+    assert transfer.tower_sites([tmp_path])[0].fingerprint == before
+    met["Wind"][5] += 1.0
+    write_nc(tmp_path / "YY-Oth_2012-2012_Any_Met.nc", met)
+    assert transfer.tower_sites([tmp_path])[0].fingerprint != before
 
 
 @pytest.mark.slow

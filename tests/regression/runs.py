@@ -1,6 +1,7 @@
 """Whole runs whose numbers are kept: 60 days of made weather, from snow-melt into summer.
 
-`python -m tests.regression.runs` writes the numbers anew, after a change that was meant to move them.
+`python -m tests.regression.runs` writes the numbers anew, after a change that was meant to move them and that raised
+`NUMBERS_VERSION`, by which benchmarks and transfers know that their results are of earlier numbers.
 """
 
 import json
@@ -11,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from bowen.data.features import FEATURE_FORCING
+from bowen.experiments.origin import NUMBERS_VERSION
 from bowen.experiments.twin_experiment import make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.variables import Forcing, initial_state
@@ -51,4 +53,7 @@ def numbers(kind: str) -> dict[str, float]:
 
 if __name__ == "__main__":
     jax.config.update("jax_enable_x64", True)
-    KEPT.write_text(json.dumps({kind: numbers(kind) for kind in MODELS}, indent=1) + "\n")
+    if json.loads(KEPT.read_text())["version"] == NUMBERS_VERSION:
+        raise SystemExit("raise NUMBERS_VERSION in bowen/experiments/origin.py first")
+    written = {"version": NUMBERS_VERSION} | {kind: numbers(kind) for kind in MODELS}
+    KEPT.write_text(json.dumps(written, indent=1) + "\n")

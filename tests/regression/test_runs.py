@@ -4,7 +4,12 @@ import json
 
 import pytest
 
+from bowen.experiments.origin import NUMBERS_VERSION
 from tests.regression.runs import KEPT, MODELS, numbers
+
+
+def test_the_numbers_are_of_this_version():
+    assert json.loads(KEPT.read_text())["version"] == NUMBERS_VERSION, "python -m tests.regression.runs"
 
 
 @pytest.mark.regression

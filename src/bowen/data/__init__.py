@@ -39,12 +39,14 @@ from bowen.data.quality_flags import list_measured_fluxes as list_measured_fluxe
 from bowen.data.quality_flags import list_measured_targets as list_measured_targets
 from bowen.data.readers.alma import from_alma as from_alma
 from bowen.data.readers.alma import to_alma as to_alma
+from bowen.data.readers.archive import ESTIMATES_VERSION as ESTIMATES_VERSION
 from bowen.data.readers.archive import describe_outdated as describe_outdated
 from bowen.data.readers.archive import is_archive as is_archive
 from bowen.data.readers.archive import list_records as list_records
 from bowen.data.readers.archive import load_record as load_record
 from bowen.data.readers.archive import open_record as open_record
 from bowen.data.readers.archive import pair_files as pair_files
+from bowen.data.readers.archive import read_fingerprint as read_fingerprint
 from bowen.data.readers.archive import write_record as write_record
 from bowen.data.readers.camels import list_basins as list_basins
 from bowen.data.readers.camels import read_camels as read_camels

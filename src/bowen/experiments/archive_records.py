@@ -35,6 +35,10 @@ class ArchiveRecords(Mapping[str, xr.Dataset]):
         loaded = data.load_record(record) if used is record else used.load()
         return prepare_record(data.disaggregate_if_daily(loaded), self._config)
 
+    def read_fingerprints(self, keys: Sequence[str]) -> dict[str, str]:
+        """Read the fingerprints of records as archived, by key."""
+        return {key: data.read_fingerprint(self._config.data.met, key) for key in keys}
+
     def __getitem__(self, key: str) -> xr.Dataset:
         return self._kept(key)
 

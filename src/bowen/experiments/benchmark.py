@@ -1,6 +1,7 @@
 """Benchmark: models on the standard splits of many towers, with the same records, masks and metrics."""
 
 import functools
+import hashlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,8 +20,9 @@ from bowen.evaluation import empirical
 from bowen.evaluation.ensemble import ensemble_mean
 from bowen.evaluation.ranking import BENCHMARKS, summarize_normalized, summarize_over_sites
 from bowen.evaluation.scores import SCORE_COLUMNS, read_scores, score, write_scores
-from bowen.experiments.archive_records import LabeledRecords, read_archive, site_in
+from bowen.experiments.archive_records import ArchiveRecords, LabeledRecords, read_archive, site_in
 from bowen.experiments.comparison import uncalibrated_lad, with_overrides
+from bowen.experiments.origin import Origin, describe_origin, find_changes, has_origin, write_origin
 from bowen.experiments.run import Run, TrainingWatch, configure_jax, guide_hybrid, simulate_run, train_on
 from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.experiments.step_labels import (
@@ -143,7 +145,9 @@ def train_all(config: Config, folder: Path, *, watch: TrainingWatch = lambda *_:
 def run_benchmark(
     config: Config, folder: Path, *, watch: TrainingWatch = lambda *_: None, say: Callable[[str], None] = print
 ) -> pd.DataFrame:
-    """Train and score all models in all folds; what an earlier call finished is read.
+    """Train and score all models in all folds; results of an earlier call are read if their origin is the same.
+
+    A model is trained again if a record that it was trained on has changed; the earlier one is kept beside it.
 
     Args:
         config: Settings of the hybrid, the archive and the benchmark.
@@ -175,17 +179,22 @@ def run_benchmark(
         for name in names:
             home = folder / f"{config.benchmark.split}-{fold.name}"
             for title, seeds in scored_members(name, config.benchmark.seeds).items():
-                place = home / slug(name) / "-".join(map(str, seeds))
-                if not (place / "scores.csv").exists():
-                    say(f"{place.relative_to(folder)}: {len(fold.train)} records to train on, {len(fold.test)} to test")
+                result = home / slug(name) / "-".join(map(str, seeds)) / "scores.csv"
+                place = result.parent.relative_to(folder)
+                origin = functools.partial(scores_origin, name, seeds, home, fold, records)
+                changes = find_changes(result, origin()) if result.exists() else ""
+                if changes or not result.exists():
+                    again = f", made again because {changes}" if changes else ""
+                    say(f"{place}: {len(fold.train)} records to train on, {len(fold.test)} to test{again}")
                     members = [
-                        run_model(part, seed, claimed, home, fold, records, watch)
+                        run_model(part, seed, claimed, home, fold, records, watch, say)
                         for part, seed in itertools.product(name.split(AND), seeds)
                     ]
                     together = {key: ensemble_mean([member[key] for member in members], title) for key in fold.test}
-                    place.mkdir(parents=True, exist_ok=True)
-                    write_scores(score_fold(together, records, fold, name), place / "scores.csv")
-                tables.append(read_scores(place / "scores.csv").assign(model=title))
+                    result.parent.mkdir(parents=True, exist_ok=True)
+                    write_scores(score_fold(together, records, fold, name), result)
+                    write_origin(result, origin())
+                tables.append(read_scores(result).assign(model=title))
                 write_scores(pd.concat(tables, ignore_index=True), folder / "scores.csv")
     return pd.concat(tables, ignore_index=True)
 
@@ -213,14 +222,37 @@ def claim_benchmark(folder: Path, config: Config) -> Config:
     return claimed
 
 
+def run_folder(home: Path, name: str, seed: int) -> Path:
+    """Return the run directory of a model that is trained."""
+    return home / slug(name) / str(seed)
+
+
+def scores_origin(name: str, seeds: Sequence[int], home: Path, fold: Fold, records: ArchiveRecords) -> Origin:
+    """Describe the records and weights that the scores of a model are made of."""
+    parts = dict.fromkeys(
+        part for name in name.split(AND) for part in ((HYBRID, NETWORK) if name == GUIDED else (name,))
+    )
+    weights = {
+        f"{part} {seed}": run_folder(home, part, seed) / "weights.npz"
+        for part, seed in itertools.product(parts, seeds)
+        if part in LEARNED
+    }
+    return describe_origin(
+        training_record=records.read_fingerprints(fold.train),
+        test_record=records.read_fingerprints(fold.test),
+        model={name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in weights.items() if path.exists()},
+    )
+
+
 def run_model(
     name: str,
     seed: int,
     config: Config,
     home: Path,
     fold: Fold,
-    records: Mapping[str, xr.Dataset],
+    records: ArchiveRecords,
     watch: TrainingWatch,
+    say: Callable[[str], None] = print,
 ) -> dict[str, xr.Dataset]:
     """Train a model on a fold, or read it; returns its simulations of the test records, by key."""
     train = LabeledRecords(records, fold.train, functools.partial(label_to_train, fold.labeling, config))
@@ -231,7 +263,13 @@ def run_model(
 
     def learned(name: str) -> Run:
         chosen = with_overrides(config, LEARNED[name](config), {"seed": seed})
-        return train_on(train, chosen, home / slug(name) / str(seed), labeling=fold.labeling, watch=watch)
+        run = RunDirectory(run_folder(home, name, seed))
+        origin = describe_origin(training_record=records.read_fingerprints(fold.train))
+        if run.is_claimed and has_origin(run.weights) and (changes := find_changes(run.weights, origin)):
+            kept = run.set_aside()
+            say(f"{run.folder.name} of {name} is trained again because {changes}; the earlier one is in {kept}")
+        write_origin(run.weights, origin)
+        return train_on(train, chosen, run.folder, labeling=fold.labeling, watch=watch)
 
     if name == UNTRAINED:
         run = uncalibrated_lad(config, train)

@@ -21,6 +21,7 @@ interrupted and is resumed with the same settings ends in the same bits.
 import contextlib
 import csv
 import dataclasses
+import itertools
 import json
 import os
 import socket
@@ -152,6 +153,21 @@ class RunDirectory:
     def is_claimed(self) -> bool:
         """Presence of a manifest: the directory belongs to a training, a benchmark or simulations."""
         return self._manifest.exists()
+
+    def set_aside(self) -> Path:
+        """Rename the directory, so that another training may take its place; return its new path.
+
+        Raises:
+            RunError: It cannot be renamed.
+        """
+        numbers = itertools.count(1)
+        free = next(
+            path for n in numbers if not (path := self.folder.with_name(f"{self.folder.name}.earlier-{n}")).exists()
+        )
+        try:
+            return self.folder.rename(free)
+        except OSError as problem:
+            raise RunError(str(self.folder), f"cannot be renamed ({problem})", fix="rename it by hand.") from problem
 
     def claim(self, config: Config, manifest: Manifest, *, is_writer: bool = True) -> None:
         """Claim a new directory, or check that an old one was made from the same; then write the given settings.

@@ -22,6 +22,7 @@ from bowen.evaluation.unseen_variables import TRAINED_NOTE, add_routed_runoff, e
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
+from bowen.experiments.origin import describe_origin, find_changes, write_origin
 from bowen.experiments.run import Run, describe_training, prepare_record
 from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.files import replace_atomically
@@ -39,6 +40,7 @@ class TransferSite(NamedTuple):
     file: str  # of its simulated days
     record: Callable[[Config], xr.Dataset]  # forcing of a model
     observed: xr.Dataset  # daily observations
+    fingerprint: str  # of its record as read
 
 
 def basin_sites(path: Path, *, step: int = DEFAULT_STEP, say: Callable[[str], None] = print) -> list[TransferSite]:
@@ -66,7 +68,7 @@ def basin_sites(path: Path, *, step: int = DEFAULT_STEP, say: Callable[[str], No
         def record(config: Config, daily: xr.Dataset = daily) -> xr.Dataset:
             return prepare_record(data.disaggregate(daily, step), config)
 
-        places.append(TransferSite(basin, f"{basin}_{step}s.nc", record, observed))
+        places.append(TransferSite(basin, f"{basin}_{step}s.nc", record, observed, data.compute_fingerprint(daily)))
     if not places:
         raise DataError(path.name, "none of its basins can be read", fix="see the messages above.")
     return places
@@ -103,7 +105,8 @@ def tower_sites(
             return prepare_record(data.read(met, flux), config)
 
         name = f"{site}_{tower.time.values[0]:.4}-{tower.time.values[-1]:.4}"
-        places.append(TransferSite(name, f"{name}.nc", record, observed.assign_attrs(site=name)))
+        mark = data.compute_fingerprint(tower)
+        places.append(TransferSite(name, f"{name}.nc", record, observed.assign_attrs(site=name), mark))
     if not places:
         raise DataError(", ".join(map(str, paths)), "no tower with observations", fix="see the messages above.")
     return places
@@ -226,19 +229,30 @@ def simulate_or_read_days(
 ) -> dict[str, xr.Dataset]:
     """Return the days of a model at sites by name; those in the folder are read, others simulated and written.
 
+    Days of a record that has changed since are simulated again.
+
     Raises:
         DataError: A site lacks a variable that drives the model.
         ModelError: The model gave a value that is not finite.
         RunError: The folder holds days of another model.
     """
     claim_simulations(folder, run, as_unseen=as_unseen)
-    lacking = [place for place in places if not (folder / place.file).exists()]
+    origins = {place.name: describe_origin(record={place.name: place.fingerprint}) for place in places}
+    lacking = []
+    for place in places:
+        days = folder / place.file
+        changes = find_changes(days, origins[place.name]) if days.exists() else ""
+        if changes:
+            say(f"{name}: {place.name} is simulated again because {changes}")
+        if changes or not days.exists():
+            lacking.append(place)
     for begin in range(0, len(lacking), COLUMNS_PER_BATCH):
         batch = lacking[begin : begin + COLUMNS_PER_BATCH]
         say(f"{name}: {', '.join(place.name for place in batch)}")
         simulated = simulate_days(run, records_at(run, batch), say=say, as_unseen=as_unseen)
         for place, days in zip(batch, simulated, strict=True):
             data.write_netcdf(data.to_alma(days), folder / place.file)
+            write_origin(folder / place.file, origins[place.name])
     return {place.name: data.read_simulation(folder / place.file) for place in places}
 
 

@@ -170,6 +170,15 @@ def load_record(dataset: xr.Dataset) -> xr.Dataset:
     return dataset
 
 
+def read_fingerprint(archive: Path | str, key: str) -> str:
+    """Read the fingerprint of a record by its key, without its values.
+
+    Raises:
+        DataError: The folder is no archive, or the record is damaged.
+    """
+    return _read_index(_records(Path(archive))[key], key)["fingerprint"]
+
+
 def describe_outdated(archive: Path | str) -> str | None:
     """Describe the records of an archive that hold earlier estimates; None if there are none.
 
