@@ -21,6 +21,7 @@ from bowen.config.schema import (
     ComparisonConfig,
     Config,
     DataConfig,
+    PeriodSplit,
     dumps,
 )
 from bowen.errors import RunError
@@ -35,6 +36,8 @@ COLUMNS = ("step", "loss", "validation")
 CONFIG = Config(data=DataConfig(met=Path("Met.nc")))
 RECORD = TrainedRecord("abc", "BE-Vie", 50.3, 6.0, "2010-01-01T00:00:00", "2012-12-31T23:30:00")
 SCALER = {"mean": {"wind_speed": 2.5}, "spread": {"wind_speed": 1.0}, "optional": [], "closures": [None]}
+FIRST, SECOND = ("2001-01-01", "2001-12-31"), ("2002-01-01", "2002-12-31")
+YEARS = PeriodSplit.model_validate({"train": FIRST, "validation": SECOND})
 MANIFEST = Manifest((RECORD,), SCALER, {"site": "BE-Vie", "igbp": "MF", "canopy_height": 30.0})
 
 
@@ -263,6 +266,10 @@ def test_a_run_goes_on_where_nothing_differs_that_its_weights_depend_on(folder, 
         (with_changes(model={"kind": "network"}), r'`kind` in \[model\] is "hybrid" there and "network" here'),
         (with_changes(data={"soil": "F"}), r'`soil` in \[data\] is "CM" there and "F" here'),
         (CONFIG.model_copy(update={"split": BlockSplit(days=7)}), r"`days` in \[split\] is 20 there and 7 here"),
+        (
+            CONFIG.model_copy(update={"split": YEARS}),
+            r"`days` .* 20 there and not set here; .*`train` .* is not set there",
+        ),
         (with_changes(training={"seed": 1}, model={"hidden_size": 8}), r"64 there and 8 here; `seed` .* 1 here"),
     ],
 )

@@ -313,11 +313,12 @@ class RunDirectory:
     def _check_same(self, there: Manifest, asked: Manifest, config: Config, written: int) -> None:
         if there.purpose != asked.purpose:
             raise self._difference(f"holds a {there.purpose}, not a {asked.purpose}")
-        settings = relevant_settings(config, asked)
+        before, now = relevant_settings(self.read_config(written), asked), relevant_settings(config, asked)
         differ = [
-            f"`{name}` in [{table}] is {_shown(value)} there and {_shown(settings.get((table, name)))} here"
-            for (table, name), value in relevant_settings(self.read_config(written), asked).items()
-            if value != settings.get((table, name))
+            f"`{name}` in [{table}] is {_shown(before.get((table, name)))} there "
+            f"and {_shown(now.get((table, name)))} here"
+            for table, name in dict.fromkeys((*before, *now))
+            if before.get((table, name)) != now.get((table, name))
         ]
         if differ:
             raise self._difference(f"was made with other settings: {'; '.join(differ)}")
@@ -445,7 +446,7 @@ def relevant_settings(config: Config, manifest: Manifest) -> dict[tuple[str, str
 
 
 def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return "not set" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def save_arrays(path: Path, tree: Any, history: Sequence[Any] = (), updates: int | None = None) -> None:
