@@ -8,6 +8,7 @@ import xarray as xr
 
 from bowen.errors import ConfigError
 
+_MAX_DAYS = 36500
 SPLITS = ("train", "validation", "test")
 
 
@@ -27,10 +28,10 @@ def block_split(
         A label for each step.
 
     Raises:
-        ConfigError: A block is shorter than a day, or a label is unknown.
+        ConfigError: A block is shorter than a day or longer than a century, or a label is unknown.
     """
-    if days < 1:
-        raise ConfigError("split", f"blocks of {days} days", fix="make blocks of at least one day")
+    if not 1 <= days <= _MAX_DAYS:
+        raise ConfigError("split", f"blocks of {days} days", fix="make blocks of at least one day, at most a century")
     _check_labels(pattern)
     stamps = pd.DatetimeIndex(_stamps(record))
     block = (stamps - stamps[0].normalize()) // pd.Timedelta(days=days)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from bowen.config.site_ranges import find_impossible_number
 from bowen.data.checks.clear_sky import compute_black_body_fraction, compute_clear_sky_fraction
 from bowen.data.formats import load_formats
 from bowen.data.schema import FORCING, RADIATION, SCHEMA, find_nearest
@@ -126,14 +127,16 @@ def _check_extremes(dataset: xr.Dataset, where: str) -> None:
 
 
 def _check_place(dataset: xr.Dataset, where: str) -> None:
-    for name, limit in (("latitude", 90.0), ("longitude", 180.0)):
-        value = dataset.attrs.get(name)
-        if value is None or not -limit <= value <= limit:
-            raise DataError(
-                where,
-                f"{name} is {value}, and must be between -{limit:g} and {limit:g} degrees",
-                fix=f'correct it in the file, pass site={{"{name}": ...}}, or `--site site.toml` on the command line',
-            )
+    for name in ("latitude", "longitude"):
+        if name not in dataset.attrs:
+            raise DataError(where, f"no {name}", fix=f'pass site={{"{name}": ...}}, or `--site` on the command line')
+    if impossible := find_impossible_number(dataset.attrs):
+        name, what = impossible
+        raise DataError(
+            where,
+            what,
+            fix=f'correct it in the file, pass site={{"{name}": ...}}, or `--site site.toml` on the command line',
+        )
 
 
 def _check_time(dataset: xr.Dataset, where: str) -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.canonical import build_record
+from bowen.data.quality_flags import list_assumptions
 from bowen.data.readers.alma import from_alma
 from bowen.data.readers.netcdf import load_netcdf
 from bowen.data.schema import SCHEMA, TARGETS, WEATHER, find_nearest
 from bowen.data.site_metadata import find_site_identifier
 from bowen.data.time_axis import compute_positions, find_time_step
-from bowen.data.units import convert_to_si
 from bowen.errors import DataError
 
-_NEEDED = ("shortwave_down", "air_temperature", "air_pressure", "wind_speed", "precipitation")
+_NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "specific_humidity", "relative_humidity")
 
 
@@ -40,7 +40,7 @@ def read_plumber2(
     """
     met = Path(met)
     file = load_netcdf(met)
-    weather = from_alma(_with_rain(file, met.name), met.name)
+    weather = from_alma(file, met.name)
     _check_variables(weather, file, met)
     fluxes = xr.Dataset() if flux is None else _aligned(Path(flux), weather, met)
     together = weather.merge(fluxes, compat="override", join="left", combine_attrs="override")
@@ -56,19 +56,8 @@ def read_plumber2(
         found={"site": find_site_identifier(met), **weather.attrs},
         given=site,
         source="PLUMBER2",
+        reading=list_assumptions(weather) + list_assumptions(fluxes),
     )
-
-
-def _with_rain(file: xr.Dataset, where: str) -> xr.Dataset:
-    """Add rain and snow of ALMA forcing to total precipitation, as a gauge measures it."""
-    if "Precip" in file or "Rainf" not in file:
-        return file
-    parts = [
-        convert_to_si(file[name].values, str(file[name].attrs.get("units", "")), "precipitation", where)
-        for name in ("Rainf", "Snowf")
-        if name in file
-    ]
-    return file.assign(Precip=(file["Rainf"].dims, sum(parts), {"units": SCHEMA["precipitation"].units}))
 
 
 def _check_variables(weather: xr.Dataset, file: xr.Dataset, met: Path) -> None:
