@@ -11,7 +11,7 @@ import pydantic
 import tomlkit
 
 from bowen.config.renamed import find_renamed
-from bowen.config.site_ranges import SITE_RANGES
+from bowen.config.site_ranges import SITE_RANGES, find_impossible_number
 from bowen.config.split import BlockSplit, Period, PeriodSplit, Split
 from bowen.config.tables import SettingsTable, setting, toml_table, toml_value
 from bowen.errors import ConfigError
@@ -19,6 +19,7 @@ from bowen.errors import ConfigError
 DYNAMIC = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
 STATIC = ("root_zone_capacity", "critical_saturation", "vegetation_heat_capacity")
 
+MAX_SPIN_UP_YEARS = 1000
 MAX_COUNT = 10**7  # of updates, windows or records; more is a mistake
 
 Precision = Literal["float32", "float64"]
@@ -92,9 +93,9 @@ class DataConfig(SettingsTable):
     canopy_height: float | None = _site_number("canopy_height", "Canopy height")
 
     @pydantic.model_validator(mode="after")
-    def _instruments_above_canopy(self) -> Self:
-        if self.canopy_height and self.reference_height and self.canopy_height >= self.reference_height:
-            raise ValueError(f"`reference_height` must be above `canopy_height` = {self.canopy_height:g}")
+    def _possible(self) -> Self:
+        if impossible := find_impossible_number(dict(self)):
+            raise ValueError(impossible[1])
         return self
 
 
@@ -182,7 +183,7 @@ class TrainingConfig(SettingsTable):
     weight_decay: float = setting(1e-4, "Weight decay of the network", ge=0, le=1)
     prior_weight: float = setting(1e-3, "Penalty on departures of learned parameters from their defaults", ge=0, le=1e6)
     seed: int = setting(0, "Random seed", ge=0, lt=2**32)
-    spin_up_years: int = setting(3, "Cycles over the first year before the run begins", ge=0, le=1000)
+    spin_up_years: int = setting(3, "Cycles over the first year before the run begins", ge=0, le=MAX_SPIN_UP_YEARS)
 
 
 class ComparisonConfig(SettingsTable):

@@ -1,7 +1,10 @@
 """Ranges of site metadata, outside which a number is a mistake."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 SITE_RANGES: Mapping[str, tuple[float, float, str]] = {  # lowest, highest, unit
     "latitude": (-90.0, 90.0, "degrees_north"),
@@ -19,12 +22,17 @@ def find_impossible_number(site: Mapping[str, Any]) -> tuple[str, str] | None:
     """Find a number that cannot be that of a site.
 
     Args:
-        site: Metadata by the names of `SITE_RANGES`, among others.
+        site: Metadata by the names of `SITE_RANGES`, among others; None where a number is not known.
 
     Returns:
         Its name, and a clause about it; None if all are possible.
     """
-    for name, (low, high, unit) in SITE_RANGES.items():
-        if name in site and not low <= site[name] <= high:
-            return name, f"{name} is {site[name]}, and must be between {low:g} and {high:g} {unit}"
+    known = {name: site[name] for name in SITE_RANGES if site.get(name) is not None}
+    for name, value in known.items():
+        low, high, unit = SITE_RANGES[name]
+        if not isinstance(value, int | float | np.number) or not low <= float(value) <= high:
+            return name, f"{name} is {value}, and must be between {low:g} and {high:g} {unit}"
+    canopy, instruments = known.get("canopy_height", 0.0), known.get("reference_height", math.inf)
+    if canopy >= instruments:
+        return "reference_height", f"the instruments ({instruments:g} m) must be above the canopy ({canopy:g} m)"
     return None

@@ -18,7 +18,7 @@ SITE_TEXTS = ("site", "igbp")
 EXTRA_SITE_NUMBERS = ("mean_annual_temperature", "annual_precipitation")  # K, kg m-2; not in records
 EXTRA_SITE_TEXTS = ("name", "country")
 SITE_IDENTIFIER = re.compile(r"(?<![A-Za-z])[A-Z]{2}-[A-Za-z0-9]{3}(?![A-Za-z0-9])")  # in file names
-_NEEDED = ("latitude", "longitude", "igbp")
+NEEDED_METADATA = ("latitude", "longitude", "igbp")
 _IGBP_NAMES = {  # without the plural
     "EVERGREEN NEEDLELEAF FOREST": "ENF",
     "EVERGREEN BROADLEAF FOREST": "EBF",
@@ -116,14 +116,7 @@ def complete_site_metadata(
         key: value for key, value in load_known_sites().get(str(name), {}).items() if key in (*SITE_NUMBERS, "igbp")
     }
     site: dict[str, Any] = {**known, **found, **given}
-    if impossible := find_impossible_number(site):
-        key, what = impossible
-        raise DataError(
-            where,
-            what,
-            fix=f'correct it in the file, pass site={{"{key}": ...}}, or `--site site.toml` on the command line',
-        )
-    if missing := [key for key in _NEEDED if key not in site]:
+    if missing := [key for key in NEEDED_METADATA if key not in site]:
         example = {"latitude": "50.305", "longitude": "5.998", "igbp": '"MF"'}
         listed = ", ".join(f'"{key}": {example[key]}' for key in missing)
         lines = "; ".join(f"{key} = {example[key]}" for key in missing)
@@ -142,7 +135,28 @@ def complete_site_metadata(
             details=find_nearest((), load_canopy_heights()),
             fix='pass site={"igbp": ...}, or `--site site.toml` on the command line',
         )
-    return _with_heights(site, where)
+    assumptions = _complete_heights(site)
+    refuse_impossible_site(site, where)
+    return site, assumptions
+
+
+def refuse_impossible_site(site: Mapping[str, Any], where: str) -> None:
+    """Refuse metadata of a site that cannot be true.
+
+    Args:
+        site: The metadata, or the attributes of a canonical dataset.
+        where: Their origin, for messages.
+
+    Raises:
+        DataError: A number is impossible, or the heights contradict each other.
+    """
+    if impossible := find_impossible_number(site):
+        name, what = impossible
+        raise DataError(
+            where,
+            what,
+            fix=f'correct it in the file, pass site={{"{name}": ...}}, or `--site site.toml` on the command line',
+        )
 
 
 def load_known_sites() -> dict[str, dict[str, Any]]:
@@ -184,7 +198,7 @@ def load_canopy_heights() -> dict[str, float]:
     return _table()["canopy_heights"]
 
 
-def _with_heights(site: dict[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
+def _complete_heights(site: dict[str, Any]) -> list[str]:
     """Fill in missing heights: the canopy from its class, the instruments a little above it."""
     assumptions = []
     if "canopy_height" not in site:
@@ -194,13 +208,7 @@ def _with_heights(site: dict[str, Any], where: str) -> tuple[dict[str, Any], lis
     if "reference_height" not in site:
         site["reference_height"] = round(canopy + max(_MIN_CLEARANCE, 0.3 * canopy), 2)
         assumptions.append(f"Reference height {site['reference_height']:g} m assumed from the canopy height.")
-    if not 0.0 < canopy < site["reference_height"]:
-        raise DataError(
-            where,
-            f"the instruments ({site['reference_height']:g} m) must be above the canopy ({canopy:g} m)",
-            fix='pass site={"reference_height": ..., "canopy_height": ...}, or `--site site.toml` on the command line',
-        )
-    return site, assumptions
+    return assumptions
 
 
 def _possible(site: dict[str, Any], where: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.required import check_canonical
 from bowen.errors import ConfigError
 
 _MAX_DAYS = 36500
@@ -28,6 +29,7 @@ def block_split(
         A label for each step.
 
     Raises:
+        DataError: The record is not canonical.
         ConfigError: A block is shorter than a day or longer than a century, or a label is unknown.
     """
     if not 1 <= days <= _MAX_DAYS:
@@ -49,6 +51,7 @@ def period_split(record: xr.Dataset | np.ndarray, periods: Mapping[str, tuple[st
         A label for each step, "" outside all periods.
 
     Raises:
+        DataError: The record is not canonical.
         ConfigError: A label is unknown, a date cannot be read, or a period is empty or overlaps another.
     """
     _check_labels(periods)
@@ -64,6 +67,8 @@ def period_split(record: xr.Dataset | np.ndarray, periods: Mapping[str, tuple[st
 
 
 def _stamps(record: xr.Dataset | np.ndarray) -> np.ndarray:
+    if isinstance(record, xr.Dataset):
+        check_canonical(record)
     return record["time"].values if isinstance(record, xr.Dataset) else np.asarray(record)
 
 

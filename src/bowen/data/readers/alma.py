@@ -1,7 +1,7 @@
 """ALMA names: the convention of PLUMBER2, of model intercomparisons, and of the files that bowen writes."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ _SITE_ATTRIBUTES = {"site": "site_code", "utc_offset_hours": "utc_offset_h"}
 _CLASS = "IGBP_veg_short"
 _OUR_NAME = "bowen_name"  # attribute, in a file, of a variable that named its own ALMA name
 _OF_THE_FILE = ("Conventions", "title", "featureType")
+_NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
+_HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure", "specific_humidity")
 _FILL = -9990.0  # and below; some files use -9999 without declaring it
 _POST_PROCESSED = 101  # PLUMBER2: replaced by another source, e.g. carbon dioxide of Mauna Loa
 _SHARE, _MIN_SHARE = "_qcfrac", 0.75  # of the half-hours of a day that were measured, as in FLUXNET's daily files
@@ -112,17 +114,23 @@ def find_variables(file: xr.Dataset) -> dict[str, tuple[str, ...]]:
     """Find the series of a file under their ALMA or canonical names.
 
     Args:
-        file: A dataset with a dimension `time`.
+        file: A dataset; if it has a dimension `time`, only what varies along it is a series.
 
     Returns:
         For each canonical name the variable of the file; precipitation may be the sum of two, rain and snow.
     """
-    series = {str(name) for name, variable in file.variables.items() if "time" in variable.dims}
+    series = {str(name) for name, v in file.variables.items() if "time" in v.dims or "time" not in file.dims}
     found = {name: tuple(alias for alias in aliases if alias in series)[:1] for name, aliases in _NAMES.items()}
     for name, parts in _PARTS.items():
         if not found[name] and parts[0] in series:
             found[name] = tuple(part for part in parts if part in series)
     return {name: names for name, names in found.items() if names}
+
+
+def list_missing_weather(known: Container[str]) -> list[str]:
+    """List the variables that a record cannot do without and that are not among the known ones."""
+    missing = [name for name in _NEEDED if name not in known]
+    return missing if any(name in known for name in _HUMIDITY) else [*missing, _HUMIDITY[0]]
 
 
 def from_alma(file: xr.Dataset, where: str) -> xr.Dataset:
@@ -170,6 +178,13 @@ def from_alma(file: xr.Dataset, where: str) -> xr.Dataset:
                 notes.append(f"{unknown} values of {parts[0]} without a known flag count as filled.")
     found.attrs = {**attributes, "assumptions": "\n".join([*notes, *_describe_absent_flags(variables, flags)])}
     return found
+
+
+def pair_series(dataset: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Pair the weather and targets of a dataset of `from_alma` with their flags, for `build_record`."""
+    return {
+        name: (dataset[name].values, dataset[f"{name}_qc"].values) for name in (*WEATHER, *TARGETS) if name in dataset
+    }
 
 
 def with_time(file: xr.Dataset, where: str) -> xr.Dataset:
@@ -239,7 +254,7 @@ def _si_values(variable: xr.DataArray, name: str, where: str) -> np.ndarray:
             fix="select one of each other dimension with xarray's `.isel` first",
         )
     if variable.dtype.kind not in "fiub":
-        raise DataError(where, f"{variable.name} holds no numbers", fix="correct it, or rename what is something else")
+        raise DataError(where, f"{variable.name} holds no numbers", fix="correct it, or rename it")
     values = variable.values.astype(float)
     if (odd := np.isinf(values)).any():
         at = format_minute(variable["time"].values[int(np.argmax(odd.reshape(len(odd), -1).any(axis=1)))])

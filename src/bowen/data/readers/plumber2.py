@@ -9,15 +9,12 @@ import xarray as xr
 
 from bowen.data.canonical import build_record
 from bowen.data.quality_flags import list_assumptions
-from bowen.data.readers.alma import from_alma
+from bowen.data.readers.alma import from_alma, list_missing_weather, pair_series
 from bowen.data.readers.netcdf import load_netcdf
-from bowen.data.schema import SCHEMA, TARGETS, WEATHER, find_nearest
+from bowen.data.schema import SCHEMA, TARGETS, find_nearest
 from bowen.data.site_metadata import find_site_identifier
 from bowen.data.time_axis import compute_positions, find_time_step
 from bowen.errors import DataError
-
-_NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
-_HUMIDITY = ("vapor_pressure_deficit", "specific_humidity", "relative_humidity")
 
 
 def read_plumber2(
@@ -44,13 +41,8 @@ def read_plumber2(
     _check_variables(weather, file, met)
     fluxes = xr.Dataset() if flux is None else _aligned(Path(flux), weather, met)
     together = weather.merge(fluxes, compat="override", join="left", combine_attrs="override")
-    series = {
-        name: (together[name].values, together[f"{name}_qc"].values)
-        for name in (*WEATHER, *TARGETS)
-        if name in together
-    }
     return build_record(
-        series,
+        pair_series(together),
         weather.time.values,
         met,
         found={"site": find_site_identifier(met), **weather.attrs},
@@ -61,10 +53,7 @@ def read_plumber2(
 
 
 def _check_variables(weather: xr.Dataset, file: xr.Dataset, met: Path) -> None:
-    missing = [name for name in _NEEDED if name not in weather]
-    if not any(name in weather for name in _HUMIDITY):
-        missing.append(_HUMIDITY[0])
-    if missing:
+    if missing := list_missing_weather(weather):
         present = [str(name) for name in file.data_vars if not str(name).endswith("_qc")]
         looked_for = [alias for name in missing for alias in (SCHEMA[name].alma, *SCHEMA[name].aliases)]
         raise DataError(
