@@ -16,6 +16,7 @@ from bowen.errors import RunError as RunError
 if TYPE_CHECKING:
     from bowen.data import block_split as block_split
     from bowen.data import fill_forcing as fill_forcing
+    from bowen.data import from_dataset as from_dataset
     from bowen.data import period_split as period_split
     from bowen.data import read as read
     from bowen.data import summarize_record as inspect  # noqa: F401
@@ -40,6 +41,7 @@ _HOME = {
     "SiteData": "bowen.training.site_data:SiteData",
     "block_split": "bowen.data:block_split",
     "fill_forcing": "bowen.data:fill_forcing",
+    "from_dataset": "bowen.data:from_dataset",
     "inspect": "bowen.data:summarize_record",
     "load_run": "bowen.experiments.run:load_run",
     "period_split": "bowen.data:period_split",

@@ -73,7 +73,9 @@ def test_a_shorter_flux_file_leaves_the_rest_missing(read_files, files):
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours"), [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (101, 5), (np.nan, 0)], ids=str
+    ("theirs", "ours"),
+    [(0, 0), (1, 1), (2, 2), (3, 3), (4, 4), (5, 5), (101, 5), (np.nan, 3), (-9999, 3), (-127, 3), (0.5, 3), (12, 3)],
+    ids=str,
 )
 def test_flags(files, theirs, ours):
     files[0]["Tair_qc"][7] = theirs
@@ -269,3 +271,46 @@ def test_a_record_survives_alma(read_files, files):
     record = read_files(*files)
     xr.testing.assert_identical(undo_alma(to_alma(record)).drop_attrs(), record.drop_attrs())
     assert undo_alma(to_alma(record)).attrs == record.attrs
+
+
+def test_latitude_and_longitude_as_dimensions(read_files, files):
+    met, flux = (
+        file.drop_vars(["latitude", "longitude"]).rename(y="lat", x="lon").assign_coords(lat=[51.5], lon=[-3.25])
+        for file in files
+    )
+    record = read_files(met, flux)
+    assert (record.attrs["latitude"], record.attrs["longitude"]) == (51.5, -3.25)
+    assert np.isfinite(record.latent_heat.values).all()
+
+
+@pytest.mark.parametrize("name", ["Time", "TIME", "date"])
+def test_stamps_by_another_name_or_along_another_dimension(tmp_path, files, name):
+    truth = read_plumber2(write_nc(tmp_path / MET, files[0]))
+    along = files[0].rename(time="tstep").reset_index("tstep").reset_coords("tstep").rename_vars(tstep=name)
+    along.to_netcdf(tmp_path / FLUX, engine="scipy")
+    xr.testing.assert_identical(read_plumber2(tmp_path / FLUX), truth)
+
+
+@pytest.mark.parametrize(
+    "said", [{"coordinate": "GMT"}, {"time_zone": "UTC"}, {"units": "hours since 2012-01-01 00:00 UTC"}]
+)
+def test_stamps_that_the_file_says_are_in_utc(tmp_path, files, said):
+    met = files[0].assign_coords(time=(files[0].time.values - np.datetime64("2012-01-01T01")) / np.timedelta64(1, "h"))
+    met.time.attrs = {"units": "hours since 2012-01-01 00:00:00", **said}
+    met.attrs["utc_offset_h"] = 1.0
+    met.to_netcdf(tmp_path / MET, engine="scipy")
+    record = read_plumber2(tmp_path / MET)
+    assert record.attrs["utc_offset_hours"] == 0.0 and str(record.time.values[0])[:16] == "2012-02-19T23:00"
+    assert "The stamps are in UTC, as the file says." in record.attrs["assumptions"]
+
+
+def test_missing_pressure_is_estimated_from_the_elevation(read_files, files):
+    record = read_files(files[0].drop_vars(["Psurf", "Psurf_qc"]))
+    expected = 101325.0 * (1.0 - 400.0 / 44331.0) ** (1.0 / 0.1903)
+    np.testing.assert_allclose(record.air_pressure.values, expected, rtol=1e-9)
+    assert (record.air_pressure_qc.values == 5).all()
+
+
+def test_without_pressure_and_elevation_both_are_asked_for(read_files, files):
+    with pytest.raises(DataError, match=r"no air_pressure, and no elevation to estimate it from"):
+        read_files(files[0].drop_vars(["Psurf", "Psurf_qc", "elevation"]))

@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bowen.config.schema import parse
 from bowen.data import read_site_file
 from bowen.data.site_metadata import complete_site_metadata, find_site_identifier
 from bowen.data.time_axis import make_regular_axis
-from bowen.errors import ConfigError
+from bowen.errors import ConfigError, DataError
 
 
 @pytest.mark.parametrize(
@@ -56,3 +57,75 @@ def test_a_site_file(tmp_path):
 )
 def test_only_rounding_is_undone(start, first):
     assert make_regular_axis(np.datetime64(start), 1800, 3)[0] == np.datetime64(first)
+
+
+PLACE = {"site": "XX-Abc", "latitude": 50.0, "longitude": 6.0, "igbp": "GRA"}
+IMPOSSIBLE = [
+    ("latitude", 200.0),
+    ("longitude", -181.0),
+    ("elevation", 1e7),
+    ("elevation", -600.0),
+    ("utc_offset_hours", 1e6),
+    ("reference_height", 0.0),
+    ("canopy_height", 140.0),
+    ("canopy_height", float("nan")),
+    ("elevation", float("inf")),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), IMPOSSIBLE)
+def test_impossible_numbers_of_a_site_are_refused_where_they_enter(tmp_path, monkeypatch, name, value):
+    what = rf"{name} is .*, and must be between .*\n  fix: "
+    with pytest.raises(DataError, match=rf"a.nc: {what}"):
+        complete_site_metadata({**PLACE, name: value}, None, "a.nc")
+    with pytest.raises(DataError, match=what):
+        complete_site_metadata(PLACE, {name: value}, "a.nc")
+    (tmp_path / "site.toml").write_text(f"{name} = {value}\n")
+    with pytest.raises(ConfigError, match=rf"site.toml: {what}"):
+        read_site_file(tmp_path / "site.toml")
+    monkeypatch.setattr("bowen.data.site_metadata.get_user_sites_path", lambda: tmp_path / "sites.toml")
+    (tmp_path / "sites.toml").write_text(f"[towers]\nXX-Abc = {{ {name} = {value} }}\n")
+    with pytest.raises(ConfigError, match=rf"sites.toml, XX-Abc: {what}"):
+        complete_site_metadata(PLACE, None, "a.nc")
+    with pytest.raises(ConfigError, match=name):
+        parse({"data": {"met": "a.nc", name: value}}, where="run.toml")
+
+
+def test_a_canopy_above_the_instruments_is_refused_by_a_configuration():
+    heights = {"canopy_height": 30.0, "reference_height": 20.0}
+    with pytest.raises(ConfigError, match=r"`reference_height` must be above `canopy_height` = 30"):
+        parse({"data": {"met": "a.nc", **heights}}, where="run.toml")
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value"),
+    [
+        ("training", "updates", 10**30),
+        ("training", "window_days", 10**30),
+        ("training", "spin_up_years", 10**9),
+        ("training", "windows_per_site", 10**30),
+        ("training", "water_weight", 1e300),
+        ("split", "days", 10**30),
+    ],
+)
+def test_counts_without_measure_are_refused(table, name, value):
+    settings = {"kind": "blocks", name: value} if table == "split" else {name: value}
+    with pytest.raises(ConfigError, match=rf"`{name}` = "):
+        parse({"data": {"met": "a.nc"}, table: settings}, where="run.toml")
+
+
+@pytest.mark.parametrize(
+    ("text", "igbp"),
+    [
+        ("Evergreen Needleleaf Forest", "ENF"),
+        ("Deciduous Broadleaf Forests", "DBF"),
+        ("cropland/natural vegetation mosaics", "CVM"),
+        ("Woody Savannas", "WSA"),
+        ("Grasslands (IGBP)", "GRA"),
+        ("Urban and Built-Up Lands", "URB"),
+        ("Water Bodies", "WAT"),
+        ("mf", "MF"),
+    ],
+)
+def test_classes_by_their_names(text, igbp):
+    assert complete_site_metadata({**PLACE, "igbp": text}, None, "a.nc")[0]["igbp"] == igbp

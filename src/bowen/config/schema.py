@@ -11,12 +11,16 @@ import pydantic
 import tomlkit
 
 from bowen.config.renamed import find_renamed
+from bowen.config.site_ranges import SITE_RANGES, find_impossible_number
 from bowen.config.split import BlockSplit, Period, PeriodSplit, Split
 from bowen.config.tables import SettingsTable, setting, toml_table, toml_value
 from bowen.errors import ConfigError
 
 DYNAMIC = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
 STATIC = ("root_zone_capacity", "critical_saturation", "vegetation_heat_capacity")
+
+MAX_SPIN_UP_YEARS = 1000
+MAX_COUNT = 10**7  # of updates, windows or records; more is a mistake
 
 Precision = Literal["float32", "float64"]
 SoilClass = Literal["C", "M", "F", "CM", "CF", "MF", "CMF", "P"]
@@ -52,6 +56,11 @@ Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 Attributes = Annotated[tuple[SiteAttribute | Literal["leaf_area_index"], ...], pydantic.AfterValidator(_distinct)]
 
 
+def _site_number(name: str, meaning: str) -> Any:
+    low, high, unit = SITE_RANGES[name]
+    return setting(None, f"{meaning} [{unit}]", ge=low, le=high)
+
+
 class DataConfig(SettingsTable):
     """Record to train on, and site metadata that its files lack."""
 
@@ -74,14 +83,20 @@ class DataConfig(SettingsTable):
         "model's fluxes times a closure fraction, which is learned, or measured by the energy balance",
     )
     site: str | None = setting(None, "Name of the site, instead of the file's")
-    latitude: float | None = setting(None, "Latitude [degrees_north]", ge=-90, le=90)
-    longitude: float | None = setting(None, "Longitude [degrees_east]", ge=-180, le=180)
-    elevation: float | None = setting(None, "Elevation of the ground above sea level [m]", ge=-500, le=6000)
-    utc_offset_hours: float | None = setting(None, "Local standard time minus UTC [h]", ge=-12, le=14)
+    latitude: float | None = _site_number("latitude", "Latitude")
+    longitude: float | None = _site_number("longitude", "Longitude")
+    elevation: float | None = _site_number("elevation", "Elevation of the ground above sea level")
+    utc_offset_hours: float | None = _site_number("utc_offset_hours", "Local standard time minus UTC")
     igbp: IgbpClass | None = setting(None, "IGBP class, which sets the vegetation parameters")
     soil: SoilClass = setting("CM", "LaD soil class, which sets the soil parameters")
-    reference_height: float | None = setting(None, "Measurement height above the ground [m]", gt=0, le=500)
-    canopy_height: float | None = setting(None, "Canopy height [m]", ge=0, le=120)
+    reference_height: float | None = _site_number("reference_height", "Measurement height above the ground")
+    canopy_height: float | None = _site_number("canopy_height", "Canopy height")
+
+    @pydantic.model_validator(mode="after")
+    def _possible(self) -> Self:
+        if impossible := find_impossible_number(dict(self)):
+            raise ValueError(impossible[1])
+        return self
 
 
 class ModelConfig(SettingsTable):
@@ -141,20 +156,22 @@ class ModelConfig(SettingsTable):
 class TrainingConfig(SettingsTable):
     """Optimization of the weights."""
 
-    updates: int = setting(200, "Maximum number of updates of the weights; raised, a finished training continues", ge=0)
+    updates: int = setting(
+        200, "Maximum number of updates of the weights; raised, a finished training continues", ge=0, le=MAX_COUNT
+    )
     learning_rate: float = setting(5e-3, "Learning rate", gt=0, le=1)
     head_lr_factor: float = setting(3.0, "Learning rate of the output layer, relative to `learning_rate`", gt=0, le=100)
     static_lr_factor: float = setting(
         6.0, "Learning rate of static parameters, relative to `learning_rate`", gt=0, le=100
     )
-    window_days: int = setting(20, "Length of a training window [d]", ge=1)
+    window_days: int = setting(20, "Length of a training window [d]", ge=1, le=36500)
     windows_per_site: int = setting(
-        0, "Windows of a site that train side by side; 0: as many as cover its record", ge=0
+        0, "Windows of a site that train side by side; 0: as many as cover its record", ge=0, le=MAX_COUNT
     )
     ema_decay: float = setting(0.9, "Decay of the exponential moving average of the weights", ge=0, lt=1)
-    patience: int = setting(20, "Validations without gain before training stops", ge=1)
-    validate_every: int = setting(5, "Updates between validations", ge=1)
-    clip_gradient_norm: float = setting(1.0, "Maximum norm of the gradient", gt=0)
+    patience: int = setting(20, "Validations without gain before training stops", ge=1, le=MAX_COUNT)
+    validate_every: int = setting(5, "Updates between validations", ge=1, le=MAX_COUNT)
+    clip_gradient_norm: float = setting(1.0, "Maximum norm of the gradient", gt=0, le=1e6)
     loss: Literal["squared_error", "absolute_error"] = setting(
         "squared_error",
         "Loss: error squared over the variance, or absolute over the deviation, of each target",
@@ -162,11 +179,11 @@ class TrainingConfig(SettingsTable):
     weights: Literal["uniform", "uncertainty"] = setting(
         "uniform", "Weight of a measured step: the same for all, or less where the fluxes' random uncertainty is larger"
     )
-    water_weight: float = setting(1.0, "Weight of runoff and snow, relative to latent or sensible heat", ge=0)
-    weight_decay: float = setting(1e-4, "Weight decay of the network", ge=0)
-    prior_weight: float = setting(1e-3, "Penalty on departures of learned parameters from their defaults", ge=0)
+    water_weight: float = setting(1.0, "Weight of runoff and snow, relative to latent or sensible heat", ge=0, le=1e6)
+    weight_decay: float = setting(1e-4, "Weight decay of the network", ge=0, le=1)
+    prior_weight: float = setting(1e-3, "Penalty on departures of learned parameters from their defaults", ge=0, le=1e6)
     seed: int = setting(0, "Random seed", ge=0, lt=2**32)
-    spin_up_years: int = setting(3, "Cycles over the first year before the run begins", ge=0)
+    spin_up_years: int = setting(3, "Cycles over the first year before the run begins", ge=0, le=MAX_SPIN_UP_YEARS)
 
 
 class ComparisonConfig(SettingsTable):
@@ -195,7 +212,7 @@ class BenchmarkConfig(SettingsTable):
     folds: Names = setting((), "Folds of the split to run, by name; none: all")
     seeds: tuple[int, ...] = setting((0,), "Random seeds of the trained models")
     train_records: int = setting(
-        0, "Number of training records where sites are held out, drawn at random; 0: all there are", ge=0
+        0, "Number of training records where sites are held out, drawn at random; 0: all there are", ge=0, le=MAX_COUNT
     )
 
 

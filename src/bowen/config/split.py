@@ -15,7 +15,7 @@ class BlockSplit(SettingsTable):
     """Split into blocks of whole days, by a repeated pattern."""
 
     kind: Literal["blocks"] = setting("blocks", "How the record is split: blocks | periods")
-    days: int = setting(20, "Length of a block [d]", ge=1)
+    days: int = setting(20, "Length of a block [d]", ge=1, le=36500)
     pattern: tuple[Label, ...] = setting(
         ("train", "train", "train", "validation", "test"),
         "Labels of the blocks, in turn; a model for use needs no test",

@@ -5,6 +5,7 @@ from bowen.data.checks.energy_closure import summarize_energy_closure as summari
 from bowen.data.checks.inspection import compute_fingerprint as compute_fingerprint
 from bowen.data.checks.inspection import summarize_record as summarize_record
 from bowen.data.checks.plausibility import is_latent_heat_truncated as is_latent_heat_truncated
+from bowen.data.checks.required import check_canonical as check_canonical
 from bowen.data.checks.required import check_daily_record as check_daily_record
 from bowen.data.checks.required import check_record as check_record
 from bowen.data.checks.water_balance import compute_aridity as compute_aridity
@@ -52,6 +53,7 @@ from bowen.data.readers.camels import list_basins as list_basins
 from bowen.data.readers.camels import read_camels as read_camels
 from bowen.data.readers.daily_towers import read_daily_tower as read_daily_tower
 from bowen.data.readers.netcdf import write_netcdf as write_netcdf
+from bowen.data.readers.own_dataset import from_dataset as from_dataset
 from bowen.data.readers.plumber2 import read_plumber2 as read_plumber2
 from bowen.data.readers.read import read as read
 from bowen.data.readers.read import read_simulation as read_simulation

@@ -8,13 +8,14 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.checks.clock import estimate_utc_offset
-from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record
+from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record, get_record_name
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.quality_flags import is_measured
-from bowen.data.schema import FORCING, QC, WEATHER, add_attributes
+from bowen.data.schema import FORCING, QC, TURBULENT, WEATHER, add_attributes
 from bowen.data.site_metadata import complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation
 from bowen.data.time_axis import compute_positions, find_days, find_time_step, make_regular_axis
+from bowen.errors import DataError
 from bowen.physics.thermodynamics import (
     MIN_VAPOR_PRESSURE,
     saturation_vapor_pressure,
@@ -39,6 +40,7 @@ def build_record(
     given: Mapping[str, Any] | None,
     source: str,
     notes: Iterable[str] | None = None,
+    reading: Iterable[str] = (),
 ) -> xr.Dataset:
     """Build and check the canonical dataset of one tower.
 
@@ -50,6 +52,7 @@ def build_record(
         given: Site metadata from the caller, which take precedence.
         source: Kind of the record, e.g. "PLUMBER2".
         notes: Sentences on the origin of the series, instead of those derived from the flags.
+        reading: Sentences on the reading of the file.
 
     Returns:
         The dataset; missing rows are inserted with flag 9.
@@ -59,7 +62,7 @@ def build_record(
     """
     step = find_time_step(stamps, path.name)
     dataset, of_file = _put_on_axis(series, stamps, step, path)
-    of_file += _describe_origin(series) if notes is None else [*notes]
+    of_file += [*reading, *(_describe_origin(series) if notes is None else notes)]
     site, of_site = complete_site_metadata(found, given, path.name)
     dataset.attrs = {**site, "timestep_s": step, "source": source}
     check_air_temperature(dataset, path.name)
@@ -149,12 +152,20 @@ def _finish(dataset: xr.Dataset, path: Path, assumptions: list[str]) -> xr.Datas
 
 
 def _describe_origin(series: Mapping[str, FlaggedSeries]) -> list[str]:
-    """Note each forcing variable that was not measured at most steps."""
-    shares = {name: float(np.mean(qc != QC.MEASURED)) for name, (values, qc) in series.items() if name in WEATHER}
-    return [
-        f"{name.replace('_', ' ').capitalize()} was not measured at {share:.0%} of steps (modeled, filled or missing)."
-        for name, share in shares.items()
-        if share > 0.5 and np.isfinite(series[name][0]).any()
+    """Note each forcing variable that was not measured at most steps, and each flux that was measured at none."""
+    has_values = [name for name, (values, _) in series.items() if np.isfinite(values).any()]
+    shares = {name: float(np.mean(series[name][1] != QC.MEASURED)) for name in has_values}
+    notes = [
+        f"{name.replace('_', ' ').capitalize()} was not measured at {shares[name]:.0%} of steps (modeled, filled or "
+        "missing)."
+        for name in has_values
+        if name in WEATHER and shares[name] > 0.5
+    ]
+    return notes + [
+        f"{name.replace('_', ' ').capitalize()} is not flagged as measured at any step, so all its values count as "
+        "filled."
+        for name in has_values
+        if name in TURBULENT and shares[name] == 1.0
     ]
 
 
@@ -186,6 +197,12 @@ def _complete_pressure(dataset: xr.Dataset) -> list[str]:
         size = dataset.sizes["time"]
         dataset.update(_pair_with_flags("air_pressure", np.full(size, pressure), np.full(size, QC.ESTIMATED)))
         return [f"Air pressure was not measured; {pressure:.0f} Pa estimated from the elevation."]
+    if not has_pressure:
+        raise DataError(
+            get_record_name(dataset),
+            "no air_pressure, and no elevation to estimate it from",
+            fix='pass site={"elevation": ...} [m], or `--site site.toml` on the command line',
+        )
     return []
 
 

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from bowen.config.site_ranges import find_impossible_number
 from bowen.data.folders import get_data_folder
 from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
@@ -17,7 +18,31 @@ SITE_TEXTS = ("site", "igbp")
 EXTRA_SITE_NUMBERS = ("mean_annual_temperature", "annual_precipitation")  # K, kg m-2; not in records
 EXTRA_SITE_TEXTS = ("name", "country")
 SITE_IDENTIFIER = re.compile(r"(?<![A-Za-z])[A-Z]{2}-[A-Za-z0-9]{3}(?![A-Za-z0-9])")  # in file names
-_NEEDED = ("latitude", "longitude", "igbp")
+NEEDED_METADATA = ("latitude", "longitude", "igbp")
+_IGBP_NAMES = {  # without the plural
+    "EVERGREEN NEEDLELEAF FOREST": "ENF",
+    "EVERGREEN BROADLEAF FOREST": "EBF",
+    "DECIDUOUS NEEDLELEAF FOREST": "DNF",
+    "DECIDUOUS BROADLEAF FOREST": "DBF",
+    "MIXED FOREST": "MF",
+    "CLOSED SHRUBLAND": "CSH",
+    "OPEN SHRUBLAND": "OSH",
+    "WOODY SAVANNA": "WSA",
+    "SAVANNA": "SAV",
+    "GRASSLAND": "GRA",
+    "PERMANENT WETLAND": "WET",
+    "CROPLAND": "CRO",
+    "URBAN AND BUILT UP": "URB",
+    "URBAN AND BUILT UP LAND": "URB",
+    "CROPLAND NATURAL VEGETATION MOSAIC": "CVM",
+    "SNOW AND ICE": "SNO",
+    "PERMANENT SNOW AND ICE": "SNO",
+    "BARREN": "BSV",
+    "BARREN OR SPARSELY VEGETATED": "BSV",
+    "WATER": "WAT",
+    "WATER BODY": "WAT",
+    "WATER BODIE": "WAT",
+}
 _MIN_CLEARANCE = 2.0  # m between canopy and instruments of unknown height
 
 
@@ -39,7 +64,7 @@ def read_site_file(path: Path | str) -> dict[str, Any]:
         The metadata, checked.
 
     Raises:
-        ConfigError: The file cannot be read, or has an unknown key or a value of the wrong type.
+        ConfigError: The file cannot be read, or has an unknown key or an impossible value.
     """
     path = Path(path)
     return check_site_metadata(_toml(path), str(path))
@@ -56,9 +81,15 @@ def check_site_metadata(site: Mapping[str, Any], where: str) -> dict[str, Any]:
         The same metadata with numbers as floats.
 
     Raises:
-        ConfigError: A key is unknown, or a value of the wrong type.
+        ConfigError: A key is unknown, or a value is of the wrong type or impossible.
     """
-    return _typed(site, where, SITE_TEXTS, SITE_NUMBERS)
+    return _possible(_typed(site, where, SITE_TEXTS, SITE_NUMBERS), where)
+
+
+def identify_igbp(text: str) -> str:
+    """Identify an IGBP class by its code or its name, such as "Woody Savannas"; any other text stays."""
+    words = [word for word in re.findall("[A-Z]+", text.upper()) if word != "IGBP"]
+    return _IGBP_NAMES.get(" ".join(words).removesuffix("S"), text.strip().upper())
 
 
 def complete_site_metadata(
@@ -76,16 +107,16 @@ def complete_site_metadata(
 
     Raises:
         ConfigError: `given` has an unknown key or a value of the wrong type.
-        DataError: Position or vegetation class is unknown, the class is not one of IGBP, or the heights contradict
-            each other.
+        DataError: Position or vegetation class is unknown, the class is not one of IGBP, a number is impossible, or the
+            heights contradict each other.
     """
-    given = check_site_metadata(given or {}, "site")
+    given = _typed(given or {}, "site", SITE_TEXTS, SITE_NUMBERS)
     name = given.get("site", found.get("site"))
     known = {
         key: value for key, value in load_known_sites().get(str(name), {}).items() if key in (*SITE_NUMBERS, "igbp")
     }
     site: dict[str, Any] = {**known, **found, **given}
-    if missing := [key for key in _NEEDED if key not in site]:
+    if missing := [key for key in NEEDED_METADATA if key not in site]:
         example = {"latitude": "50.305", "longitude": "5.998", "igbp": '"MF"'}
         listed = ", ".join(f'"{key}": {example[key]}' for key in missing)
         lines = "; ".join(f"{key} = {example[key]}" for key in missing)
@@ -96,6 +127,7 @@ def complete_site_metadata(
             f"       or on the command line `--site site.toml`, a file with the lines: {lines}\n"
             "       or, once for many sites, add a table of them by `bowen sites --add`",
         )
+    site["igbp"] = identify_igbp(site["igbp"])
     if site["igbp"] not in load_canopy_heights():
         raise DataError(
             where,
@@ -103,7 +135,28 @@ def complete_site_metadata(
             details=find_nearest((), load_canopy_heights()),
             fix='pass site={"igbp": ...}, or `--site site.toml` on the command line',
         )
-    return _with_heights(site, where)
+    assumptions = _complete_heights(site)
+    refuse_impossible_site(site, where)
+    return site, assumptions
+
+
+def refuse_impossible_site(site: Mapping[str, Any], where: str) -> None:
+    """Refuse metadata of a site that cannot be true.
+
+    Args:
+        site: The metadata, or the attributes of a canonical dataset.
+        where: Their origin, for messages.
+
+    Raises:
+        DataError: A number is impossible, or the heights contradict each other.
+    """
+    if impossible := find_impossible_number(site):
+        name, what = impossible
+        raise DataError(
+            where,
+            what,
+            fix=f'correct it in the file, pass site={{"{name}": ...}}, or `--site site.toml` on the command line',
+        )
 
 
 def load_known_sites() -> dict[str, dict[str, Any]]:
@@ -131,7 +184,8 @@ def load_user_sites() -> dict[str, dict[str, Any]]:
             fix="correct the file, or delete it and add the sites again",
         )
     words, numbers = (*SITE_TEXTS, *EXTRA_SITE_TEXTS), (*SITE_NUMBERS, *EXTRA_SITE_NUMBERS)
-    return {site: _typed(entry, f"{path}, {site}", words, numbers) for site, entry in table.items()}
+    checked = {site: _typed(entry, f"{path}, {site}", words, numbers) for site, entry in table.items()}
+    return {site: _possible(entry, f"{path}, {site}") for site, entry in checked.items()}
 
 
 def get_user_sites_path() -> Path:
@@ -144,7 +198,7 @@ def load_canopy_heights() -> dict[str, float]:
     return _table()["canopy_heights"]
 
 
-def _with_heights(site: dict[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
+def _complete_heights(site: dict[str, Any]) -> list[str]:
     """Fill in missing heights: the canopy from its class, the instruments a little above it."""
     assumptions = []
     if "canopy_height" not in site:
@@ -154,13 +208,13 @@ def _with_heights(site: dict[str, Any], where: str) -> tuple[dict[str, Any], lis
     if "reference_height" not in site:
         site["reference_height"] = round(canopy + max(_MIN_CLEARANCE, 0.3 * canopy), 2)
         assumptions.append(f"Reference height {site['reference_height']:g} m assumed from the canopy height.")
-    if not 0.0 < canopy < site["reference_height"]:
-        raise DataError(
-            where,
-            f"the instruments ({site['reference_height']:g} m) must be above the canopy ({canopy:g} m)",
-            fix='pass site={"reference_height": ..., "canopy_height": ...}, or `--site site.toml` on the command line',
-        )
-    return site, assumptions
+    return assumptions
+
+
+def _possible(site: dict[str, Any], where: str) -> dict[str, Any]:
+    if impossible := find_impossible_number(site):
+        raise ConfigError(where, impossible[1], fix="correct it")
+    return site
 
 
 def _typed(site: Mapping[str, Any], where: str, words: tuple[str, ...], numbers: tuple[str, ...]) -> dict[str, Any]:

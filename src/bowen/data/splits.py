@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.required import check_canonical
 from bowen.errors import ConfigError
 
+_MAX_DAYS = 36500
 SPLITS = ("train", "validation", "test")
 
 
@@ -27,10 +29,11 @@ def block_split(
         A label for each step.
 
     Raises:
-        ConfigError: A block is shorter than a day, or a label is unknown.
+        DataError: The record is not canonical.
+        ConfigError: A block is shorter than a day or longer than a century, or a label is unknown.
     """
-    if days < 1:
-        raise ConfigError("split", f"blocks of {days} days", fix="make blocks of at least one day")
+    if not 1 <= days <= _MAX_DAYS:
+        raise ConfigError("split", f"blocks of {days} days", fix="make blocks of at least one day, at most a century")
     _check_labels(pattern)
     stamps = pd.DatetimeIndex(_stamps(record))
     block = (stamps - stamps[0].normalize()) // pd.Timedelta(days=days)
@@ -48,6 +51,7 @@ def period_split(record: xr.Dataset | np.ndarray, periods: Mapping[str, tuple[st
         A label for each step, "" outside all periods.
 
     Raises:
+        DataError: The record is not canonical.
         ConfigError: A label is unknown, a date cannot be read, or a period is empty or overlaps another.
     """
     _check_labels(periods)
@@ -63,6 +67,8 @@ def period_split(record: xr.Dataset | np.ndarray, periods: Mapping[str, tuple[st
 
 
 def _stamps(record: xr.Dataset | np.ndarray) -> np.ndarray:
+    if isinstance(record, xr.Dataset):
+        check_canonical(record)
     return record["time"].values if isinstance(record, xr.Dataset) else np.asarray(record)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.required import check_canonical
 from bowen.data.forcing.disaggregation import has_daily_fluxes
 from bowen.data.quality_flags import is_measured
 from bowen.data.schema import ENERGY_BUDGET, OBSERVED, WATER_BUDGET
@@ -64,10 +65,11 @@ def score(
         `bias_percent` in percent of the observed mean, `n` counts pairs; with fewer than ten pairs the metrics are NaN.
 
     Raises:
-        DataError: The two do not share a time axis, a target is missing, or a simulated value to be scored is
-            not finite.
+        DataError: The record is not canonical, the two do not share a time axis, a target is missing, or a simulated
+            value to be scored is not finite.
         ConfigError: There is no such set of metrics.
     """
+    check_canonical(record)
     model = model or str(simulation.attrs.get("model", "simulation"))
     labels = np.asarray(split)
     check_axes(simulation, record, labels, model)

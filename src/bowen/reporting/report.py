@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.required import check_canonical
 from bowen.evaluation.scores import score
 from bowen.reporting.model_page import write_report
 
@@ -34,9 +35,10 @@ def report(
         The path written.
 
     Raises:
-        DataError: A simulation or the split does not fit the record.
+        DataError: The record is not canonical, or a simulation or the split does not fit the record.
         RunError: The file cannot be written.
     """
+    check_canonical(record)
     several = [simulations] if isinstance(simulations, xr.Dataset) else list(simulations)
     named = {str(simulation.attrs["model"]): simulation for simulation in several}
     scores = [score(simulation, record, np.asarray(split), model=name) for name, simulation in named.items()]

@@ -3,12 +3,14 @@
 import equinox as eqx
 import xarray as xr
 
+from bowen.config.schema import MAX_SPIN_UP_YEARS
+from bowen.errors import ConfigError
 from bowen.models.base import AbstractLandModel, Process, reset_root_zone
 from bowen.models.hybrid import FluxNetwork
 from bowen.models.lstm import LSTM
 from bowen.models.rollout import spin_up, unroll
 from bowen.training.arrays import to_dataset
-from bowen.training.site_data import SiteData
+from bowen.training.site_data import SiteData, require_site_data
 
 YEAR_SECONDS = 365 * 86400
 
@@ -29,8 +31,13 @@ def simulate(
         Fluxes, states, learned parameters and the residuals of both budgets, with units.
 
     Raises:
+        ConfigError: The number of cycles is impossible.
+        DataError: `site` is not `SiteData`.
         ModelError: A value is not finite; the message names the variable, time and site.
     """
+    require_site_data(site)
+    if not 0 <= spin_up_years <= MAX_SPIN_UP_YEARS:
+        raise ConfigError("spin_up_years", f"is {spin_up_years}", fix=f"set it to at most {MAX_SPIN_UP_YEARS}")
     here, inputs = model.for_site(site.parameters), site.arrays.inputs
     year = min(round(YEAR_SECONDS / site.record.attrs["timestep_s"]), site.record.sizes["time"])
     carry = spin_up(here, site.state, inputs.window(0, year), max(1, spin_up_years))

@@ -12,6 +12,7 @@ from bowen import data
 from bowen.config.schema import Config, DataConfig, parse
 from bowen.data import TURBULENT
 from bowen.data.features import Scaler, compute_site_attributes
+from bowen.errors import DataError
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
 from bowen.land.tower_observation import TowerParameters
@@ -20,6 +21,7 @@ from bowen.models.base import SiteParameters
 from bowen.models.hybrid import NUM_STATE_FEATURES, FluxScale
 from bowen.training.arrays import SiteArrays, radiation_name
 
+_ATTRIBUTES = ("site", "timestep_s", "latitude", "longitude", "igbp", "reference_height", "canopy_height")
 UNSEEN = -1  # index of a site that was not trained on
 
 
@@ -61,9 +63,11 @@ class SiteData:
             settings: Settings of the table [data], such as soil="CMF" or net_radiation="measured".
 
         Raises:
-            DataError: A forcing variable is missing or has gaps, or too little was measured in the training steps.
+            DataError: The record is not canonical, a forcing variable is missing or has gaps, or too little was
+                measured in the training steps.
             ConfigError: A setting is unknown or out of bounds.
         """
+        data.check_canonical(record, _ATTRIBUTES)
         config = with_data_settings(config, settings)
         self.labels = np.empty(0) if split is None else np.asarray(split)
         self.scaler = fit_scaler(config, [(record, self.labels)]) if scaler is None else scaler
@@ -135,6 +139,20 @@ class SiteData:
     def flux_scale(self) -> FluxScale:
         """Mean and standard deviation of the fluxes in the training steps. [W m-2]."""
         return flux_scale(self.scaler)
+
+
+def require_site_data(site: Any) -> None:
+    """Check that a site is `SiteData`, and not a dataset.
+
+    Raises:
+        DataError: It is something else.
+    """
+    if not isinstance(site, SiteData):
+        raise DataError(
+            "site",
+            f"is of the type {type(site).__name__}, and not SiteData",
+            fix="pass `bowen.SiteData(record, split)`, with a record of `bowen.read` or `bowen.from_dataset`",
+        )
 
 
 def with_data_settings(config: Config | None, settings: Mapping[str, Any]) -> Config:

@@ -23,7 +23,7 @@ from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameter
 from bowen.training import devices
 from bowen.training.loss import LOSSES, Loss, penalized_loss, predict
 from bowen.training.optimizer import make_optimizer, trainable_leaves
-from bowen.training.site_data import SiteData
+from bowen.training.site_data import SiteData, require_site_data
 from bowen.training.windows import Batch, WindowLoader
 
 MIN_GAIN = 1e-4  # of the efficiency; a smaller gain counts as none
@@ -139,9 +139,12 @@ def train(
 
     Raises:
         ConfigError: A setting is unknown or out of bounds.
-        DataError: A record is shorter than a window, or nothing was measured in its training or validation part.
+        DataError: A site is not `SiteData`, a record is shorter than a window, or nothing was measured in its training
+            or validation part.
         ModelError: The loss is no longer finite, or nothing was validated.
     """
+    for site in sites:
+        require_site_data(site)
     training = with_training_settings(config, settings)
     loader = WindowLoader(
         sites, windows_per_site=training.windows_per_site, window=training.window_days, seed=training.seed

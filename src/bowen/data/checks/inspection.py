@@ -10,7 +10,7 @@ import xarray as xr
 from bowen.data.checks.clock import compute_clock_lag, find_clock_changes
 from bowen.data.checks.energy_closure import summarize_energy_closure
 from bowen.data.checks.plausibility import describe_implausible_values, find_implausible_values
-from bowen.data.checks.required import check_record
+from bowen.data.checks.required import check_canonical, check_record
 from bowen.data.checks.stuck_sensors import describe_stuck_sensors, list_present_variables, list_stuck_sensors
 from bowen.data.checks.water_balance import compute_annual_sum, summarize_water_balance
 from bowen.data.forcing.gap_filling import fill_forcing
@@ -36,7 +36,11 @@ def summarize_record(dataset: xr.Dataset) -> dict[str, Any]:
         `summarize_water_balance`), `clock_lag` [min], `clock_changes` (see `find_clock_changes`), `doubts` (sentences
         on implausible values), `water`, `energy` and `clock` (a sentence each), `stuck` (see `list_stuck_sensors`),
         `usable` (see `find_obstacles`), `assumptions` and `fingerprint`. Unavailable numbers are None.
+
+    Raises:
+        DataError: The dataset is not canonical.
     """
+    check_canonical(dataset, ("timestep_s", "latitude", "longitude"))
     energy, water, use = summarize_energy_closure(dataset), summarize_water_balance(dataset), find_obstacles(dataset)
     lag, changes, stretches, odd = (
         compute_clock_lag(dataset),

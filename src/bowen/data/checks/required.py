@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -9,10 +10,12 @@ import xarray as xr
 from bowen.data.checks.clear_sky import compute_black_body_fraction, compute_clear_sky_fraction
 from bowen.data.formats import load_formats
 from bowen.data.schema import FORCING, RADIATION, SCHEMA, find_nearest
+from bowen.data.site_metadata import refuse_impossible_site
 from bowen.data.time_axis import compute_positions, find_time_step, format_minute
 from bowen.errors import DataError
 from bowen.physics.thermodynamics import saturation_vapor_pressure
 
+_MAKE_CANONICAL = "make one of it by `bowen.from_dataset(dataset, site={...})`, or read its file by `bowen.read`"
 _MIN_DAYS = 15  # d; in a shorter record a spell of fog or drought may look like a wrong unit
 _UNIT_MISTAKES = {  # variable: (lowest median, highest median, the mistake)
     "air_pressure": (
@@ -45,6 +48,7 @@ def check_record(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
             of order or irregular, a unit is evidently wrong, or a value is outside its physical range. The message
             says where, and what to do.
     """
+    check_canonical(dataset)
     where = get_record_name(dataset)
     _check_place(dataset, where)
     _check_time(dataset, where)
@@ -54,6 +58,31 @@ def check_record(dataset: xr.Dataset, need: Iterable[str] = ()) -> None:
     _check_rain(dataset, where)
     _check_ranges(dataset, where)
     _check_radiation(dataset, where)
+
+
+def check_canonical(dataset: Any, attributes: Iterable[str] = ()) -> None:
+    """Refuse a dataset that is not canonical, or of an impossible site, before a function fails for what it lacks.
+
+    Args:
+        dataset: A dataset given by a user.
+        attributes: Required attributes.
+
+    Raises:
+        DataError: It has no stamps, steps, quality flags or site metadata; the message names all that it lacks.
+    """
+    if not isinstance(dataset, xr.Dataset):
+        raise DataError("record", f"is of the type {type(dataset).__name__}, no canonical dataset", fix=_MAKE_CANONICAL)
+    where = get_record_name(dataset)
+    series = [name for name in SCHEMA if name in dataset.data_vars and dataset[name].ndim == 1]
+    lacks = [f"{name}_qc" for name in series if f"{name}_qc" not in dataset]
+    lacks += [f"attribute {key}" for key in attributes if key not in dataset.attrs]
+    if "time" not in dataset.indexes or not np.issubdtype(dataset["time"].dtype, np.datetime64):
+        lacks.append("stamps in `time`")
+    elif dataset.sizes["time"] < 2:
+        lacks.append("second step")
+    if lacks:
+        raise DataError(where, f"is not a canonical dataset: it has no {', '.join(lacks)}", fix=_MAKE_CANONICAL)
+    refuse_impossible_site(dataset.attrs, where)
 
 
 def check_air_temperature(dataset: xr.Dataset, where: str) -> None:
@@ -126,14 +155,12 @@ def _check_extremes(dataset: xr.Dataset, where: str) -> None:
 
 
 def _check_place(dataset: xr.Dataset, where: str) -> None:
-    for name, limit in (("latitude", 90.0), ("longitude", 180.0)):
-        value = dataset.attrs.get(name)
-        if value is None or not -limit <= value <= limit:
+    for name in ("latitude", "longitude"):
+        if dataset.attrs.get(name) is None:
             raise DataError(
-                where,
-                f"{name} is {value}, and must be between -{limit:g} and {limit:g} degrees",
-                fix=f'correct it in the file, pass site={{"{name}": ...}}, or `--site site.toml` on the command line',
+                where, f"{name} is None", fix=f'pass site={{"{name}": ...}}, or `--site` on the command line'
             )
+    refuse_impossible_site(dataset.attrs, where)
 
 
 def _check_time(dataset: xr.Dataset, where: str) -> None:

@@ -11,6 +11,7 @@ from bowen.data.canonical import FlaggedSeries, build_daily_record, build_record
 from bowen.data.checks.required import check_daily_record, get_record_name
 from bowen.data.forcing.diurnal import bend_to_mean, interpolate_extremes
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave, estimate_net_radiation
+from bowen.data.quality_flags import list_assumptions
 from bowen.data.schema import QC, TARGETS, TURBULENT, WATER, WEATHER
 from bowen.data.site_metadata import SITE_NUMBERS, SITE_TEXTS, complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation, compute_sunrise_and_noon
@@ -82,7 +83,7 @@ def disaggregate(daily: xr.Dataset, step: int = 1800) -> xr.Dataset:
     site.setdefault("utc_offset_hours", float(round(site["longitude"] / 15.0)))
     whole = _insert_missing_days(daily, where)
     given = {str(name): whole[name].values for name in whole.data_vars if not str(name).endswith("_qc")}
-    notes = [*_get_assumptions(daily), *of_site, *_RULES]
+    notes = [*list_assumptions(daily), *of_site, *_RULES]
     if "wind_speed" not in given:
         speed = 2.0 * np.log(67.8 * site["reference_height"] - 5.42) / 4.87
         given["wind_speed"] = np.full(whole.sizes["time"], speed)
@@ -181,16 +182,12 @@ def aggregate_to_days(dataset: xr.Dataset) -> xr.Dataset:
         found=_get_site_metadata(dataset),
         given=None,
         source=f"{dataset.attrs.get('source', 'a record')}, days",
-        notes=_get_assumptions(dataset),
+        notes=list_assumptions(dataset),
     )
 
 
 def _get_site_metadata(dataset: xr.Dataset) -> dict[str, Any]:
     return {key: dataset.attrs[key] for key in (*SITE_TEXTS, *SITE_NUMBERS) if key in dataset.attrs}
-
-
-def _get_assumptions(dataset: xr.Dataset) -> list[str]:
-    return [line for line in str(dataset.attrs.get("assumptions", "")).split("\n") if line]
 
 
 def _insert_missing_days(daily: xr.Dataset, where: str) -> xr.Dataset:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.required import check_canonical
 from bowen.data.checks.stuck_sensors import find_constant_stretches
 from bowen.data.schema import FORCING, QC, RADIATION
 from bowen.errors import DataError
@@ -34,8 +35,10 @@ def fill_forcing(dataset: xr.Dataset, need: Iterable[str] | None = None) -> xr.D
         filled steps, with a sentence for each variable in `assumptions`.
 
     Raises:
-        DataError: A variable is absent, more than half missing, or missing on all days at some hour.
+        DataError: The dataset is not canonical; or a variable is absent, more than half missing, or missing on all days
+            at some hour.
     """
+    check_canonical(dataset)
     names = list(need) if need is not None else [*FORCING, next((n for n in RADIATION if n in dataset), RADIATION[0])]
     where = dataset.attrs.get("site", "the record")
     filled = dataset.copy(deep=True)

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.canonical import build_daily_record
+from bowen.data.quality_flags import list_assumptions
 from bowen.data.readers.alma import from_alma
 from bowen.data.readers.netcdf import load_netcdf
 from bowen.data.schema import SCHEMA, find_nearest
@@ -63,6 +64,7 @@ def read_daily_tower(path: Path | str, *, site: Mapping[str, Any] | None = None)
         found={"site": find_site_identifier(path), **record.attrs},
         given=site,
         source="daily tower",
+        notes=list_assumptions(record),
     )
 
 

@@ -8,16 +8,13 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.canonical import build_record
-from bowen.data.readers.alma import from_alma
+from bowen.data.quality_flags import list_assumptions
+from bowen.data.readers.alma import from_alma, list_missing_weather, pair_series
 from bowen.data.readers.netcdf import load_netcdf
-from bowen.data.schema import SCHEMA, TARGETS, WEATHER, find_nearest
+from bowen.data.schema import SCHEMA, TARGETS, find_nearest
 from bowen.data.site_metadata import find_site_identifier
 from bowen.data.time_axis import compute_positions, find_time_step
-from bowen.data.units import convert_to_si
 from bowen.errors import DataError
-
-_NEEDED = ("shortwave_down", "air_temperature", "air_pressure", "wind_speed", "precipitation")
-_HUMIDITY = ("vapor_pressure_deficit", "specific_humidity", "relative_humidity")
 
 
 def read_plumber2(
@@ -40,42 +37,23 @@ def read_plumber2(
     """
     met = Path(met)
     file = load_netcdf(met)
-    weather = from_alma(_with_rain(file, met.name), met.name)
+    weather = from_alma(file, met.name)
     _check_variables(weather, file, met)
     fluxes = xr.Dataset() if flux is None else _aligned(Path(flux), weather, met)
     together = weather.merge(fluxes, compat="override", join="left", combine_attrs="override")
-    series = {
-        name: (together[name].values, together[f"{name}_qc"].values)
-        for name in (*WEATHER, *TARGETS)
-        if name in together
-    }
     return build_record(
-        series,
+        pair_series(together),
         weather.time.values,
         met,
         found={"site": find_site_identifier(met), **weather.attrs},
         given=site,
         source="PLUMBER2",
+        reading=list_assumptions(weather) + list_assumptions(fluxes),
     )
 
 
-def _with_rain(file: xr.Dataset, where: str) -> xr.Dataset:
-    """Add rain and snow of ALMA forcing to total precipitation, as a gauge measures it."""
-    if "Precip" in file or "Rainf" not in file:
-        return file
-    parts = [
-        convert_to_si(file[name].values, str(file[name].attrs.get("units", "")), "precipitation", where)
-        for name in ("Rainf", "Snowf")
-        if name in file
-    ]
-    return file.assign(Precip=(file["Rainf"].dims, sum(parts), {"units": SCHEMA["precipitation"].units}))
-
-
 def _check_variables(weather: xr.Dataset, file: xr.Dataset, met: Path) -> None:
-    missing = [name for name in _NEEDED if name not in weather]
-    if not any(name in weather for name in _HUMIDITY):
-        missing.append(_HUMIDITY[0])
-    if missing:
+    if missing := list_missing_weather(weather):
         present = [str(name) for name in file.data_vars if not str(name).endswith("_qc")]
         looked_for = [alias for name in missing for alias in (SCHEMA[name].alma, *SCHEMA[name].aliases)]
         raise DataError(

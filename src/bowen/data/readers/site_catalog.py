@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from bowen.config.site_ranges import find_impossible_number
 from bowen.data.download.samples import print_to_stderr
 from bowen.data.readers.read import read
 from bowen.data.schema import find_nearest
@@ -16,6 +17,7 @@ from bowen.data.site_metadata import (
     EXTRA_SITE_TEXTS,
     SITE_NUMBERS,
     get_user_sites_path,
+    identify_igbp,
     load_canopy_heights,
     load_known_sites,
     load_user_sites,
@@ -40,16 +42,6 @@ _COLUMNS = {  # lower case; columns of tables and variables of BIF
 _CANONICAL_NAMES = {alias: name for name, aliases in _COLUMNS.items() for alias in aliases}
 _LONG_COLUMNS = {"site_id", "variable", "datavalue"}  # of BIF, which has a row for each value
 _OFFSETS = {"mean_annual_temperature": 273.15}  # from degC
-_RANGES = {
-    "latitude": (-90.0, 90.0),
-    "longitude": (-180.0, 180.0),
-    "elevation": (-500.0, 9000.0),
-    "utc_offset_hours": (-12.0, 14.0),
-    "canopy_height": (1e-3, 130.0),
-    "reference_height": (0.1, 600.0),
-    "mean_annual_temperature": (210.0, 310.0),
-    "annual_precipitation": (0.0, 15000.0),
-}
 _BLANK = ("", "-9999", "NA", "N/A", "NAN", "NONE", "NULL", "TBD", "UNKNOWN")
 _ASSUMED = {  # first words of the assumptions about metadata, which are not added to the catalog
     "canopy_height": "Canopy height",
@@ -189,7 +181,7 @@ def _entry(site: str, texts: Mapping[str, list[str]], report: Callable[[str], No
         if name in EXTRA_SITE_TEXTS:
             entry[name] = given[-1]
         elif name == "igbp":
-            entry |= {name: given[-1]} if given[-1] in load_canopy_heights() else {}
+            entry |= {name: known} if (known := identify_igbp(given[-1])) in load_canopy_heights() else {}
         elif (number := _number(given, name)) is not None:
             entry[name] = number
         if name not in entry:
@@ -199,14 +191,13 @@ def _entry(site: str, texts: Mapping[str, list[str]], report: Callable[[str], No
 
 def _number(given: list[str], name: str) -> float | None:
     """Choose the latest of several values, and the largest of heights, as in the BIF file of a record."""
-    low, high = _RANGES[name]
     try:
         numbers = [float(text) for text in given]
     except ValueError:
         return None
     number = max(numbers) if name == "canopy_height" else numbers[-1]
     number = round(number + _OFFSETS.get(name, 0.0), 6)
-    return number if low <= number <= high else None
+    return None if find_impossible_number({name: number}) else number
 
 
 def _of_record(path: Path) -> dict[str, dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Towers in text tables of any kind that `bowen.data.formats` describes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ TablePart = tuple[np.ndarray, dict[str, np.ndarray]]  # stamps and columns of on
 _NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
 _PER_INTERVAL = "mm"
+_FILLED_PRODUCT = re.compile(r"_(F|F_MDS|CORR)$")  # names of ONEFlux's gap-filled columns, each with a column of flags
 _TO_THE_MINUTE = "%Y%m%d%H%M"
 
 
@@ -214,9 +216,10 @@ def _first_valid(
 
 
 def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Convert the flags of a column; without flags all values count as measured."""
+    """Convert the flags of a column; without flags all values count as measured, of a gap-filled product as filled."""
     meanings, flags = table.get_flag_meanings(stem), table.get_flag_column(stem, column)
-    given = np.full(delivered[column].shape, meanings.get("*", QC.MEASURED), dtype=np.int8)
+    without = QC.FILLED_POOR if flags and _FILLED_PRODUCT.search(stem) else QC.MEASURED
+    given = np.full(delivered[column].shape, meanings.get("*", without), dtype=np.int8)
     if "*" in meanings or flags not in delivered:
         return given
     codes = np.nan_to_num(delivered[flags], nan=QC.FILLED_POOR)
