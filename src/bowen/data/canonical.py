@@ -39,6 +39,7 @@ def build_record(
     given: Mapping[str, Any] | None,
     source: str,
     notes: Iterable[str] | None = None,
+    reading: Iterable[str] = (),
 ) -> xr.Dataset:
     """Build and check the canonical dataset of one tower.
 
@@ -50,6 +51,7 @@ def build_record(
         given: Site metadata from the caller, which take precedence.
         source: Kind of the record, e.g. "PLUMBER2".
         notes: Sentences on the origin of the series, instead of those derived from the flags.
+        reading: Sentences on the reading of the file.
 
     Returns:
         The dataset; missing rows are inserted with flag 9.
@@ -59,7 +61,7 @@ def build_record(
     """
     step = find_time_step(stamps, path.name)
     dataset, of_file = _put_on_axis(series, stamps, step, path)
-    of_file += _describe_origin(series) if notes is None else [*notes]
+    of_file += [*reading, *(_describe_origin(series) if notes is None else notes)]
     site, of_site = complete_site_metadata(found, given, path.name)
     dataset.attrs = {**site, "timestep_s": step, "source": source}
     check_air_temperature(dataset, path.name)

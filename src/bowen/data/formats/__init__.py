@@ -23,7 +23,11 @@ _MIN_LIKENESS = 0.6  # part of a signature; a table that lacks one column is rec
 
 
 class TimeFormat(SettingsTable):
-    """Columns of the stamps, joined by a space, and their format as in `strftime`."""
+    """Columns of the stamps, joined by a space, and their format as in `strftime`.
+
+    In a column of digits leading zeros may be lost (15 as %H%M is 00:15), and the last column may have decimals if its
+    format is %H, %d or %j alone (1.5 as %H is 01:30).
+    """
 
     start: tuple[str, ...] = ()
     end: tuple[str, ...] = ()
@@ -55,6 +59,12 @@ class Format(SettingsTable):
         found = set(present)
         have = [any(self.list_sensor_columns(name, found) for name in entry.split("|")) for entry in self.signature]
         return sum(have) / max(len(have), 1)
+
+    def count_columns(self, present: Iterable[str]) -> int:
+        """Count the columns of the stamps and variables that are among these."""
+        found = set(present)
+        known = {*self.time.start, *self.time.end, *(name for choice in self.columns.values() for name in choice)}
+        return sum(name in found or (self.positions and bool(self.list_sensor_columns(name, found))) for name in known)
 
     def list_sensor_columns(self, name: str, present: Iterable[str]) -> list[str]:
         """List the columns of this name; with positions those of all sensors, the first sensor first."""
@@ -126,6 +136,17 @@ def choose_format(chosen: str | Path | None, present: Iterable[str], where: str)
             "`--format mine.toml`",
         )
     return likest
+
+
+def count_known_columns(chosen: str | Path | None, present: Iterable[str]) -> int:
+    """Count the columns that the format of a table names, as given or, if it is None, the best of the package.
+
+    Raises:
+        ConfigError: There is no such format, or the file is invalid.
+    """
+    columns = list(present)
+    known = load_formats().values() if chosen is None else [choose_format(chosen, columns, "")]
+    return max(kind.count_columns(columns) for kind in known)
 
 
 def _load(path: Path) -> Format:
