@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.checks.clock import estimate_utc_offset
+from bowen.data.checks.missing_codes import describe_missing_codes, find_missing_codes
 from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.quality_flags import is_measured
-from bowen.data.schema import FORCING, QC, WEATHER, add_attributes
+from bowen.data.schema import FORCING, QC, SCHEMA, WEATHER, add_attributes
 from bowen.data.site_metadata import complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation
 from bowen.data.time_axis import compute_positions, find_days, find_time_step, make_regular_axis
@@ -60,8 +61,9 @@ def build_record(
         DataError: The record cannot drive a model; see `check_record`.
     """
     step = find_time_step(stamps, path.name)
+    series, of_codes = _drop_missing_codes(series, step)
     dataset, of_file = _put_on_axis(series, stamps, step, path)
-    of_file += [*reading, *(_describe_origin(series) if notes is None else notes)]
+    of_file += [*reading, *of_codes, *(_describe_origin(series) if notes is None else notes)]
     site, of_site = complete_site_metadata(found, given, path.name)
     dataset.attrs = {**site, "timestep_s": step, "source": source}
     check_air_temperature(dataset, path.name)
@@ -99,6 +101,7 @@ def build_daily_record(
     Raises:
         DataError: The record cannot be used; see `check_daily_record`.
     """
+    series, of_codes = _drop_missing_codes(series, _DAY)
     dataset, of_file = _put_on_axis(series, find_days(stamps, path.name), _DAY, path)
     site, of_site = complete_site_metadata(found, given, path.name)
     of_clock = []
@@ -106,9 +109,20 @@ def build_daily_record(
         site["utc_offset_hours"] = float(round(site["longitude"] / 15.0))
         of_clock = [f"Local standard time assumed to be UTC{site['utc_offset_hours']:+g} h, from the longitude."]
     dataset.attrs = {**site, "timestep_s": _DAY, "source": source}
-    dataset = _finish(dataset, path, [*of_file, *_drop_odd_days(dataset), *notes, *of_site, *of_clock])
+    dataset = _finish(dataset, path, [*of_file, *of_codes, *_drop_odd_days(dataset), *notes, *of_site, *of_clock])
     check_daily_record(dataset)
     return dataset
+
+
+def _drop_missing_codes(series: Mapping[str, FlaggedSeries], step: int) -> tuple[dict[str, FlaggedSeries], list[str]]:
+    """Mark undeclared codes of missing values as missing, with a note for each."""
+    cleaned, notes = dict(series), []
+    for name, (values, qc) in series.items():
+        if (codes := find_missing_codes(values, name, step)).any():
+            label = name.replace("_", " ").capitalize()
+            notes += describe_missing_codes(label, values[codes], SCHEMA[name].units)
+            cleaned[name] = np.where(codes, np.nan, values), np.where(codes, QC.MISSING, qc)
+    return cleaned, notes
 
 
 def _drop_odd_days(dataset: xr.Dataset) -> list[str]:

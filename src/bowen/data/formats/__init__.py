@@ -40,7 +40,8 @@ class Format(SettingsTable):
     `signature` lists the columns that identify the format, with alternatives separated by |. `columns` gives for each
     canonical name the columns in order of preference, `units` their units if they differ from the catalog; "mm" of
     precipitation is per interval. `flags` and `codes` give for patterns of columns the column of the flags, and the
-    meaning of the flags. With `positions`, names may end in the position of a sensor; the first with values is used.
+    meaning of the flags. With `positions`, names may end in the position of a sensor; the first with values is used,
+    and where it has none the next one at the same place.
     """
 
     title: str
@@ -73,6 +74,11 @@ class Format(SettingsTable):
         pattern = re.compile(re.escape(name) + _POSITION)
         found = [column for column in present if pattern.fullmatch(column)]
         return sorted(found, key=lambda column: [int(part) if part.isdigit() else 99 for part in column.split("_")[1:]])
+
+    def get_place(self, name: str, column: str) -> tuple[str, ...]:
+        """Return the horizontal and vertical position of a sensor, without the number of its replicate."""
+        parts = column.removeprefix(name).split("_")[1:]
+        return tuple(parts[:2]) if len(parts) == 3 else tuple(parts) or ("1", "1")
 
     def get_flag_column(self, name: str, column: str) -> str:
         """Return the column with the flags of `column`, which gives `name`; "" if there is none."""

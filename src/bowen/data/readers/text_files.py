@@ -20,7 +20,7 @@ import pandas as pd
 
 from bowen.errors import DataError
 
-_MISSING = -9990.0  # and below; files have -9999 with more or fewer digits
+_MISSING = -9999.0  # of all networks; other codes are found by `checks.missing_codes`
 _BEYOND = "beyond the last column"
 _SEPARATORS = (",", ";", "\t")
 _MIN_KNOWN_NAMES, _MAX_LINES_ABOVE = 3, 10  # with fewer known names in the first line, these next ones may have them
@@ -212,7 +212,7 @@ def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: SourceFile)
             f"row {row + first_row} has `{written[row]}` in the column {name} instead of a number (-9999 if missing)",
             fix="correct it",
         )
-    return np.where(numbers <= _MISSING, np.nan, numbers)
+    return np.where(numbers == _MISSING, np.nan, numbers)
 
 
 def _decoded(raw: bytes, source: SourceFile) -> str:

@@ -1,5 +1,6 @@
 """Towers in text tables of any kind that `bowen.data.formats` describes."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.canonical import FlaggedSeries, build_record
+from bowen.data.checks.missing_codes import describe_missing_codes, find_missing_codes
 from bowen.data.formats import Format, choose_format, count_known_columns
 from bowen.data.readers.source_files import find_record_file, find_site_metadata
 from bowen.data.readers.text_files import SourceFile, TableHeader, read_columns, read_header
-from bowen.data.readers.time_stamps import check_stamps, is_digits_only, parse_stamps
+from bowen.data.readers.time_stamps import check_stamps, is_digits_only, parse_ends, parse_stamps
 from bowen.data.schema import QC, SCHEMA, find_nearest
 from bowen.data.site_metadata import find_site_identifier
 from bowen.data.time_axis import check_interval, find_time_step
@@ -23,6 +25,8 @@ TablePart = tuple[np.ndarray, dict[str, np.ndarray]]  # stamps and columns of on
 _NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
 _PER_INTERVAL = "mm"
+_ANYWHERE = ("precipitation", "air_pressure")  # nearly the same at all places of a tower
+_GAP_FILLED = re.compile(r"_F(_MDS)?$|_CORR$")
 
 
 def read_table(
@@ -35,8 +39,9 @@ def read_table(
 ) -> xr.Dataset:
     """Read one tower from a text table, or from two of the same kind.
 
-    If several columns give a variable, at each step the first with a value is used. Flags follow the column: 0
-    measured, 1-3 filled by the source, 4 reanalysis, 5 computed.
+    If several columns give a variable, at each step the first with a value is used; of several sensors only those at
+    the place of the first, and for precipitation and pressure all. Notes in `assumptions` name them. Flags follow the
+    column: 0 measured, 1-3 filled by the source, 4 reanalysis, 5 computed.
 
     Args:
         path: The file: plain, .xz, .gz, or the .zip of a network; the site's metadata (BIF) are searched next to it.
@@ -66,7 +71,11 @@ def read_table(
     delivered = _joined(parts, step, headers)
     if not _first(table.time.start, headers[0]):
         stamps = stamps - np.timedelta64(step, "s")
-    series = {name: _first_valid(name, names, table, delivered, step, source) for name, names in chosen.items()}
+    series, unflagged = {}, []
+    for name, names in chosen.items():
+        series[name] = _combine(name, names, table, delivered, step, source, notes, unflagged)
+    if unflagged:
+        notes.append(f"{', '.join(unflagged)} are gap-filled but have no flags: filled values count as measured.")
     return build_record(
         series,
         stamps,
@@ -140,10 +149,10 @@ def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ..
     if blank:
         notes.append(f"{blank} blank rows at the end of {header.source.name} are left out.")
     written = [{name: delivered[name] for name in c} for c in stamped]
-    stamps, *ends = [parse_stamps(columns, form) for columns in written]
+    stamps = parse_stamps(written[0], form)
     check_stamps(stamps, written[0], form, header.source, first_row)
-    if ends:
-        check_interval(stamps, ends[0], header.source.name)
+    if len(written) > 1:
+        check_interval(stamps, parse_ends(stamps, written[0], written[1], form), header.source.name)
     return stamps, {name: values for name, values in delivered.items() if name not in {*sum(stamped, ())}}
 
 
@@ -170,28 +179,59 @@ def _joined(parts: list[TablePart], step: int, headers: list[TableHeader]) -> di
     return joined
 
 
-def _first_valid(
+def _combine(
     name: str,
     choice: tuple[str, ...],
     table: Format,
     delivered: Mapping[str, np.ndarray],
     step: int,
     source: SourceFile,
+    notes: list[str],
+    unflagged: list[str],
 ) -> FlaggedSeries:
-    """Combine columns to values in SI and flags, each step from the first column with a value."""
+    """Combine columns to values in SI and flags, each step from the first column with a value.
+
+    Sentences on the reading are added to `notes`, and gap-filled columns without flags to `unflagged`.
+    """
+    units = table.units.get(name, SCHEMA[name].units)
     values, qc = np.array(np.nan), np.array(QC.MISSING, np.int8)
     for stem in choice:
-        if not (blank := np.isnan(values)).any():
-            break
-        sensors = table.list_sensor_columns(stem, delivered)
-        column = next((sensor for sensor in sensors if np.isfinite(delivered[sensor]).any()), sensors[0])
-        flags = _flags(stem, column, table, delivered)
-        use = blank & np.isfinite(delivered[column]) & (flags != QC.MISSING)
-        values, qc = np.where(use, delivered[column], values), np.where(use, flags, qc)
-    units = table.units.get(name, SCHEMA[name].units)
+        first, elsewhere = "", []  # the sensor that is used, and those at other places with more values
+        for column in table.list_sensor_columns(stem, delivered):
+            if not (blank := np.isnan(values)).any():
+                break
+            own = _to_si(delivered[column], name, units, step, source)
+            if (codes := find_missing_codes(own, name, step)).any():
+                notes += describe_missing_codes(column, delivered[column][codes])
+                own = np.where(codes, np.nan, own)
+            flags = _flags(stem, column, table, delivered)
+            use = blank & np.isfinite(own) & (flags != QC.MISSING)
+            if first and use.any():
+                if name not in _ANYWHERE and table.get_place(stem, column) != table.get_place(stem, first):
+                    elsewhere.append(column)
+                    continue
+                notes.append(f"{column} fills {use.sum()} steps without {first}.")
+            elif use.any():
+                first = column
+                if _lacks_flags(stem, column, table, delivered):
+                    unflagged.append(column)
+            values, qc = np.where(use, own, values), np.where(use, flags, qc)
+        if elsewhere:
+            notes.append(f"Not used where {first} has no value, because they stand elsewhere: {', '.join(elsewhere)}.")
+    return values, qc
+
+
+def _to_si(values: np.ndarray, name: str, units: str, step: int, source: SourceFile) -> np.ndarray:
     if name == "precipitation" and units == _PER_INTERVAL:
-        return values / step, qc
-    return convert_to_si(values, units, name, source.name), qc
+        return values / step
+    return convert_to_si(values, units, name, source.name)
+
+
+def _lacks_flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> bool:
+    """Check for a gap-filled product whose flags, which its format has, are not in the file."""
+    flags = table.get_flag_column(stem, column)
+    fixed = "*" in table.get_flag_meanings(stem)
+    return bool(_GAP_FILLED.search(column) and flags) and not fixed and flags not in delivered
 
 
 def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -55,6 +55,29 @@ def parse_stamps(written: Mapping[str, np.ndarray], form: str) -> np.ndarray:
     return pd.to_datetime(joined, format=" ".join(pieces), errors="coerce").to_numpy().astype("datetime64[s]")
 
 
+def parse_ends(
+    stamps: np.ndarray, starts: Mapping[str, np.ndarray], ends: Mapping[str, np.ndarray], form: str
+) -> np.ndarray:
+    """Parse the ends of intervals, most of which are the start of the next row and need no parsing.
+
+    Args:
+        stamps: The parsed starts.
+        starts: The columns of the starts.
+        ends: The columns of the ends.
+        form: The format of both.
+
+    Returns:
+        Stamps, datetime64[s]; NaT where a row has none.
+    """
+    other = np.ones(len(stamps), bool)
+    if len(starts) == len(ends):
+        pairs = zip(starts.values(), ends.values(), strict=True)
+        other[:-1] = np.any([end[:-1] != start[1:] for start, end in pairs], axis=0)
+    parsed = np.append(stamps[1:], np.datetime64("NaT", "s"))
+    parsed[other] = parse_stamps({name: column[other] for name, column in ends.items()}, form)
+    return parsed
+
+
 def check_stamps(
     stamps: np.ndarray, written: Mapping[str, np.ndarray], form: str, source: SourceFile, first_row: int
 ) -> None:
