@@ -26,6 +26,7 @@ from bowen.physics.thermodynamics import (
 FlaggedSeries = tuple[np.ndarray, np.ndarray]  # values and flags
 
 _DAY = 86400  # s
+_MAX_GREENWICH = 52.5  # degrees; no legal time farther from Greenwich is that of Greenwich
 _MAX_ODD_FRACTION = 0.01  # fraction of days with contradictory temperatures that are dropped
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can report them as empty
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
@@ -250,9 +251,9 @@ def _complete_clock(dataset: xr.Dataset) -> list[str]:
     if "utc_offset_hours" in dataset.attrs or "shortwave_down" not in dataset:
         return []
     offset = dataset.attrs["utc_offset_hours"] = estimate_utc_offset(dataset)
-    return [
-        f"Local standard time assumed to be UTC{offset:+g} h, from the longitude and the course of shortwave radiation."
-    ]
+    far = offset == 0.0 and abs(dataset.attrs["longitude"]) > _MAX_GREENWICH
+    reason = "longitude and the course of" if not far else "stamps in UTC, which fit"
+    return [f"Local standard time assumed to be UTC{offset:+g} h, from the {reason} shortwave radiation."]
 
 
 def _complete_longwave(dataset: xr.Dataset) -> list[str]:
