@@ -80,6 +80,12 @@ def plain(path):
     return frame
 
 
+def successor_of(frame, column):
+    """The values of the next sensor at the same place, if there is one."""
+    values = frame.get(column.removesuffix("_1") + "_2" if column.endswith("_1_1_1") else "", pd.Series(dtype=float))
+    return values.where(values > -9990)
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_reads_as_pandas_reads_it(shared_data, name):
     path = shared_data / "raw" / name
@@ -89,7 +95,8 @@ def test_a_table_reads_as_pandas_reads_it(shared_data, name):
     assert dataset.sizes["time"] == len(frame)
     np.testing.assert_array_equal(dataset.time.values, starts.to_numpy().astype("datetime64[ns]"))
     for ours, (column, factor, offset) in columns.items():
-        theirs = frame[column].where(frame[column] > -9990).to_numpy() * factor + offset
+        known = frame[column].where(frame[column] > -9990)
+        theirs = known.fillna(successor_of(frame, column)).to_numpy() * factor + offset
         np.testing.assert_allclose(dataset[ours].values, theirs, rtol=1e-6, atol=1e-9, err_msg=ours)
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.checks.clock import estimate_utc_offset
+from bowen.data.checks.missing_codes import describe_missing_codes, find_missing_codes
 from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record, get_record_name
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.quality_flags import is_measured
-from bowen.data.schema import FORCING, QC, TURBULENT, WEATHER, add_attributes
+from bowen.data.schema import FORCING, QC, SCHEMA, TURBULENT, WEATHER, add_attributes
 from bowen.data.site_metadata import complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation
 from bowen.data.time_axis import compute_positions, find_days, find_time_step, make_regular_axis
@@ -26,6 +27,7 @@ from bowen.physics.thermodynamics import (
 FlaggedSeries = tuple[np.ndarray, np.ndarray]  # values and flags
 
 _DAY = 86400  # s
+_MAX_GREENWICH = 52.5  # degrees; no legal time farther from Greenwich is that of Greenwich
 _MAX_ODD_FRACTION = 0.01  # fraction of days with contradictory temperatures that are dropped
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can report them as empty
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
@@ -61,8 +63,9 @@ def build_record(
         DataError: The record cannot drive a model; see `check_record`.
     """
     step = find_time_step(stamps, path.name)
+    series, of_codes = _drop_missing_codes(series, step)
     dataset, of_file = _put_on_axis(series, stamps, step, path)
-    of_file += [*reading, *(_describe_origin(series) if notes is None else notes)]
+    of_file += [*reading, *of_codes, *(_describe_origin(series) if notes is None else notes)]
     site, of_site = complete_site_metadata(found, given, path.name)
     dataset.attrs = {**site, "timestep_s": step, "source": source}
     check_air_temperature(dataset, path.name)
@@ -100,6 +103,7 @@ def build_daily_record(
     Raises:
         DataError: The record cannot be used; see `check_daily_record`.
     """
+    series, of_codes = _drop_missing_codes(series, _DAY)
     dataset, of_file = _put_on_axis(series, find_days(stamps, path.name), _DAY, path)
     site, of_site = complete_site_metadata(found, given, path.name)
     of_clock = []
@@ -107,9 +111,20 @@ def build_daily_record(
         site["utc_offset_hours"] = float(round(site["longitude"] / 15.0))
         of_clock = [f"Local standard time assumed to be UTC{site['utc_offset_hours']:+g} h, from the longitude."]
     dataset.attrs = {**site, "timestep_s": _DAY, "source": source}
-    dataset = _finish(dataset, path, [*of_file, *_drop_odd_days(dataset), *notes, *of_site, *of_clock])
+    dataset = _finish(dataset, path, [*of_file, *of_codes, *_drop_odd_days(dataset), *notes, *of_site, *of_clock])
     check_daily_record(dataset)
     return dataset
+
+
+def _drop_missing_codes(series: Mapping[str, FlaggedSeries], step: int) -> tuple[dict[str, FlaggedSeries], list[str]]:
+    """Mark undeclared codes of missing values as missing, with a note for each."""
+    cleaned, notes = dict(series), []
+    for name, (values, qc) in series.items():
+        if (codes := find_missing_codes(values, name, step)).any():
+            label = name.replace("_", " ").capitalize()
+            notes += describe_missing_codes(label, values[codes], SCHEMA[name].units)
+            cleaned[name] = np.where(codes, np.nan, values), np.where(codes, QC.MISSING, qc)
+    return cleaned, notes
 
 
 def _drop_odd_days(dataset: xr.Dataset) -> list[str]:
@@ -251,9 +266,9 @@ def _complete_clock(dataset: xr.Dataset) -> list[str]:
     if "utc_offset_hours" in dataset.attrs or "shortwave_down" not in dataset:
         return []
     offset = dataset.attrs["utc_offset_hours"] = estimate_utc_offset(dataset)
-    return [
-        f"Local standard time assumed to be UTC{offset:+g} h, from the longitude and the course of shortwave radiation."
-    ]
+    far = offset == 0.0 and abs(dataset.attrs["longitude"]) > _MAX_GREENWICH
+    reason = "longitude and the course of" if not far else "stamps in UTC, which fit"
+    return [f"Local standard time assumed to be UTC{offset:+g} h, from the {reason} shortwave radiation."]
 
 
 def _complete_longwave(dataset: xr.Dataset) -> list[str]:

@@ -7,6 +7,7 @@ from bowen.errors import DataError
 MIN_STEP, MAX_STEP = 900, 3600  # s
 _ROUNDING = 300  # s; averaging intervals are multiples of it, single-precision stamps are off by a minute
 _TOLERANCE = 0.05  # of a step
+_OTHER_STEPS, _MIN_STRETCH = (2, 3, 4), 12  # multiples of the step, as often in a row, are no missing rows
 
 
 def find_time_step(stamps: np.ndarray, where: str) -> int:
@@ -34,6 +35,31 @@ def find_time_step(stamps: np.ndarray, where: str) -> int:
             fix="use the half-hourly or hourly file of the tower (`_HH_` or `_HR_` in FLUXNET names)",
         )
     return step
+
+
+def check_interval(starts: np.ndarray, ends: np.ndarray, where: str) -> None:
+    """Refuse a table whose averaging intervals, from the start to the end in each row, are not the step of its rows.
+
+    Args:
+        starts: Start of each interval, in the order of the file.
+        ends: End of each interval; NaT where it is unknown.
+        where: The file, for messages.
+
+    Raises:
+        DataError: An interval differs from the step, or the stamps are not in order; see `find_time_step`.
+    """
+    step = find_time_step(starts, where)
+    compute_positions(starts, step, where)
+    length = (ends - starts).astype("timedelta64[s]")
+    other = ~np.isnat(ends) & (np.abs(length.astype(float) - step) > _TOLERANCE * step)
+    if other.any():
+        at = int(np.argmax(other))
+        raise DataError(
+            where,
+            f"the row of {format_minute(starts[at])} ends after {length[at].astype(int) / 60:g} min where the rows are "
+            f"{step / 60:g} min apart ({other.sum()} such rows)",
+            fix="correct the stamps, or keep only the rows of one step; precipitation must be the sum over the step",
+        )
 
 
 def find_days(stamps: np.ndarray, where: str) -> np.ndarray:
@@ -68,7 +94,7 @@ def compute_positions(stamps: np.ndarray, step: int, where: str) -> np.ndarray:
         Whole numbers of steps since the first stamp. [1]
 
     Raises:
-        DataError: A stamp is between the steps of the axis.
+        DataError: A stamp is between the steps of the axis, or the rows of a stretch have a longer step.
     """
     elapsed = (stamps - stamps[0]).astype("timedelta64[s]").astype(np.int64) / step
     whole = np.round(elapsed)
@@ -79,7 +105,9 @@ def compute_positions(stamps: np.ndarray, step: int, where: str) -> np.ndarray:
         f"irregular time steps, off the axis of {step} s that begins at {format_minute(stamps[0])}",
         "average or shift the rows to one regular axis",
     )
-    return whole.astype(np.int64)
+    places = whole.astype(np.int64)
+    _refuse_longer_step(stamps, np.diff(places), step, where)
+    return places
 
 
 def make_regular_axis(start: np.datetime64, step: int, size: int) -> np.ndarray:
@@ -114,6 +142,22 @@ def find_runs(true: np.ndarray) -> np.ndarray:
 def format_minute(stamp: np.datetime64) -> str:
     """Format a stamp to the minute, such as "2014-01-01 00:30"."""
     return str(stamp.astype("datetime64[m]")).replace("T", " ")
+
+
+def _refuse_longer_step(stamps: np.ndarray, jumps: np.ndarray, step: int, where: str) -> None:
+    """Refuse a stretch of rows with a longer step, as hours in a record of half-hours."""
+    for times in _OTHER_STEPS if (jumps > 1).any() else ():
+        runs = find_runs(jumps == times)
+        long = runs[np.diff(runs, axis=1)[:, 0] >= _MIN_STRETCH]
+        if len(long):
+            first, last = (int(row) for row in long[0])
+            raise DataError(
+                where,
+                f"two time steps in one file: from {format_minute(stamps[first])} to "
+                f"{format_minute(stamps[last])} the rows are {times * step / 60:g} min apart, otherwise "
+                f"{step / 60:g} min",
+                fix="keep the rows of one step, and read those of the other as a file of their own",
+            )
 
 
 def _differences(stamps: np.ndarray, where: str) -> np.ndarray:

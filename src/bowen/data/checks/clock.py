@@ -13,6 +13,19 @@ _PIECE = 10  # d with one diurnal course of light; the sun moves little, and nea
 _CLEAR = 0.9  # quantile of light at an hour of these days; afternoon clouds would shift the mean
 _FINE_LAGS = np.arange(-60.0, 61.0, 10.0)  # min
 _MAX_ZONE_SHIFT = 3  # h between legal time and the longitude
+_PARTIAL_ZONES = {  # h ahead of UTC: longitudes and latitudes of the zones that are no whole hours
+    -9.5: ((-142.0, -137.0), (-12.0, -7.0)),  # Marquesas
+    -3.5: ((-60.0, -52.0), (46.0, 56.0)),  # Newfoundland
+    3.5: ((44.0, 64.0), (24.0, 40.0)),  # Iran
+    4.5: ((60.0, 75.0), (29.0, 39.0)),  # Afghanistan
+    5.5: ((68.0, 98.0), (5.0, 36.0)),  # India, Sri Lanka
+    5.75: ((80.0, 89.0), (26.0, 31.0)),  # Nepal
+    6.5: ((92.0, 102.0), (-13.0, 29.0)),  # Myanmar, Cocos Islands
+    8.75: ((125.0, 130.0), (-35.0, -30.0)),  # Eucla
+    9.5: ((128.0, 142.0), (-39.0, -10.0)),  # South Australia, Northern Territory
+    10.5: ((158.0, 160.0), (-33.0, -30.0)),  # Lord Howe
+    12.75: ((-178.0, -175.0), (-46.0, -42.0)),  # Chatham Islands
+}
 _MIN_LIGHT = 50.0  # W m-2; the time cannot be derived from darker days
 _MIN_CHANGE = 50.0  # min between pairs of pieces; clouds cause up to 45, daylight saving time 60
 
@@ -21,14 +34,23 @@ def estimate_utc_offset(dataset: xr.Dataset) -> float:
     """Estimate the offset of a record's clock from UTC at which its light agrees best with the sun.
 
     Args:
-        dataset: A record with `shortwave_down` and the attribute longitude.
+        dataset: A record with `shortwave_down` and the attributes latitude and longitude.
 
     Returns:
-        Whole hours; those of the longitude if there is no daylight. [h]
+        Hours: whole ones within 3 h of the longitude, those of a zone of half or quarter hours at this place, or 0 for
+        stamps in UTC; those of the longitude if there is no daylight. [h]
     """
-    middle = round(dataset.attrs["longitude"] / 15.0)
-    hours = np.arange(middle - _MAX_ZONE_SHIFT, middle + _MAX_ZONE_SHIFT + 1)
-    scores = np.array([_agreement(*_whole(dataset), dataset, 60.0 * hour)[0] for hour in hours])
+    place = dataset.attrs["longitude"], dataset.attrs["latitude"]
+    middle = round(place[0] / 15.0)
+    partial = [
+        hours
+        for hours, within in _PARTIAL_ZONES.items()
+        if all(least <= degrees <= most for degrees, (least, most) in zip(place, within, strict=True))
+    ]
+    whole = np.arange(middle - _MAX_ZONE_SHIFT, middle + _MAX_ZONE_SHIFT + 1)
+    hours = np.unique([*whole, *partial, 0.0])
+    course = _whole(dataset)
+    scores = np.array([_agreement(*course, dataset, 60.0 * hour)[0] for hour in hours])
     return float(hours[int(np.argmax(scores))] if np.isfinite(scores).all() else middle)
 
 

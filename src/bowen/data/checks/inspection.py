@@ -48,7 +48,7 @@ def summarize_record(dataset: xr.Dataset) -> dict[str, Any]:
         list_stuck_sensors(dataset),
         find_implausible_values(dataset),
     )
-    clock = _clock_verdict(lag, changes)
+    clock = _clock_verdict(lag, changes, dataset.attrs["utc_offset_hours"])
     verdicts = [
         _verdict("drive", bool(use["drive"]), use["drive"] or "The forcing can drive a model.", "bad"),
         _verdict("train", bool(use["train"]), use["train"] or _training(dataset), "bad"),
@@ -178,7 +178,7 @@ def _training(dataset: xr.Dataset) -> str:
     return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
 
 
-def _clock_verdict(lag: float | None, changes: list[dict[str, Any]]) -> str:
+def _clock_verdict(lag: float | None, changes: list[dict[str, Any]], utc_offset_hours: float) -> str:
     if lag is None:
         return "The clock cannot be assessed: there is no daylight."
     sentences = [
@@ -190,6 +190,8 @@ def _clock_verdict(lag: float | None, changes: list[dict[str, Any]]) -> str:
         return " ".join(sentences)
     if abs(lag) < _MAX_LAG:
         return "Shortwave radiation agrees with the sun: stamps mark the start of the interval in local standard time."
+    if abs(lag + 60.0 * utc_offset_hours) < _MAX_LAG:
+        return f"The light comes {_late(lag)} the sun: are the stamps in UTC? Then give utc_offset_hours = 0."
     return f"The light comes {_late(lag)} the sun: do the stamps mark the start of the interval?"
 
 

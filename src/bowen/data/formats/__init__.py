@@ -23,7 +23,11 @@ _MIN_LIKENESS = 0.6  # part of a signature; a table that lacks one column is rec
 
 
 class TimeFormat(SettingsTable):
-    """Columns of the stamps, joined by a space, and their format as in `strftime`."""
+    """Columns of the stamps, joined by a space, and their format as in `strftime`.
+
+    In a column of digits leading zeros may be lost (15 as %H%M is 00:15), and the last column may have decimals if its
+    format is %H, %d or %j alone (1.5 as %H is 01:30).
+    """
 
     start: tuple[str, ...] = ()
     end: tuple[str, ...] = ()
@@ -36,7 +40,8 @@ class Format(SettingsTable):
     `signature` lists the columns that identify the format, with alternatives separated by |. `columns` gives for each
     canonical name the columns in order of preference, `units` their units if they differ from the catalog; "mm" of
     precipitation is per interval. `flags` and `codes` give for patterns of columns the column of the flags, and the
-    meaning of the flags. With `positions`, names may end in the position of a sensor; the first with values is used.
+    meaning of the flags. With `positions`, names may end in the position of a sensor; the first with values is used,
+    and where it has none the next one at the same place.
     """
 
     title: str
@@ -56,6 +61,12 @@ class Format(SettingsTable):
         have = [any(self.list_sensor_columns(name, found) for name in entry.split("|")) for entry in self.signature]
         return sum(have) / max(len(have), 1)
 
+    def count_columns(self, present: Iterable[str]) -> int:
+        """Count the columns of the stamps and variables that are among these."""
+        found = set(present)
+        known = {*self.time.start, *self.time.end, *(name for choice in self.columns.values() for name in choice)}
+        return sum(name in found or (self.positions and bool(self.list_sensor_columns(name, found))) for name in known)
+
     def list_sensor_columns(self, name: str, present: Iterable[str]) -> list[str]:
         """List the columns of this name; with positions those of all sensors, the first sensor first."""
         if not self.positions:
@@ -63,6 +74,11 @@ class Format(SettingsTable):
         pattern = re.compile(re.escape(name) + _POSITION)
         found = [column for column in present if pattern.fullmatch(column)]
         return sorted(found, key=lambda column: [int(part) if part.isdigit() else 99 for part in column.split("_")[1:]])
+
+    def get_place(self, name: str, column: str) -> tuple[str, ...]:
+        """Return the horizontal and vertical position of a sensor, without the number of its replicate."""
+        parts = column.removeprefix(name).split("_")[1:]
+        return tuple(parts[:2]) if len(parts) == 3 else tuple(parts) or ("1", "1")
 
     def get_flag_column(self, name: str, column: str) -> str:
         """Return the column with the flags of `column`, which gives `name`; "" if there is none."""
@@ -126,6 +142,17 @@ def choose_format(chosen: str | Path | None, present: Iterable[str], where: str)
             "`--format mine.toml`",
         )
     return likest
+
+
+def count_known_columns(chosen: str | Path | None, present: Iterable[str]) -> int:
+    """Count the columns that the format of a table names, as given or, if it is None, the best of the package.
+
+    Raises:
+        ConfigError: There is no such format, or the file is invalid.
+    """
+    columns = list(present)
+    known = load_formats().values() if chosen is None else [choose_format(chosen, columns, "")]
+    return max(kind.count_columns(columns) for kind in known)
 
 
 def _load(path: Path) -> Format:

@@ -21,7 +21,7 @@ from typing import Any
 import xarray as xr
 
 from bowen.data.checks.inspection import compute_fingerprint
-from bowen.data.readers.source_files import find_flux_file, is_text_table
+from bowen.data.readers.source_files import find_flux_file, is_macos_metadata, is_text_table
 from bowen.data.readers.text_files import SourceFile
 from bowen.data.schema import find_nearest
 from bowen.data.site_metadata import SITE_IDENTIFIER
@@ -232,6 +232,8 @@ def pair_files(paths: Iterable[Path | str]) -> list[tuple[Path, Path | None]]:
 
 
 def _is_record(file: Path) -> bool:
+    if is_macos_metadata(Path(file.name)):
+        return False
     if file.name.endswith((_MET, _FLUX, _DAILY)):
         return True
     return bool(SITE_IDENTIFIER.search(file.name)) and (is_text_table(file.name) or file.suffix == ".zip")

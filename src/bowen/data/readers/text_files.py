@@ -10,7 +10,7 @@ import io
 import lzma
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
@@ -20,9 +20,10 @@ import pandas as pd
 
 from bowen.errors import DataError
 
-_MISSING = -9990.0  # and below; files have -9999 with more or fewer digits
+_MISSING = -9999.0  # of all networks; other codes are found by `checks.missing_codes`
 _BEYOND = "beyond the last column"
 _SEPARATORS = (",", ";", "\t")
+_MIN_KNOWN_NAMES, _MAX_LINES_ABOVE = 3, 10  # with fewer known names in the first line, these next ones may have them
 
 
 @dataclass(frozen=True)
@@ -49,11 +50,13 @@ class TableHeader:
     is_spaced: bool  # a blank follows the separator
 
 
-def read_header(source: SourceFile) -> TableHeader:
-    """Read the names of the columns from the first line that is no comment.
+def read_header(source: SourceFile, count_known: Callable[[Sequence[str]], int] | None = None) -> TableHeader:
+    """Read the names of the columns from the first line that is no comment, or from the one with the known names.
 
     Args:
         source: The file; plain, .xz, .gz or .zip.
+        count_known: Counts the known ones among the names in a line; if the first line has hardly any, as in the files
+            of loggers and EddyPro, the names are searched in the next ten.
 
     Returns:
         The header.
@@ -61,17 +64,18 @@ def read_header(source: SourceFile) -> TableHeader:
     Raises:
         DataError: There is no such file, it is damaged, or it does not begin with names.
     """
-    lines = 0
+    found: list[tuple[int, int, str]] = []  # known names, minus the number of the line, its text
     with open_unpacked(source) as handle:
-        for raw in handle:
-            lines += 1
-            line = _decoded(raw, source).strip()
+        for number, raw in enumerate(handle, start=1):
+            line = (raw.decode("utf-8", errors="replace") if found else _decoded(raw, source)).strip()
             if line and not line.startswith("#"):
-                break
-        else:
-            raise DataError(source.name, "is empty or no CSV; a line must name the columns", fix="get the file again")
-    separator = max(_SEPARATORS, key=line.count)
-    names = tuple(name.strip() for name in next(csv.reader([line], delimiter=separator)))
+                found.append((count_known(_split(line)) if count_known else _MIN_KNOWN_NAMES, -number, line))
+                if found[-1][0] >= _MIN_KNOWN_NAMES or len(found) > _MAX_LINES_ABOVE:
+                    break
+    if not found:
+        raise DataError(source.name, "is empty or no CSV; a line must name the columns", fix="get the file again")
+    _, number, line = max(found)
+    names = _split(line)
     if len(names) < 2 or not all(name.isprintable() for name in names):
         raise DataError(
             source.name,
@@ -81,28 +85,39 @@ def read_header(source: SourceFile) -> TableHeader:
         )
     if len(set(names)) < len(names) and (twice := [name for name in names if name and names.count(name) > 1]):
         raise DataError(source.name, f"two columns are called {twice[0]}", fix="remove or rename one of them")
-    return TableHeader(source, names, separator, lines, f"{separator} " in line)
+    separator = _find_separator(line)
+    return TableHeader(source, names, separator, -number, f"{separator} " in line)
+
+
+def _find_separator(line: str) -> str:
+    return max(_SEPARATORS, key=line.count)
+
+
+def _split(line: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in next(csv.reader([line], delimiter=_find_separator(line))))
 
 
 def read_columns(
-    header: TableHeader, numbers: Sequence[str], texts: Sequence[str], units_lines: int = 0
-) -> dict[str, np.ndarray]:
+    header: TableHeader, numbers: Sequence[str], stamps: Sequence[str], units_lines: int = 0, *, as_text: bool = False
+) -> tuple[dict[str, np.ndarray], int]:
     """Read some columns of a table.
 
     Args:
         header: Header from `read_header`.
         numbers: Columns of numbers.
-        texts: Columns to keep unconverted, such as stamps: integers or text.
+        stamps: Columns to keep unconverted: as pandas reads them, integers in the fastest case.
         units_lines: Lines between the names and the first row.
+        as_text: Read `stamps` as text, with their leading zeros.
 
     Returns:
-        The columns, numbers with NaN for -9999 and for empty fields.
+        The columns, numbers with NaN for -9999 and for empty fields; and the number of blank rows at the end of the
+        file, which are left out.
 
     Raises:
         DataError: The table has no rows, is damaged, is truncated in its last row, or has text instead of a number.
     """
     source, last, first_row = header.source, header.columns[-1], header.lines + units_lines + 1
-    wanted = {*numbers, *texts, last}
+    wanted = {*numbers, *stamps, last}
     with open_unpacked(source) as handle:
         for _ in range(first_row - 1):  # skipping by pandas would be slower
             handle.readline()
@@ -118,18 +133,23 @@ def read_columns(
             ],  # the last is filled only by rows that are too long
             index_col=False,
             skipinitialspace=header.is_spaced,  # slow
+            dtype=dict.fromkeys(stamps, "str") if as_text else None,
         )
-    if frame.empty:
-        raise DataError(source.name, "has a header and no rows", fix="get the file again")
     ends = np.asarray(frame[last].isna())  # networks write -9999, so an empty last field is a truncated row
     if ends.any() or np.asarray(frame[_BEYOND].notna()).any():
         _check_widths(header, first_row)
+    rows = len(frame)
+    if rows and ends[-1] and frame.iloc[-1].isna().all():  # spreadsheets keep rows that were emptied
+        frame = frame.iloc[: np.flatnonzero(np.asarray(frame.notna()).any(axis=1)).max(initial=-1) + 1]
+        ends = ends[: len(frame)]
+    if frame.empty:
+        raise DataError(source.name, "has a header and no rows", fix="get the file again")
     if ends[-1] and not ends[:-1].any():
         raise DataError(
             source.name, f"is truncated in its last row, {len(frame) + first_row - 1}", fix="get the file again"
         )
     read = {name: _numbers(frame, name, first_row, source) for name in numbers}
-    return read | {name: frame[name].to_numpy() for name in texts}
+    return read | {name: frame[name].to_numpy() for name in stamps}, rows - len(frame)
 
 
 class _WithFirstLine:
@@ -158,7 +178,7 @@ def _check_widths(header: TableHeader, first_row: int) -> None:
     with open_unpacked(header.source) as handle:
         lines = handle.read().splitlines()[first_row - 1 :]
     for at, line in enumerate(lines):
-        if not line.strip():
+        if not line.strip(b' \r",;\t'):  # a blank row
             continue
         plain = b'"' not in line
         found = (
@@ -192,7 +212,7 @@ def _numbers(frame: pd.DataFrame, name: str, first_row: int, source: SourceFile)
             f"row {row + first_row} has `{written[row]}` in the column {name} instead of a number (-9999 if missing)",
             fix="correct it",
         )
-    return np.where(numbers <= _MISSING, np.nan, numbers)
+    return np.where(numbers == _MISSING, np.nan, numbers)
 
 
 def _decoded(raw: bytes, source: SourceFile) -> str:

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from bowen.data.canonical import FlaggedSeries, build_record
-from bowen.data.formats import Format, choose_format
+from bowen.data.checks.missing_codes import describe_missing_codes, find_missing_codes
+from bowen.data.formats import Format, choose_format, count_known_columns
 from bowen.data.readers.source_files import find_record_file, find_site_metadata
 from bowen.data.readers.text_files import SourceFile, TableHeader, read_columns, read_header
+from bowen.data.readers.time_stamps import check_stamps, is_digits_only, parse_ends, parse_stamps
 from bowen.data.schema import QC, SCHEMA, find_nearest
 from bowen.data.site_metadata import find_site_identifier
-from bowen.data.time_axis import find_time_step
+from bowen.data.time_axis import check_interval, find_time_step
 from bowen.data.units import convert_to_si
 from bowen.errors import ConfigError, DataError
 
@@ -25,7 +26,7 @@ _NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
 _PER_INTERVAL = "mm"
 _FILLED_PRODUCT = re.compile(r"_(F|F_MDS|CORR)$")  # names of ONEFlux's gap-filled columns, each with a column of flags
-_TO_THE_MINUTE = "%Y%m%d%H%M"
+_ANYWHERE = ("precipitation", "air_pressure")  # nearly the same at all places of a tower
 
 
 def read_table(
@@ -38,8 +39,9 @@ def read_table(
 ) -> xr.Dataset:
     """Read one tower from a text table, or from two of the same kind.
 
-    If several columns give a variable, at each step the first with a value is used. Flags follow the column: 0
-    measured, 1-3 filled by the source, 4 reanalysis, 5 computed.
+    If several columns give a variable, at each step the first with a value is used; of several sensors only those at
+    the place of the first, and for precipitation and pressure all. Notes in `assumptions` name them. Flags follow the
+    column: 0 measured, 1-3 filled by the source, 4 reanalysis, 5 computed.
 
     Args:
         path: The file: plain, .xz, .gz, or the .zip of a network; the site's metadata (BIF) are searched next to it.
@@ -57,17 +59,23 @@ def read_table(
         DataError: The file is damaged, lacks a column, or has impossible values; see `check_record`.
     """
     source = path if isinstance(path, SourceFile) else find_record_file(Path(path))
-    headers = [read_header(source), *([read_header(SourceFile(Path(partner)))] if partner is not None else [])]
+    sources = [source, *([SourceFile(Path(partner))] if partner is not None else [])]
+    headers = [read_header(each, lambda names: count_known_columns(kind, names)) for each in sources]
     present = [name for header in headers for name in header.columns]
     table = choose_format(kind, present, source.name)
     chosen = _chosen(table, present, dict(columns or {}), source)
-    parts = [_part(header, table, chosen) for header in headers]
+    notes: list[str] = []
+    parts = [_part(header, table, chosen, notes) for header in headers]
     stamps = parts[0][0]
     step = find_time_step(stamps, source.name)
     delivered = _joined(parts, step, headers)
     if not _first(table.time.start, headers[0]):
         stamps = stamps - np.timedelta64(step, "s")
-    series = {name: _first_valid(name, names, table, delivered, step, source) for name, names in chosen.items()}
+    series, unflagged = {}, []
+    for name, names in chosen.items():
+        series[name] = _combine(name, names, table, delivered, step, source, notes, unflagged)
+    if unflagged:
+        notes.append(f"{', '.join(unflagged)} are gap-filled but have no flags: filled values count as measured.")
     return build_record(
         series,
         stamps,
@@ -75,6 +83,7 @@ def read_table(
         found={"site": find_site_identifier(source.path, source.name), **find_site_metadata(source)},
         given=site,
         source=table.title,
+        reading=notes,
     )
 
 
@@ -112,13 +121,13 @@ def _first(columns: tuple[str, ...], header: TableHeader) -> bool:
     return bool(columns) and set(columns) <= set(header.columns)
 
 
-def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ...]]) -> TablePart:
+def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ...]], notes: list[str]) -> TablePart:
     """Read the chosen columns of one file and their flags, with its stamps."""
     names = dict.fromkeys(name for choice in chosen.values() for name in choice)
     columns = {column: name for name in names for column in table.list_sensor_columns(name, header.columns)}
     flags = {table.get_flag_column(name, column) for column, name in columns.items()} & set(header.columns)
-    stamped = next((c for c in (table.time.start, table.time.end) if _first(c, header)), None)
-    if stamped is None:
+    stamped = [c for c in (table.time.start, table.time.end) if _first(c, header)]
+    if not stamped:
         due = " or ".join(" and ".join(c) for c in (table.time.start, table.time.end) if c)
         raise DataError(
             header.source.name,
@@ -129,43 +138,22 @@ def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ..
             },
             fix="rename the column of the stamps, or check which file was meant",
         )
-    delivered = read_columns(header, [*columns, *sorted(flags - set(columns))], stamped, table.units_lines)
-    written = {name: delivered.pop(name) for name in stamped}
-    first_row = header.lines + table.units_lines + 1
-    return _stamps(written, table.time.format, header.source, first_row), delivered
-
-
-def _stamps(written: Mapping[str, np.ndarray], form: str, source: SourceFile, row_1: int) -> np.ndarray:
-    first, *others = written.values()
-    if form == _TO_THE_MINUTE and not others and (quick := _whole_minutes(first)) is not None:
-        return quick
-    joined = np.array([" ".join(map(str, parts)).strip() for parts in zip(first, *others, strict=True)])
-    parsed = pd.to_datetime(joined, format=form, errors="coerce")
-    if (wrong := np.asarray(parsed.isna())).any():
-        row = int(np.argmax(wrong))
-        names = " and ".join(written)
-        example = pd.Timestamp("2014-01-01 00:30").strftime(form)
-        raise DataError(
-            source.name,
-            f"row {row + row_1} has the {names} `{joined[row]}`, which is no stamp like {example}",
-            fix="correct it; if it is the last row, the file is truncated: get it again",
-        )
-    return parsed.to_numpy().astype("datetime64[s]")
-
-
-def _whole_minutes(stamps: np.ndarray) -> np.ndarray | None:
-    """Parse stamps like 201401010030, ten times as fast as pandas; None if one is not of this kind."""
-    if stamps.dtype.kind != "i" or (stamps < 10**11).any() or (stamps >= 10**12).any():
-        return None
-    year, month, day, hour, minute = (stamps // 10**power % 100 for power in (8, 6, 4, 2, 0))
-    months = (stamps // 10**10 * 100 + year - 1970) * 12 + month - 1
-    begin = months.astype("datetime64[M]")
-    days = ((begin + np.timedelta64(1, "M")).astype("datetime64[D]") - begin.astype("datetime64[D]")).astype(int)
-    right = (month >= 1) & (month <= 12) & (day >= 1) & (day <= days) & (hour < 24) & (minute < 60)
-    if not right.all():
-        return None
-    minutes = (day - 1) * 1440 + hour * 60 + minute
-    return begin.astype("datetime64[s]") + minutes.astype("timedelta64[m]")
+    form, first_row = table.time.format, header.lines + table.units_lines + 1
+    delivered, blank = read_columns(
+        header,
+        [*columns, *sorted(flags - set(columns))],
+        [*dict.fromkeys(name for c in stamped for name in c)],
+        table.units_lines,
+        as_text=not is_digits_only(form, len(stamped[0])),
+    )
+    if blank:
+        notes.append(f"{blank} blank rows at the end of {header.source.name} are left out.")
+    written = [{name: delivered[name] for name in c} for c in stamped]
+    stamps = parse_stamps(written[0], form)
+    check_stamps(stamps, written[0], form, header.source, first_row)
+    if len(written) > 1:
+        check_interval(stamps, parse_ends(stamps, written[0], written[1], form), header.source.name)
+    return stamps, {name: values for name, values in delivered.items() if name not in {*sum(stamped, ())}}
 
 
 def _joined(parts: list[TablePart], step: int, headers: list[TableHeader]) -> dict[str, np.ndarray]:
@@ -191,28 +179,59 @@ def _joined(parts: list[TablePart], step: int, headers: list[TableHeader]) -> di
     return joined
 
 
-def _first_valid(
+def _combine(
     name: str,
     choice: tuple[str, ...],
     table: Format,
     delivered: Mapping[str, np.ndarray],
     step: int,
     source: SourceFile,
+    notes: list[str],
+    unflagged: list[str],
 ) -> FlaggedSeries:
-    """Combine columns to values in SI and flags, each step from the first column with a value."""
+    """Combine columns to values in SI and flags, each step from the first column with a value.
+
+    Sentences on the reading are added to `notes`, and gap-filled columns without flags to `unflagged`.
+    """
+    units = table.units.get(name, SCHEMA[name].units)
     values, qc = np.array(np.nan), np.array(QC.MISSING, np.int8)
     for stem in choice:
-        if not (blank := np.isnan(values)).any():
-            break
-        sensors = table.list_sensor_columns(stem, delivered)
-        column = next((sensor for sensor in sensors if np.isfinite(delivered[sensor]).any()), sensors[0])
-        flags = _flags(stem, column, table, delivered)
-        use = blank & np.isfinite(delivered[column]) & (flags != QC.MISSING)
-        values, qc = np.where(use, delivered[column], values), np.where(use, flags, qc)
-    units = table.units.get(name, SCHEMA[name].units)
+        first, elsewhere = "", []  # the sensor that is used, and those at other places with more values
+        for column in table.list_sensor_columns(stem, delivered):
+            if not (blank := np.isnan(values)).any():
+                break
+            own = _to_si(delivered[column], name, units, step, source)
+            if (codes := find_missing_codes(own, name, step)).any():
+                notes += describe_missing_codes(column, delivered[column][codes])
+                own = np.where(codes, np.nan, own)
+            flags = _flags(stem, column, table, delivered)
+            use = blank & np.isfinite(own) & (flags != QC.MISSING)
+            if first and use.any():
+                if name not in _ANYWHERE and table.get_place(stem, column) != table.get_place(stem, first):
+                    elsewhere.append(column)
+                    continue
+                notes.append(f"{column} fills {use.sum()} steps without {first}.")
+            elif use.any():
+                first = column
+                if _lacks_flags(stem, column, table, delivered):
+                    unflagged.append(column)
+            values, qc = np.where(use, own, values), np.where(use, flags, qc)
+        if elsewhere:
+            notes.append(f"Not used where {first} has no value, because they stand elsewhere: {', '.join(elsewhere)}.")
+    return values, qc
+
+
+def _to_si(values: np.ndarray, name: str, units: str, step: int, source: SourceFile) -> np.ndarray:
     if name == "precipitation" and units == _PER_INTERVAL:
-        return values / step, qc
-    return convert_to_si(values, units, name, source.name), qc
+        return values / step
+    return convert_to_si(values, units, name, source.name)
+
+
+def _lacks_flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> bool:
+    """Check for a gap-filled product whose flags, which its format has, are not in the file."""
+    flags = table.get_flag_column(stem, column)
+    fixed = "*" in table.get_flag_meanings(stem)
+    return bool(_FILLED_PRODUCT.search(column) and flags) and not fixed and flags not in delivered
 
 
 def _flags(stem: str, column: str, table: Format, delivered: Mapping[str, np.ndarray]) -> np.ndarray:
