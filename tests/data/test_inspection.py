@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from bowen.data import QC, read_table, summarize_record
 from bowen.data.checks.energy_closure import CALENDAR_SEASONS, summarize_energy_closure
@@ -91,12 +92,38 @@ def test_closure_without_ground_heat_is_against_net_radiation(record):
         (0.9, False, "90%"),
         (0.6, True, "low even for a tower"),
         (0.3, True, "the record is doubtful"),
+        (1.39, True, "139% of net radiation minus ground heat (three in four towers have 70 to 100%)"),
+        (1.15, True, "more than the energy available"),
         (1.6, True, "doubt"),
     ],
 )
 def test_closure_is_judged(record, slope, doubtful, words):
     found = summarize_energy_closure(with_line(record, slope, 0.0))
     assert found["doubtful"] is doubtful and words in found["verdict"]
+
+
+@pytest.mark.parametrize(("slope", "distrusted"), [(0.31, True), (0.65, False), (0.9, False), (1.39, True)])
+def test_fluxes_that_contradict_the_energy_are_not_called_usable(record, slope, distrusted):
+    verdicts = summarize_record(with_line(record, slope, 0.0))["verdicts"]
+    (training,) = [verdict for verdict in verdicts if verdict["about"] == "train"]
+    assert (f"Do not rely on such a model: LE + H is {slope:.0%}" in training["sentence"]) is distrusted
+    assert not distrusted or training["mark"] == "doubt"
+
+
+def test_closure_of_measured_fluxes_comes_first(record):
+    record = with_line(record, np.where(np.arange(record.sizes["time"]) % 2, 0.9, 0.5), 0.0)
+    record.latent_heat_qc.values[::2] = QC.FILLED_GOOD
+    found = summarize_energy_closure(record)
+    assert next(iter(found["parts"])) == "measured" and found["doubtful"] is False
+    assert "LE + H is 90% of" in found["verdict"]
+    assert "where both fluxes are measured, and 70% with filled values" in found["verdict"]
+
+
+def test_ground_heat_of_a_season_is_left_out(record):
+    record.ground_heat.values[100 * DAY :] = np.nan
+    assert summarize_energy_closure(record)["against"] == "net radiation"
+    record.ground_heat.values[: 300 * DAY] = 0.1
+    assert summarize_energy_closure(record)["against"] == "net radiation minus ground heat"
 
 
 def test_a_ratio_of_noise_is_not_told(record):
@@ -207,6 +234,53 @@ def test_a_record_without_rain_is_doubted(record):
     found = summarize_water_balance(evaporating(record, 500.0))
     assert found["correction"] == "record"
     assert [doubt for doubt in found["doubts"] if "No precipitation in 400 days from 2012-02-20" in doubt]
+
+
+def of_years(record, count):
+    """The record's first 365 days, `count` times in a row."""
+    whole = xr.concat([record.isel(time=slice(365 * DAY))] * count, "time")
+    time = record.time.values[0] + np.arange(whole.sizes["time"]) * np.timedelta64(30, "m")
+    return whole.assign_coords(time=time.astype(record.time.dtype))
+
+
+def test_precipitation_that_was_not_measured_is_not_answered_with_irrigation(record):
+    record = evaporating(of_years(record, 5), 900.0)
+    record.precipitation.values[:] = 0.0
+    record.precipitation.values[1000:1004] = 0.5 / 1800.0  # 2 mm in five years
+    found = summarize_water_balance(record)
+    assert found["correction"] == "record" and "external_supply" not in found["verdict"]
+    assert "Precipitation is 0.4 mm in a year" in found["doubts"][0] and "was not measured" in found["doubts"][0]
+    assert summarize_record(record)["usable"]["drive"] is None
+
+
+def test_a_year_with_a_third_of_the_rain_is_doubted(record):
+    record = of_years(raining(record, 600.0), 4)
+    assert find_precipitation_doubts(record) == []
+    record.precipitation.values[365 * DAY : 730 * DAY] *= 0.3
+    assert any("0.30 times the median of the other years" in doubt for doubt in find_precipitation_doubts(record))
+
+
+def test_precipitation_is_compared_with_the_mean_of_the_station(record, monkeypatch):
+    station = {"XX-Syn": {"annual_precipitation": 900.0}}
+    monkeypatch.setattr("bowen.data.checks.water_balance.load_known_sites", lambda: station)
+    assert find_precipitation_doubts(raining(record, 600.0)) == []
+    doubts = find_precipitation_doubts(raining(record, 300.0))
+    assert any("0.33 times the mean of the station (sound towers: 0.68 to" in doubt for doubt in doubts)
+
+
+@pytest.mark.parametrize("is_heated", [True, False])
+def test_a_gauge_that_records_no_snow_is_noticed(record, is_heated):
+    """A cold winter with overcast days, on which it rains or snows."""
+    day = np.arange(record.sizes["time"]) // DAY
+    cold = (day < 60) | (day > 320)
+    record.air_temperature.values[:] -= np.where(cold, 25.0, 0.0)
+    overcast = day % 3 == 0
+    record.shortwave_down.values[:] *= np.where(overcast, 0.2, 1.0)
+    record.precipitation.values[:] = np.where(overcast & (is_heated | ~cold), 3.0 + day % 7, 0.0) / 86400.0
+    doubts = [doubt for doubt in find_precipitation_doubts(record) if "overcast days below -2 °C is 0.0% of" in doubt]
+    assert len(doubts) == (not is_heated)
+    found = summarize_water_balance(evaporating(record, 900.0))
+    assert found["misses_snow"] is not is_heated
 
 
 def test_rain_while_latent_heat_is_missing_still_counts(record):

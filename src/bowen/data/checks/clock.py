@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.solar import compute_elevation_sine
+from bowen.data.solar import compute_elevation_sine, compute_sunrise_and_noon
 from bowen.data.time_axis import find_runs
 
 _MAX_DAYS = 2 * 366  # d of a record used for its overall offset
@@ -28,6 +28,12 @@ _PARTIAL_ZONES = {  # h ahead of UTC: longitudes and latitudes of the zones that
 }
 _MIN_LIGHT = 50.0  # W m-2; the time cannot be derived from darker days
 _MIN_CHANGE = 50.0  # min between pairs of pieces; clouds cause up to 45, daylight saving time 60
+_FIRST_LIGHT = 10.0  # W m-2 above the night; diffuse light reaches it at sunrise whatever the horizon and the haze
+_NEIGHBORHOOD = np.timedelta64(30, "D")  # before and after a change, in which the horizon is the same
+_MIN_EDGE_SHIFT = 35.0  # min of sunrise and of sunset; clouds and horizons move one by up to 25, or one alone
+_MIN_HALF_DAY, _MAX_HALF_DAY = 3.0, 10.0  # h from sunrise to noon; near polar night and day the sun hardly crosses
+MAX_CLOCK_LAG, _MIN_CENTER_LAG = 20.0, 15.0  # min, of the course of light and of the middle of first and last light
+_MAX_UNCERTAIN_LAG = 90.0  # min; a larger lag is not caused by clouds or a horizon
 
 
 def estimate_utc_offset(dataset: xr.Dataset) -> float:
@@ -78,13 +84,14 @@ def find_clock_changes(dataset: xr.Dataset) -> list[dict[str, Any]]:
     """Find periods whose light comes earlier or later than in the rest, as under daylight saving time.
 
     The record is compared in pieces of ten days. Two in a row must agree, and differ from the rest by most of an hour.
+    First and last light must both move with them: a horizon or haze delays one of them, or neither.
 
     Args:
         dataset: A canonical dataset.
 
     Returns:
-        In order of time `start`, `end` (first and last day) and `lag` [min] of each period, and `usual`, the lag of the
-        rest.
+        In order of time `start`, `end` (first and last day), `lag` [min] of each period, `usual`, the lag of the rest,
+        and `sunrise` and `sunset`, by how much first and last light are later than in the 30 days around it [min].
     """
     if (whole := compute_clock_lag(dataset)) is None:
         return []
@@ -99,14 +106,83 @@ def find_clock_changes(dataset: xr.Dataset) -> list[dict[str, Any]]:
     late = lags[known] > (pairs.min() + pairs.max()) / 2.0
     odd = late if 2 * late.sum() <= len(known) else ~late
     usual = float(np.median(lags[known][~odd]))
+    edges = _light_edges(dataset)
     found = []
     for first, end in find_runs(odd):
         run = known[first:end]
         if len(run) > 1:
-            days = middles[run[[0, -1]], 0].astype("datetime64[D]") + np.array([-(_PIECE // 2), _PIECE // 2 - 1])
+            start, last = middles[run[[0, -1]], 0].astype("datetime64[D]") + np.array([-(_PIECE // 2), _PIECE // 2 - 1])
             lag = float(np.median(lags[run]))
-            found.append({"start": str(days[0]), "end": str(days[1]), "lag": lag, "usual": usual})
+            rise, fall = _edge_shifts(*edges, start, last)
+            direction = np.sign(lag - usual)
+            if direction * rise >= _MIN_EDGE_SHIFT and direction * fall >= _MIN_EDGE_SHIFT:
+                period = {"start": str(start), "end": str(last), "lag": lag, "usual": usual}
+                found.append({**period, "sunrise": float(rise), "sunset": float(fall)})
     return found
+
+
+def compute_light_center_lag(dataset: xr.Dataset) -> float | None:
+    """Compute the lag of the middle between first and last light behind solar noon.
+
+    Clouds in the afternoon and a horizon change the course of light over the day, and with it `compute_clock_lag`, but
+    not this.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        Median over the days; None if first and last light are known on no day. [min]
+    """
+    _, rise, fall = _light_edges(dataset)
+    center = (rise + fall) / 2.0
+    return float(np.nanmedian(center)) if np.isfinite(center).any() else None
+
+
+def is_clock_off(dataset: xr.Dataset, lag: float) -> bool:
+    """Check for a lag of the light by most of a half-hour, confirmed by first and last light unless it is large.
+
+    Args:
+        dataset: A canonical dataset.
+        lag: Its lag by `compute_clock_lag`. [min]
+    """
+    if abs(lag) < MAX_CLOCK_LAG:
+        return False
+    center = compute_light_center_lag(dataset) if abs(lag) <= _MAX_UNCERTAIN_LAG else None
+    return center is None or abs(center) >= _MIN_CENTER_LAG
+
+
+def _light_edges(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the days, and by how much first and last light of each are later than sunrise and sunset [min]."""
+    step, stamps = dataset.attrs["timestep_s"], dataset.time.values
+    size, start = round(86400 / step), stamps[0].astype("datetime64[D]")
+    before = round(float((stamps[0] - start) / np.timedelta64(1, "s")) / step)
+    count = -(-(len(stamps) + before) // size)
+    light = np.full(count * size, np.nan)
+    light[before : before + len(stamps)] = dataset.shortwave_down.values
+    light = light.reshape(count, size)
+    whole = np.isfinite(light).all(axis=1)
+    lit = light - np.where(whole, light.min(axis=1), 0.0)[:, None] > _FIRST_LIGHT
+    days = start + np.arange(count)
+    rise, noon = compute_sunrise_and_noon(days, dataset.attrs)
+    known = whole & lit.any(axis=1) & (noon - rise > _MIN_HALF_DAY) & (noon - rise < _MAX_HALF_DAY)
+    first, last = lit.argmax(axis=1), size - lit[:, ::-1].argmax(axis=1)
+    edges = (first * step / 3600.0 - rise, last * step / 3600.0 - (2.0 * noon - rise))
+    early, late = (np.where(known, 60.0 * edge, np.nan) for edge in edges)
+    return days, early, late
+
+
+def _edge_shifts(
+    days: np.ndarray, rise: np.ndarray, fall: np.ndarray, start: np.datetime64, last: np.datetime64
+) -> tuple[float, float]:
+    """Compare first and last light from `start` to `last` with the days around: by how much they are later [min]."""
+    inside = (days >= start) & (days <= last)
+    around = ~inside & (days >= start - _NEIGHBORHOOD) & (days <= last + _NEIGHBORHOOD)
+
+    def shift(edge: np.ndarray) -> float:
+        within, beyond = (edge[chosen & np.isfinite(edge)] for chosen in (inside, around))
+        return float(np.median(within) - np.median(beyond)) if len(within) and len(beyond) else np.nan
+
+    return shift(rise), shift(fall)
 
 
 def _whole(dataset: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:

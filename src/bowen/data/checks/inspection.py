@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bowen.data.checks.clock import compute_clock_lag, find_clock_changes
+from bowen.data.checks.clock import MAX_CLOCK_LAG, compute_clock_lag, find_clock_changes, is_clock_off
 from bowen.data.checks.energy_closure import summarize_energy_closure
+from bowen.data.checks.night_coverage import NIGHT_CHECK, compute_night_coverage
 from bowen.data.checks.plausibility import describe_implausible_values, find_implausible_values
 from bowen.data.checks.required import check_canonical, check_record
 from bowen.data.checks.stuck_sensors import describe_stuck_sensors, list_present_variables, list_stuck_sensors
@@ -17,8 +18,6 @@ from bowen.data.forcing.gap_filling import fill_forcing
 from bowen.data.quality_flags import is_measured, list_measured_targets
 from bowen.data.schema import QC, SCHEMA, TURBULENT, WATER
 from bowen.errors import DataError
-
-_MAX_LAG = 20.0  # min
 
 
 def summarize_record(dataset: xr.Dataset) -> dict[str, Any]:
@@ -48,14 +47,21 @@ def summarize_record(dataset: xr.Dataset) -> dict[str, Any]:
         list_stuck_sensors(dataset),
         find_implausible_values(dataset),
     )
-    clock = _clock_verdict(lag, changes, dataset.attrs["utc_offset_hours"])
+    off = lag is not None and is_clock_off(dataset, lag)
+    clock, unflagged = (
+        _clock_verdict(lag, off, changes, dataset.attrs["utc_offset_hours"]),
+        NIGHT_CHECK.find_doubt(dataset),
+    )
+    distrust = _distrust(energy, unflagged)
+    coverage = compute_night_coverage(dataset)
     verdicts = [
         _verdict("drive", bool(use["drive"]), use["drive"] or "The forcing can drive a model.", "bad"),
-        _verdict("train", bool(use["train"]), use["train"] or _training(dataset), "bad"),
-        _verdict("clock", None if lag is None else abs(lag) >= _MAX_LAG or bool(changes), clock),
+        _training_verdict(dataset, use["train"], distrust),
+        _verdict("clock", None if lag is None else off or bool(changes), clock),
         _verdict("energy", energy["doubtful"], energy["verdict"]),
         _verdict("water", water["doubtful"], " ".join([water["verdict"], *water["doubts"]])),
         _verdict("values", bool(odd), describe_implausible_values(odd)),
+        _verdict("flags", None if coverage is None else bool(unflagged), unflagged or _describe_coverage(coverage)),
         _verdict("sensors", bool(stretches), describe_stuck_sensors(stretches)),
     ]
     return {
@@ -175,24 +181,50 @@ def _training(dataset: xr.Dataset) -> str:
     if water := _water_alone(dataset):
         return f"{' and '.join(water).replace('_', ' ').capitalize()} can train a model on daily means."
     latent, sensible = (int(is_measured(dataset, name).sum()) for name in TURBULENT)
-    return f"The fluxes can train and score a model: {latent:,} measured steps of LE, {sensible:,} of H."
+    return f"The fluxes can train and score a model: {latent:,} steps of LE, {sensible:,} of H are flagged as measured."
 
 
-def _clock_verdict(lag: float | None, changes: list[dict[str, Any]], utc_offset_hours: float) -> str:
+def _training_verdict(dataset: xr.Dataset, obstacle: str | None, distrust: str) -> dict[str, str]:
+    if obstacle:
+        return _verdict("train", True, obstacle, "bad")
+    return _verdict("train", bool(distrust), f"{_training(dataset)}{distrust}")
+
+
+def _distrust(energy: dict[str, Any], unflagged: str | None) -> str:
+    """Write the reasons not to trust fluxes that could train a model; empty if there are none."""
+    reasons = []
+    if energy["credible"] is False:
+        reasons.append(f"LE + H is {energy['ratio']:.0%} of {energy['against']}")
+    if unflagged:
+        reasons.append("gap-filled values seem to be among them")
+    return f" Do not rely on such a model: {', and '.join(reasons)}; see below." if reasons else ""
+
+
+def _describe_coverage(coverage: float | None) -> str:
+    if coverage is None:
+        return "Gap filling without flags cannot be assessed: there are no sub-daily fluxes of many nights."
+    return f"A turbulent flux is measured at {coverage:.0f}% of the night ({NIGHT_CHECK.describe_usual()})."
+
+
+def _clock_verdict(lag: float | None, off: bool, changes: list[dict[str, Any]], utc_offset_hours: float) -> str:
     if lag is None:
         return "The clock cannot be assessed: there is no daylight."
     sentences = [
         f"From {part['start']} to {part['end']} the light comes {_late(part['lag'])} the sun, otherwise "
-        f"{_late(part['usual'])} it: did the clock change, e.g. to daylight saving time?"
+        f"{_late(part['usual'])} it, and sunrise and sunset both move, by {part['sunrise']:.0f} and "
+        f"{part['sunset']:.0f} min: did the clock change, e.g. to daylight saving time? Shift these stamps."
         for part in changes
     ]
     if sentences:
         return " ".join(sentences)
-    if abs(lag) < _MAX_LAG:
+    if not off:
         return "Shortwave radiation agrees with the sun: stamps mark the start of the interval in local standard time."
-    if abs(lag + 60.0 * utc_offset_hours) < _MAX_LAG:
+    if abs(lag + 60.0 * utc_offset_hours) < MAX_CLOCK_LAG:
         return f"The light comes {_late(lag)} the sun: are the stamps in UTC? Then give utc_offset_hours = 0."
-    return f"The light comes {_late(lag)} the sun: do the stamps mark the start of the interval?"
+    return (
+        f"The light comes {_late(lag)} the sun (sound towers: within 10 min): do the stamps mark the start of the "
+        "interval in local standard time?"
+    )
 
 
 def _late(lag: float) -> str:

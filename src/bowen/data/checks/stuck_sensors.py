@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 
 from bowen.data.quality_flags import is_measured
-from bowen.data.schema import SCHEMA, TARGETS, WEATHER
+from bowen.data.schema import SCHEMA, TARGETS, TURBULENT, WEATHER
 from bowen.data.time_axis import find_runs, find_time_step, format_minute
 
 _MAX_CALM = 86400.0  # s; no air variable stays constant or on a line for longer
+_MAX_EQUAL_DAYS = 3.0  # of daily fluxes, which are rounded and seldom far apart
 _MAX_BEND = 1e-5  # of the standard deviation, at one step of a line
 _ROUNDING = 4.0 * np.finfo(np.float32).eps  # of the largest value, in single-precision files
 _MIN_EQUAL = 24  # equal values, with missing ones between them
@@ -45,7 +46,8 @@ def find_constant_stretches(dataset: xr.Dataset, name: str) -> np.ndarray:
     straight[1:-1] = (bend <= tolerance) & known[2:] & known[1:-1] & known[:-2]
     straight |= _constant(values, is_measured(dataset, name), known, tolerance)
     found = find_runs(straight) + np.array([-1, 1])  # with the steps the line ends at
-    calm = [_MAX_CALM * (1.0 if values[a:b].any() else _MAX_ZERO[name]) for a, b in found]
+    longest = _MAX_EQUAL_DAYS if "flux_interval_s" in dataset.attrs and name in TURBULENT else 1.0
+    calm = [_MAX_CALM * (longest if values[a:b].any() else max(longest, _MAX_ZERO[name])) for a, b in found]
     return found[np.diff(found, axis=1)[:, 0] * find_time_step(dataset.time.values, "the record") > calm]
 
 

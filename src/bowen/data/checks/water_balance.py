@@ -5,8 +5,11 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bowen.data.checks.check import Check, find_doubts
 from bowen.data.forcing.gap_filling import compute_mean_diurnal_course
 from bowen.data.quality_flags import is_measured
+from bowen.data.site_metadata import load_known_sites
+from bowen.data.solar import compute_clear_sky_radiation
 from bowen.data.time_axis import find_runs, find_time_step
 from bowen.physics.constants import ICE_POINT
 from bowen.physics.thermodynamics import saturation_vapor_pressure
@@ -26,6 +29,12 @@ _SNOWY = 0.25  # snow fraction from which undercatch is the first suspect
 _RAIN_UNDERCATCH, _SNOW_UNDERCATCH = 1.1, 2.0  # true over measured, at an unshielded gauge in the wind
 _MIN_RAIN, _MAX_RAIN = 10.0, 6000.0  # kg m-2 in a year at nearly all places
 _MAX_DRY_SPELL = 200  # d; dry seasons are shorter
+_MIN_KNOWN_YEAR = 0.95  # fraction of the steps of a year
+_SHORT_RECORD = 3  # years, over which wet and dry ones do not yet balance
+_FREEZING, _THAWED = ICE_POINT - 2.0, ICE_POINT + 2.0  # K, mean of days with snow alone and with rain alone
+_OVERCAST, _MIN_DAYLIGHT = 0.4, 30.0  # fraction of a clear sky, and its mean over the day [W m-2]
+_MIN_OVERCAST_DAYS = 10
+_MAX_FREEZING_SHARE = 0.3  # of the precipitation of a thawed day; with more, snow is recorded on other days
 _HUMID, _MIN_HUMID_DAYS = 0.9, 8  # mean relative humidity of days that usually have rain; number of dry ones
 _MAX_WET_FRACTION = 0.4  # fraction of steps with precipitation
 _DRIZZLE = 0.05  # kg m-2 in a step, less than a tip of the bucket
@@ -88,8 +97,9 @@ def summarize_water_balance(dataset: xr.Dataset) -> dict[str, Any]:
         fell while latent heat was missing; `calendar`, a list of `year`, `precipitation`, `evapotranspiration` and
         `days`; `exceeds`, true if the deficit is beyond the allowance; `correction`, the water correction of the model
         that may explain it: "external_supply", "precipitation_factor", or "record" if the record is doubtful;
-        `doubts` about precipitation, a list of sentences; `doubtful`; and `verdict`, a sentence. Without one of the
-        two fluxes only the last six, with an empty `calendar`.
+        `doubts` about precipitation, a list of sentences; `misses_snow`, true if the gauge is probably not heated;
+        `doubtful`; and `verdict`, a sentence. Without one of the
+        two fluxes only the last five and `correction`, with an empty `calendar`.
     """
     doubts = find_precipitation_doubts(dataset)
     sums = accumulate_water_fluxes(dataset)
@@ -121,6 +131,7 @@ def summarize_water_balance(dataset: xr.Dataset) -> dict[str, Any]:
         "exceeds": evaporated - fell > allowance,
         "correction": None,
         "doubts": doubts,
+        "misses_snow": FREEZING_CHECK.find_doubt(dataset) is not None,
     }
     if found["exceeds"]:
         found["correction"] = _correction(found)
@@ -166,6 +177,100 @@ def has_water_beyond_rain(dataset: xr.Dataset) -> bool:
     return zone is not None and zone[1] < (_MIN_BOREAL_RAIN if zone[0] < _MAX_BOREAL else _MIN_FOREST_RAIN)
 
 
+def compute_station_ratio(dataset: xr.Dataset) -> float | None:
+    """Compute precipitation over the station's annual mean in the site catalog; see `bowen sites`.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        The ratio; None for less than a year, or a station whose mean is unknown. [1]
+    """
+    mean = load_known_sites().get(str(dataset.attrs.get("site")), {}).get("annual_precipitation")
+    yearly = compute_annual_sum(dataset, "precipitation")
+    return yearly / mean if mean and yearly is not None and _length(dataset) >= _NEARLY_A_YEAR else None
+
+
+def compute_odd_year_ratio(dataset: xr.Dataset) -> float | None:
+    """Compute precipitation of the oddest year over the median of the others.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        The ratio, of the years from the start on; None for fewer than three, or if the others have none. [1]
+    """
+    years = _yearly_sums(dataset)
+    if len(years) < _SHORT_RECORD:
+        return None
+    others = np.array([np.median(np.delete(years, place)) for place in range(len(years))])
+    if not (others > 0.0).all():
+        return None
+    ratios = np.maximum(years, 1e-3) / others
+    return float(ratios[np.argmax(np.abs(np.log(ratios)))])
+
+
+def compute_freezing_ratio(dataset: xr.Dataset) -> float | None:
+    """Compute precipitation of overcast days below -2 degC over that of overcast days above 2 degC.
+
+    Cold days are dry under a clear sky, so only days below 0.4 of a clear sky show whether a gauge records snow.
+
+    Args:
+        dataset: A canonical dataset.
+
+    Returns:
+        The ratio of the means; None with fewer than ten days of either kind, or if cold days as a whole have more than
+        0.3 of the precipitation of the others, so that snow is recorded. [%]
+    """
+    step = find_time_step(dataset.time.values, "the record")
+    sky = compute_clear_sky_radiation(dataset.time.values, step, dataset.attrs)
+    series = (dataset.precipitation.values, dataset.air_temperature.values, dataset.shortwave_down.values, sky)
+    size = round(86400 / step)
+    rain, temperature, light, clear = (values[: len(sky) // size * size].reshape(-1, size).mean(1) for values in series)
+    overcast = (light < _OVERCAST * clear) & (clear > _MIN_DAYLIGHT) & np.isfinite(rain)
+    cold, thawed = temperature < _FREEZING, temperature > _THAWED
+    if min((overcast & cold).sum(), (overcast & thawed).sum()) < _MIN_OVERCAST_DAYS:
+        return None
+    on_cold, on_thawed = (float(np.nanmean(rain[days])) for days in (cold, thawed))
+    reference = float(rain[overcast & thawed].mean())
+    if on_cold > _MAX_FREEZING_SHARE * on_thawed or reference <= 0.0:
+        return None
+    return 100.0 * float(rain[overcast & cold].mean()) / reference
+
+
+def _limited_to(years: tuple[float, float], ratio: float | None, dataset: xr.Dataset) -> float | None:
+    """Return the ratio for a record of a length within `years`, else None."""
+    return ratio if years[0] <= _length(dataset) < years[1] else None
+
+
+_REPLACE_RAIN = "compare it with a neighboring gauge or a reanalysis, and correct or replace it"
+FREEZING_CHECK = Check(
+    "precipitation on overcast freezing days", compute_freezing_ratio,
+    "Precipitation of overcast days below -2 °C is {value:.1f}% of that of overcast days above 2 °C",
+    (8.0, float("inf")), (10.0, float("inf")),
+    "the gauge is probably not heated; let `precipitation_factor` be learned, or take the winter from a heated gauge "
+    "or a reanalysis", "%",
+)  # fmt: skip
+PRECIPITATION_CHECKS: tuple[Check, ...] = (
+    Check(
+        "precipitation of one or two years over the station's mean",
+        lambda dataset: _limited_to((0.0, _SHORT_RECORD), compute_station_ratio(dataset), dataset),
+        "Precipitation is {value:.2f} times the mean of the station", (0.4, 1.8), (0.68, 1.44), _REPLACE_RAIN,
+    ),
+    Check(
+        "precipitation of three years or more over the station's mean",
+        lambda dataset: _limited_to((_SHORT_RECORD, np.inf), compute_station_ratio(dataset), dataset),
+        "Precipitation is {value:.2f} times the mean of the station", (0.6, 1.6), (0.65, 1.35), _REPLACE_RAIN,
+    ),
+    Check(
+        "precipitation of the oddest year over the others", compute_odd_year_ratio,
+        "Precipitation of a year is {value:.2f} times the median of the other years", (0.35, 3.2), (0.48, 2.63),
+        _REPLACE_RAIN,
+    ),
+    FREEZING_CHECK,
+)  # fmt: skip
+
+
 def find_precipitation_doubts(dataset: xr.Dataset) -> list[str]:
     """Find implausible statistics of precipitation.
 
@@ -183,9 +288,19 @@ def find_precipitation_doubts(dataset: xr.Dataset) -> list[str]:
     if yearly is None:
         return []
     doubts = []
-    if len(rain) * step >= _NEARLY_A_YEAR * SECONDS_PER_YEAR and not _MIN_RAIN <= yearly <= _MAX_RAIN:
-        extreme = "Only the driest deserts have so little" if yearly < _MIN_RAIN else "Very few places have so much"
-        doubts.append(f"Precipitation is {yearly:.3g} mm in a year. {extreme}: is its unit right?")
+    years = _yearly_sums(dataset)
+    if _length(dataset) >= _NEARLY_A_YEAR and yearly > _MAX_RAIN:
+        doubts.append(
+            f"Precipitation is {yearly:.3g} mm in a year. Very few places have so much (sound towers: up to 1,750): "
+            "check its unit."
+        )
+    elif (dry := years < _MIN_RAIN).any():
+        span = f"{years.mean():.2g} mm in a year" if dry.all() else f"below {_MIN_RAIN:.0f} mm in {dry.sum()} of "
+        span += "" if dry.all() else f"{len(years)} years"
+        doubts.append(
+            f"Precipitation is {span}. Only the driest deserts have so little (sound towers: 110 or more): it was "
+            "not measured, or its unit is wrong. Take it from a neighboring gauge or a reanalysis."
+        )
     rains_all_day = "flux_interval_s" in dataset.attrs  # a daily record, whose rain is spread over the day
     if (fraction := wet.sum() / known.sum()) > _MAX_WET_FRACTION and not rains_all_day:
         doubts.append(f"It rains at {fraction:.0%} of the steps, more than in any climate: does the gauge drift?")
@@ -194,7 +309,8 @@ def find_precipitation_doubts(dataset: xr.Dataset) -> list[str]:
         usual, most = float(amounts[np.argmax(counts)] * step), float(counts.max() / wet.sum())
         if usual < _DRIZZLE and most > 0.5:
             doubts.append(f"{most:.0%} of the wet steps have the same {usual:.2g} mm: is it no gauge, or does it leak?")
-    return [*doubts, *_dry_doubts(dataset, step)]
+    ratios = [] if (years < _MIN_RAIN).any() else find_doubts(dataset, PRECIPITATION_CHECKS)
+    return [*doubts, *ratios, *_dry_doubts(dataset, step)]
 
 
 def _dry_doubts(dataset: xr.Dataset, step: int) -> list[str]:
@@ -229,6 +345,22 @@ def _dry_doubts(dataset: xr.Dataset, step: int) -> list[str]:
     return doubts
 
 
+def _length(dataset: xr.Dataset) -> float:
+    """Return the length of a record in years."""
+    return dataset.sizes["time"] * find_time_step(dataset.time.values, "the record") / SECONDS_PER_YEAR
+
+
+def _yearly_sums(dataset: xr.Dataset) -> np.ndarray:
+    """Sum precipitation over each year from the start of which nearly all steps are known [kg m-2]."""
+    step = find_time_step(dataset.time.values, "the record")
+    size = round(365 * 86400 / step)
+    count = max(dataset.sizes["time"] // size, int(_length(dataset) >= _NEARLY_A_YEAR))
+    years = [dataset.precipitation.values[year * size : (year + 1) * size] for year in range(count)]
+    return np.array(
+        [np.nanmean(year) * SECONDS_PER_YEAR for year in years if np.isfinite(year).mean() >= _MIN_KNOWN_YEAR]
+    )
+
+
 def _date(dataset: xr.Dataset, day: int, steps: int) -> str:
     return f"{dataset.time.values[day * steps]:.10}"
 
@@ -252,6 +384,8 @@ def _calendar(dataset: xr.Dataset, sums: dict[str, np.ndarray]) -> list[dict[str
 
 def _correction(found: dict[str, Any]) -> str:
     """Choose the correction: undercatch if it can be as large, else external supply, or a doubtful record."""
+    if found["misses_snow"] and len(found["doubts"]) == 1:
+        return "precipitation_factor"
     if found["doubts"] or found["precipitation"] <= 0.0:
         return "record"
     most = _RAIN_UNDERCATCH + (_SNOW_UNDERCATCH - _RAIN_UNDERCATCH) * found["snow_share"]
@@ -270,10 +404,14 @@ def _verdict(found: dict[str, Any]) -> str:
         return f"{verdict} ET exceeds P by {evaporation - rain:.0f} mm, which soil water may have supplied."
     gap = f"ET exceeds P by {evaporation - rain:,.0f} mm, more than the soil can supply ({found['allowance']:.0f} mm)"
     reason = {
-        "precipitation_factor": f"{found['snow_share']:.0%} of P falls as snow, and a gauge may miss that much: let "
-        f"`precipitation_factor` be learned (about {evaporation / max(rain, 1e-9):.1f})",
+        "precipitation_factor": (
+            "the gauge misses snow: let "
+            if found["misses_snow"]
+            else f"{found['snow_share']:.0%} of P falls as snow, and a gauge may miss that much: let "
+        )
+        + f"`precipitation_factor` be learned (about {evaporation / max(rain, 1e-9):.1f})",
         "external_supply": "irrigation, groundwater or older soil water may supply it: let `external_supply` be "
         f"learned (about {(evaporation - rain) / years:,.0f} mm in a year)",
-        "record": "the precipitation is doubtful",
+        "record": "correct the doubtful precipitation before anything else",
     }[found["correction"]]
     return f"{verdict} {gap}; {reason}."
