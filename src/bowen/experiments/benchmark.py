@@ -2,7 +2,6 @@
 
 import functools
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -30,6 +29,7 @@ from bowen.experiments.step_labels import (
     label_to_train,
     standard_splits,
 )
+from bowen.files import file_name
 
 TARGET_SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, PRIESTLEY_TAYLOR_HYBRID, NETWORK = "LaD", "hybrid", "hybrid by energy", "LSTM"
@@ -173,7 +173,7 @@ def run_benchmark(
         for name in names:
             home = folder / f"{config.benchmark.split}-{fold.name}"
             for title, seeds in scored_members(name, config.benchmark.seeds).items():
-                place = home / slug(name) / "-".join(map(str, seeds))
+                place = home / file_name(name.lower()) / "-".join(map(str, seeds))
                 if not (place / "scores.csv").exists():
                     say(f"{place.relative_to(folder)}: {len(fold.train)} records to train on, {len(fold.test)} to test")
                     members = [
@@ -229,7 +229,7 @@ def run_model(
 
     def learned(name: str) -> Run:
         chosen = with_overrides(config, LEARNED[name](config), {"seed": seed})
-        return train_on(train, chosen, home / slug(name) / str(seed), labeling=fold.labeling, watch=watch)
+        return train_on(train, chosen, home / file_name(name.lower()) / str(seed), labeling=fold.labeling, watch=watch)
 
     if name == UNTRAINED:
         run = uncalibrated_lad(config, train)
@@ -279,8 +279,3 @@ def ranking_table(scores: pd.DataFrame) -> pd.DataFrame:
             columns[f"{symbol} iNMV"] = summarize_normalized(native)["mean"].groupby("model").first()
     order = scores["model"].unique()
     return pd.DataFrame(columns).reindex(order)
-
-
-def slug(name: str) -> str:
-    """Write a name as that of a folder."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower())

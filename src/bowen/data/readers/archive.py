@@ -5,9 +5,7 @@ a record takes two renames; if the machine stops between them, the old record is
 """
 
 import importlib
-import re
 import shutil
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +17,7 @@ from bowen.data.readers.text_files import SourceFile
 from bowen.data.schema import find_nearest
 from bowen.data.site_metadata import SITE_IDENTIFIER
 from bowen.errors import ConfigError, DataError, RunError
+from bowen.files import file_name, temporary_folder
 
 _GROUP = "zarr.json"  # marks a folder as a group
 _OLD = ".old."
@@ -48,32 +47,28 @@ def write_record(archive: Path | str, dataset: xr.Dataset) -> str:
     axes = {str(name): variable.size for name, variable in plain.variables.items() if variable.ndim}
     encoding: dict[str, dict[str, object]] = {name: {"chunks": (min(steps, size),)} for name, size in axes.items()}
     encoding["time"] |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
-    temporary = None
     try:
         archive.mkdir(parents=True, exist_ok=True)
         _settle(archive, key)
         zarr.open_group(archive, mode="a", zarr_format=3)
-        temporary = Path(tempfile.mkdtemp(dir=archive, prefix=f".new.{key}."))
-        plain.to_zarr(temporary / key, mode="w", encoding=encoding, consolidated=False, zarr_format=3)
-        final, old = archive / key, archive / f"{_OLD}{key}"
-        if final.exists():
-            final.rename(old)
-        try:
-            (temporary / key).rename(final)
-        except OSError:
-            if old.exists():
-                old.rename(final)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        with temporary_folder(archive, key) as temporary:
+            plain.to_zarr(temporary / key, mode="w", encoding=encoding, consolidated=False, zarr_format=3)
+            final, old = archive / key, archive / f"{_OLD}{key}"
+            if final.exists():
+                final.rename(old)
+            try:
+                (temporary / key).rename(final)
+            except OSError:
+                if old.exists():
+                    old.rename(final)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as problem:
         raise RunError(
             str(archive),
             f"cannot be written ({problem}); existing records are unchanged",
             fix="free some space, or choose another folder",
         ) from problem
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return key
 
 
@@ -173,7 +168,7 @@ def _is_record(file: Path) -> bool:
 
 def _key(dataset: xr.Dataset) -> str:
     first, last = (str(dataset.time.values[index])[:4] for index in (0, -1))
-    return re.sub(r"[^\w-]", "-", f"{dataset.attrs['site']}_{first}-{last}")
+    return file_name(f"{dataset.attrs['site']}_{first}-{last}")
 
 
 def _records(archive: Path) -> dict[str, Path]:
