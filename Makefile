@@ -1,29 +1,44 @@
-# make demo | test | test-slow | test-all | lint | bench | bench-compare BASE=revision | clean
+# make demo | test | test-slow | test-all | lint | lock | audit | sbom | bench | bench-compare BASE=revision | clean
 # (another Python: make demo PYTHON=python3.12)
 PYTHON ?= python3
 BIN := .venv/bin
-INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check -c requirements/constraints.txt
+INSTALL := $(BIN)/python -m pip install -qq --disable-pip-version-check
+TOOLS := .venv/tools/bin
 
-.PHONY: demo test test-slow test-all lint bench bench-compare clean
+.PHONY: demo test test-slow test-all lint lock audit sbom bench bench-compare clean
 
 demo: .venv/installed
 	$(BIN)/bowen demo --out runs/demo
 
-test: .venv/installed-dev
+test: .venv/installed
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
-test-slow: .venv/installed-dev
+test-slow: .venv/installed
 	$(BIN)/python -m pytest -m slow $(ARGS)
 
-test-all: .venv/installed-dev
+test-all: .venv/installed
 	$(BIN)/python -m pytest $(ARGS)
 
-lint: .venv/installed-dev
+lint: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --warnings --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+
+# Versions and hashes of all that is installed, from pyproject.toml; those in the file stay (newer: UPGRADE=--upgrade).
+lock: .venv/tools
+	$(TOOLS)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --generate-hashes --quiet \
+		--no-header --no-annotate --no-emit-index-url --no-emit-find-links $(UPGRADE) -o requirements/constraints.txt
+
+# Known vulnerabilities of the versions installed.
+audit: .venv/tools
+	$(TOOLS)/pip-audit --disable-pip --require-hashes -r requirements/constraints.txt
+
+# Bill of materials: all that `make` installs, in the format of CycloneDX.
+sbom: .venv/tools
+	@mkdir -p dist
+	$(TOOLS)/cyclonedx-py requirements requirements/constraints.txt --pyproject pyproject.toml -o dist/bowen.cdx.json
 
 bench: .venv/installed
 	$(BIN)/python benchmarks/speed.py
@@ -45,11 +60,12 @@ clean:
 	@touch $@
 
 .venv/installed: .venv/python pyproject.toml requirements/constraints.txt
-	@echo "Installing bowen into .venv (a minute or two, once) ..."
-	@$(INSTALL) -e .
+	@echo "Installing bowen and its development tools into .venv (a minute or two, once) ..."
+	@$(INSTALL) --require-hashes -r requirements/constraints.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
 	@touch $@
 
-.venv/installed-dev: .venv/python pyproject.toml requirements/constraints.txt
-	@echo "Installing bowen and its development tools into .venv (a minute or two, once) ..."
-	@$(INSTALL) -e '.[dev]'
-	@touch .venv/installed $@
+.venv/tools: .venv/python
+	@$(BIN)/python -m venv $@
+	@$@/bin/python -m pip install -qq --disable-pip-version-check uv pip-audit cyclonedx-bom
+	@touch $@

@@ -3,6 +3,11 @@
 from collections.abc import Mapping
 
 
+def printable(text: str) -> str:
+    """Escape characters that would control a terminal; lines and tabs stay."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
 class BowenError(Exception):
     """A problem that the user can solve; the message gives its place, its kind and a fix.
 
@@ -24,7 +29,7 @@ class BowenError(Exception):
         lines = [f"{where}: {what}." if what else where]
         lines += [f"  {label}: {text}" for label, text in (details or {}).items()]
         lines += [f"  fix: {fix}"] if fix else []
-        super().__init__("\n".join(lines))
+        super().__init__(printable("\n".join(lines)))
 
 
 class DataError(BowenError):

@@ -1,17 +1,236 @@
-"""Atomic writes: an old file stays until the new one is complete; and JSON that holds its own checksum."""
+"""Files: names made of text, bounded reads of files that others wrote, and atomic writes."""
 
+import bz2
 import contextlib
+import csv
+import errno
+import glob
+import gzip
 import hashlib
+import io
 import json
+import lzma
+import math
 import os
+import re
+import shutil
+import socket
+import stat
+import struct
+import sys
+import tarfile
 import tempfile
+import tokenize
+import tomllib
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import numpy as np
 
 from bowen.errors import RunError
+
+# Errors of libraries about a file that is damaged, odd or made to harm; RecursionError is a RuntimeError.
+UNREADABLE = (
+    *(OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RuntimeError),
+    *(MemoryError, SyntaxError, AssertionError, struct.error, csv.Error, tokenize.TokenError),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, tarfile.TarError),
+)
+MAX_EXPANSION = 100  # times the size of a file, to which it may expand
+MAX_SMALL_EXPANSION = 1 << 27  # bytes to which any file may expand
+MAX_LINE = 1 << 20  # bytes of a line of text
+MAX_SETTINGS = 1 << 22  # bytes of a file in TOML or JSON
+MAX_DEPTH = 32  # of tables in each other in TOML
+_KEY = r"""(?:[\w-]++|"(?:[^"\\\n]|\\.)*+"|'[^'\n]*+')"""
+_DEEP_KEY = re.compile(rf"(?<![\w\\-]){_KEY}(?:[ \t]*+\.[ \t]*+{_KEY}){{{MAX_DEPTH}}}")
+
+
+def file_name(text: str) -> str:
+    """Make the name of a file, or a part of it, of a text from elsewhere: it cannot leave a folder or hide there."""
+    return re.sub(r"^\.+|[^\w.-]+", "-", text)
+
+
+class _RegularFile(io.BufferedReader):
+    """File whose `read` asks memory for no more bytes than are left in it."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        left = max(os.fstat(self.fileno()).st_size - self.tell(), 0)
+        return super().read(left if size is None or size < 0 else min(size, left))
+
+
+def open_file(path: Path | str) -> io.BufferedReader:
+    """Open a file to read its bytes.
+
+    Raises:
+        OSError: It cannot be opened, or is a pipe, a device or a folder.
+    """
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
+    return _RegularFile(io.FileIO(handle))
+
+
+def read_text(path: Path | str) -> str:
+    """Read a small text file in UTF-8, such as settings.
+
+    Raises:
+        OSError: It cannot be opened, is no regular file, or has more than `MAX_SETTINGS` bytes.
+        UnicodeDecodeError: It is no text in UTF-8.
+    """
+    with open_file(path) as file:
+        raw = file.read(MAX_SETTINGS + 1)
+    if len(raw) > MAX_SETTINGS:
+        raise OSError(errno.EFBIG, f"has more than {MAX_SETTINGS >> 20} MiB", str(path))
+    return raw.decode("utf-8")
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML whose tables are not in each other without end.
+
+    Raises:
+        tomllib.TOMLDecodeError: It is not valid, is nested too deeply, or has a number of more than 64 bits.
+    """
+    too_deep = tomllib.TOMLDecodeError(f"it is nested more than {MAX_DEPTH} levels deep")
+    if _DEEP_KEY.search(text):  # first, as the time to parse grows with the square of the length of a key
+        raise too_deep
+    try:
+        table = tomllib.loads(text)
+    except RecursionError:
+        raise too_deep from None
+    except ValueError as problem:
+        raise tomllib.TOMLDecodeError(str(problem)) from problem
+    values: list[Any] = [table]
+    for _ in range(MAX_DEPTH):
+        inside = [item for value in values for item in (value.values() if isinstance(value, dict) else value)]
+        if any(isinstance(item, int) and item.bit_length() > 64 for item in inside):
+            raise tomllib.TOMLDecodeError("a number has more than 64 bits")
+        values = [item for item in inside if isinstance(item, dict | list)]
+    if values:
+        raise too_deep
+    return table
+
+
+def check_expansion(packed: float, unpacked: float) -> None:
+    """Check that a file does not expand to more than a file of its size should.
+
+    Args:
+        packed: Its size on the disk, in bytes.
+        unpacked: Its size in memory, in bytes.
+
+    Raises:
+        ValueError: It does.
+    """
+    if unpacked > max(MAX_SMALL_EXPANSION, MAX_EXPANSION * packed):
+        raise ValueError(f"it expands to more than {MAX_EXPANSION} times its size")
+
+
+class _Bounded(io.RawIOBase):
+    """Stream that ends in an error if a line, or all of it, is too long."""
+
+    def __init__(self, stream: IO[bytes], packed: int, max_line: float):
+        self.stream, self.packed, self.max_line = stream, packed, max_line
+        self.received = self.line = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int:
+        chunk = self.stream.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        self.received += len(chunk)
+        check_expansion(self.packed, self.received)
+        end = chunk.rfind(b"\n")
+        self.line = self.line + len(chunk) if end < 0 else len(chunk) - end - 1
+        if self.line > self.max_line:
+            raise ValueError(f"it has a line of more than {self.max_line} bytes")
+        return len(chunk)
+
+    def close(self) -> None:
+        self.stream.close()
+        super().close()
+
+
+def bound_stream(stream: IO[bytes], packed: int, max_line: float = math.inf) -> io.BufferedReader:
+    """Bound a stream that is read once from its beginning.
+
+    Args:
+        stream: Unpacked bytes.
+        packed: Size of the file that they come from.
+        max_line: Number of bytes that a line may have.
+
+    Returns:
+        The same bytes; reading raises ValueError where they are more than `check_expansion` allows, or a line is too
+        long.
+    """
+    return io.BufferedReader(_Bounded(stream, packed, max_line), 1 << 18)
+
+
+def decompress(file: IO[bytes]) -> IO[bytes]:
+    """Decompress a file from its beginning, by the kind that its first bytes identify: gzip, xz, bzip2 or none."""
+    file.seek(0)
+    magic = file.read(6)
+    file.seek(0)
+    if magic.startswith(b"\x1f\x8b"):
+        return cast(IO[bytes], gzip.open(file))
+    if magic.startswith(b"\xfd7zXZ"):
+        return lzma.open(file)
+    return bz2.open(file) if magic.startswith(b"BZh") else file
+
+
+@contextlib.contextmanager
+def open_zip(file: IO[bytes]) -> Iterator[zipfile.ZipFile]:
+    """Open a ZIP archive whose members are not encrypted and do not expand to more than they should.
+
+    Raises:
+        ValueError, zipfile.BadZipFile: The file is no such archive.
+    """
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if any(member.flag_bits & 1 for member in members):
+            raise ValueError("it is encrypted")
+        check_expansion(file.seek(0, os.SEEK_END), sum(member.file_size for member in members))
+        yield archive
+
+
+@contextlib.contextmanager
+def temporary_folder(folder: Path, name: str) -> Iterator[Path]:
+    """Give a folder for what `name` in `folder` will be made of, and remove it and those that stopped processes left.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    temporary = Path(tempfile.mkdtemp(dir=folder, prefix=_temporary_prefix(folder, name)))
+    try:
+        yield temporary
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary_prefix(folder: Path, name: str) -> str:
+    """Begin the name of a temporary file by machine and process, and remove those of processes that are gone."""
+    prefix = f".{name}.{file_name(socket.gethostname())[:32]}."
+    for path in folder.glob(f"{glob.escape(prefix)}*"):
+        process = path.name.removeprefix(prefix).split(".")[0]
+        if process.isdecimal() and not _is_running(int(process)):
+            with contextlib.suppress(OSError):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return f"{prefix}{os.getpid()}."
+
+
+def _is_running(process: int) -> bool:
+    """Check for another process of this machine; this one has finished its earlier files."""
+    if sys.platform == "win32":
+        return True  # it cannot be asked
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 @contextlib.contextmanager
@@ -28,9 +247,9 @@ def replace_atomically(path: Path | str) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        os.close(handle)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=_temporary_prefix(path.parent, path.name))
         temporary = Path(name)
+        os.close(handle)
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
@@ -70,7 +289,7 @@ def read_json(path: Path) -> tuple[dict[str, Any], bool]:
         OSError: The file cannot be read.
         ValueError: It is no JSON, or not that of `write_json`.
     """
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = json.loads(read_text(path))
     if not isinstance(content, dict):
         raise ValueError("it is no table")
     return content, content.pop("checksum", None) == checksum(content)

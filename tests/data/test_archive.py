@@ -1,3 +1,4 @@
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -98,7 +99,7 @@ class TestWithZarr:
         rename = Path.rename
 
         def refuse(self, target):
-            if ".new." in str(self):
+            if f".{os.getpid()}." in str(self):
                 raise OSError(5, "Input/output error")
             return rename(self, target)
 

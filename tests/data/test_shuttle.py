@@ -89,7 +89,7 @@ def test_a_site_comes_even_with_a_comma_in_its_name(shuttle, tmp_path, site, cit
     lines = []
     path = fetch_fluxnet(site, tmp_path, lines.append)
     assert path.read_bytes() == shuttle.content and path.parent == tmp_path / "fluxnet" / site
-    assert sorted(entry.name for entry in path.parent.iterdir()) == sorted([path.name, "CITATION.txt"])
+    assert sorted(entry.name for entry in path.parent.iterdir()) == sorted([path.name, "CITATION.txt", "SHA256SUMS"])
     assert cited in (path.parent / "CITATION.txt").read_text(encoding="utf-8")
     assert "," not in shuttle.links[0]
     shuttle.problem = "off-line"

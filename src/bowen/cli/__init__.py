@@ -1,7 +1,7 @@
 """Command line: each command calls public functions and shows their results.
 
 Results go to stdout, all else to stderr. Exit codes: 0 done; 1 data, a run or a model at fault; 2 the command or a
-configuration at fault; 130 stopped by the user.
+configuration at fault; 130 stopped by the user, 143 by SIGTERM.
 """
 
 import gc

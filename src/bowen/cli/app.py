@@ -1,7 +1,10 @@
 """Application of the command line: options that commands share, and how their errors end."""
 
+import contextlib
 import functools
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -9,6 +12,7 @@ import typer
 
 from bowen.cli import output
 from bowen.errors import BowenError, ConfigError
+from bowen.files import file_name
 
 # Each command imports whatever else it needs: `bowen --help` shall not wait for JAX.
 if TYPE_CHECKING:
@@ -18,7 +22,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="A hybrid differentiable land surface model: from a flux tower to a trained model and its report.",
-    epilog="Exit codes: 0 done, 1 data, run or model at fault, 2 command or configuration at fault, 130 stopped.",
+    epilog="Exit codes: 0 done, 1 data, run or model at fault, 2 command or configuration at fault, 130, 143 stopped.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,6 +46,27 @@ AsUnseen = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+class _Terminated(KeyboardInterrupt):
+    """Stop by SIGTERM, as batch systems and containers send it."""
+
+
+def _raise_terminated(number: int, frame: Any) -> None:
+    raise _Terminated
+
+
+@contextlib.contextmanager
+def _stop_at_sigterm() -> Iterator[None]:
+    """Let SIGTERM stop a command as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():  # which alone may set it
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _raise_terminated)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """Register a function named NAME_command as the command NAME.
 
@@ -51,7 +76,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run_command(*arguments: Any, **options: Any) -> None:
         try:
-            function(*arguments, **options)
+            with _stop_at_sigterm():
+                function(*arguments, **options)
         except BowenError as problem:
             output.print_message(f"bowen: {problem}")
             raise typer.Exit(2 if isinstance(problem, ConfigError) else 1) from problem
@@ -59,7 +85,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             output.print_message(
                 "\nStopped. All files are whole, and the same command resumes from the last checkpoint."
             )
-            raise typer.Exit(130) from problem
+            raise typer.Exit(143 if isinstance(problem, _Terminated) else 130) from problem
 
     return app.command(function.__name__.removesuffix("_command"))(run_command)
 
@@ -72,7 +98,7 @@ def show_version(
     if version:
         from bowen import __version__
 
-        typer.echo(f"bowen {__version__}")
+        output.print_result(f"bowen {__version__}")
         raise typer.Exit
 
 
@@ -109,4 +135,4 @@ def mention_outdated(archive: Path) -> None:
 
 def output_path(run: Path, name: str, dataset: "xr.Dataset", met: Path | None) -> Path:
     """Name a file in a run directory, with the site in its name if it is about another record."""
-    return run / (f"{dataset.attrs['site']}_{name}" if met else name)
+    return run / (file_name(f"{dataset.attrs['site']}_{name}") if met else name)

@@ -55,7 +55,7 @@ def demo_command(
             scores = comparison.run_demo(out, file=file, site=site_metadata, watch=watch, say=output.print_message)
     show_comparison(scores, out)
     if found is not None:
-        typer.echo(f"Correlation of the learned with the true stomatal resistance (log, by day): {found:.3f}")
+        output.print_result(f"Correlation of the learned with the true stomatal resistance (log, by day): {found:.3f}")
 
 
 @command
@@ -78,7 +78,7 @@ def train_command(
     if defaults:
         from bowen.config.schema import Config
 
-        typer.echo(Config.defaults(), nl=False)
+        output.print_result(Config.defaults().rstrip())
         return
     if config is None or out is None:
         raise ConfigError(
@@ -119,7 +119,7 @@ def train_command(
         show_comparison(scores, out)
     elif devices.is_writer():
         output.print_message(f"Trained. Next: bowen evaluate {out}")
-        typer.echo(out)
+        output.print_result(out)
 
 
 @command
@@ -162,7 +162,7 @@ def simulate_command(
     wanted = data.select_period(dataset.time.values, first, last, asked)
     simulation = simulate_run(model, dataset, as_unseen=as_unseen).isel(time=wanted)
     path = out or output_path(run, "simulation.nc", dataset, met)
-    typer.echo(data.write_netcdf(data.to_alma(simulation), path))
+    output.print_result(data.write_netcdf(data.to_alma(simulation), path))
 
 
 @command
@@ -244,7 +244,7 @@ def report_command(
     models = [load_run(run) for run in runs]
     dataset = read_record(models[0], met, flux, site, kind)
     path = out or output_path(runs[0], "report.html", dataset, met)
-    typer.echo(write_comparison(compare_models(models, dataset, as_unseen=as_unseen), path))
+    output.print_result(write_comparison(compare_models(models, dataset, as_unseen=as_unseen), path))
 
 
 def show_comparison(scores: "pd.DataFrame", folder: Path) -> None:
@@ -254,11 +254,11 @@ def show_comparison(scores: "pd.DataFrame", folder: Path) -> None:
 
     show_test_scores(scores)
     found = audit_budgets(data.read_simulation(folder / "simulation.nc"))
-    typer.echo(
+    output.print_result(
         f"Budgets of the hybrid close to {found['energy_residual_max']:.1e} W m-2 "
         f"and {found['water_residual_max']:.1e} kg m-2 s-1 at every step."
     )
-    typer.echo("\n".join(f"{folder / name}" for name in ("scores.csv", "report.html", "simulation.nc")))
+    output.print_result("\n".join(f"{folder / name}" for name in ("scores.csv", "report.html", "simulation.nc")))
 
 
 def show_test_scores(scores: "pd.DataFrame") -> None:

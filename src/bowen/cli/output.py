@@ -1,4 +1,4 @@
-"""Terminal output: results as tables on stdout, progress and messages on stderr."""
+"""Terminal output: results as tables on stdout, progress and messages on stderr, without control characters."""
 
 import contextlib
 import json
@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import rich.box
 import rich.console
+import rich.markup
 import rich.progress
 import rich.table
 import rich.text
+
+from bowen.errors import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,12 +42,17 @@ MIN_SECONDS_BETWEEN_LINES = 10
 
 def print_message(text: str) -> None:
     """Print a message on stderr."""
-    rich.console.Console(stderr=True).print(text, markup=False, highlight=False, soft_wrap=True)
+    rich.console.Console(stderr=True).print(printable(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def print_result(text: object) -> None:
+    """Print lines on stdout."""
+    print(printable(str(text)))
 
 
 def show_json(content: Any) -> None:
     """Print JSON, with null for undefined numbers."""
-    print(json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=1))
+    print_result(json.dumps(json.loads(json.dumps(content), parse_constant=lambda _: None), indent=1))
 
 
 def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -52,9 +60,9 @@ def show_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     table = rich.table.Table(box=rich.box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name in columns:
         side = "left" if name in LEFT_ALIGNED else "right"
-        table.add_column(name, justify=side, no_wrap=name in LEFT_ALIGNED, overflow="fold")
+        table.add_column(printable(name), justify=side, no_wrap=name in LEFT_ALIGNED, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(printable, row))
     console = rich.console.Console(highlight=False, markup=False)
     least = console.measure(table, options=console.options.update(max_width=MAX_TABLE_WIDTH)).minimum
     console.width = max(console.width, least) if console.is_terminal else MAX_TABLE_WIDTH
@@ -94,7 +102,7 @@ def show_scores(scores: "pd.DataFrame") -> None:
         for index, row in zip(chosen.index.to_list(), chosen.to_numpy(), strict=True)
     ]
     show_table(["tower", "model", *heads], rows)
-    print("Measured steps of the test split; RMSE in W m-2.")
+    print_result("Measured steps of the test split; RMSE in W m-2.")
 
 
 def show_audit(found: dict[str, Any]) -> None:
@@ -109,7 +117,7 @@ def show_audit(found: dict[str, Any]) -> None:
     ]
     show_table(["budget", "largest residual", "at", "units"], rows)
     supplied = found["precipitation"] + found["external_water"]
-    print(
+    print_result(
         f"Over the record, in kg m-2: {supplied:.1f} supplied, {found['evapotranspiration']:.1f} evaporated, "
         f"{found['runoff']:.1f} run off, {found['storage_change']:.1f} stored; residual {found['water_closure']:.1e}."
     )
@@ -119,8 +127,8 @@ def show_summary(found: dict[str, Any]) -> None:
     """Print the summary of a record."""
     site = found["site"]
     first, last = (stamp.replace("T", " ") for stamp in found["period"])
-    print(f"{site['site']}: {site['source']}, {first} to {last}, {found['steps']} steps")
-    print(", ".join(f"{name} {value}" for name, value in site.items() if name not in ("site", "source")))
+    print_result(f"{site['site']}: {site['source']}, {first} to {last}, {found['steps']} steps")
+    print_result(", ".join(f"{name} {value}" for name, value in site.items() if name not in ("site", "source")))
     rows = [
         [
             entry["name"],
@@ -141,7 +149,7 @@ def show_summary(found: dict[str, Any]) -> None:
     show_verdicts(found["verdicts"])
     show_closure(found["energy_balance"]["parts"])
     for sentence in found["assumptions"]:
-        print(f"- {sentence}")
+        print_result(f"- {sentence}")
 
 
 def show_verdicts(verdicts: list[dict[str, str]]) -> None:
@@ -151,7 +159,7 @@ def show_verdicts(verdicts: list[dict[str, str]]) -> None:
     table = rich.table.Table.grid(padding=(0, 2, 0, 0))
     for verdict in verdicts:
         color, mark = VERDICT_COLORS[verdict["mark"]], VERDICT_MARKS[verdict["mark"]]
-        sentence = rich.text.Text(verdict["sentence"])
+        sentence = rich.text.Text(printable(verdict["sentence"]))
         table.add_row(rich.text.Text(mark, style=color), rich.text.Text(verdict["about"], style="bold"), sentence)
     console = rich.console.Console(highlight=False)
     if not console.is_terminal:
@@ -163,7 +171,7 @@ def show_closure(parts: dict[str, dict[str, Any]]) -> None:
     """Print the ratio of energy balance closure by day and season."""
     ratios = {name: part["ratio"] for name, part in parts.items() if part["ratio"] is not None}
     if ratios:
-        print("- Closure: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()) + ".")
+        print_result("- Closure: " + ", ".join(f"{name} {ratio:.2f}" for name, ratio in ratios.items()) + ".")
 
 
 def show_sites(found: Sequence[dict[str, Any]]) -> None:
@@ -209,7 +217,7 @@ def show_downloads() -> Iterator[Callable[[str, int, int | None], None]]:
 
         def watch(name: str, received: int, total: int | None) -> None:
             if name not in tasks:
-                tasks[name] = bars.add_task(name, total=total)
+                tasks[name] = bars.add_task(rich.markup.escape(printable(name)), total=total)
             bars.update(tasks[name], completed=received, total=total)
 
         yield watch

@@ -49,6 +49,6 @@ def formats(
     from bowen.data.formats import load_formats, read_format_text
 
     if name is None:
-        typer.echo("\n".join(f"{name:<18}{kind.title}" for name, kind in sorted(load_formats().items())))
+        output.print_result("\n".join(f"{name:<18}{kind.title}" for name, kind in sorted(load_formats().items())))
     else:
-        typer.echo(read_format_text(name), nl=False)
+        output.print_result(read_format_text(name).rstrip())

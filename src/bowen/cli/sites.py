@@ -43,15 +43,15 @@ def fetch(
             if source == "plumber2"
             else None
         )
-        typer.echo("\n".join(listed or data.list_fluxnet_sites(cache, report=output.print_message)))
+        output.print_result("\n".join(listed or data.list_fluxnet_sites(cache, report=output.print_message)))
     elif source == "plumber2":
         for site in sites:
             with output.show_downloads() as watch:
                 got = data.fetch_plumber2(site, cache, server=server, report=output.print_message, watch=watch)
-            typer.echo("\n".join(map(str, got)))
+            output.print_result("\n".join(map(str, got)))
     elif source == "fluxnet":
         for site in sites:
-            typer.echo(data.fetch_fluxnet(site, cache, report=output.print_message))
+            output.print_result(data.fetch_fluxnet(site, cache, report=output.print_message))
     else:
         if unknown := [name for name in (source, *sites) if name not in data.SAMPLES]:
             raise ConfigError(
@@ -60,7 +60,7 @@ def fetch(
                 fix=f"run bowen fetch plumber2 {unknown[0]}, or bowen fetch fluxnet {unknown[0]}",
             )
         for name in (source, *sites):
-            typer.echo(data.fetch_sample(name, cache, report=output.print_message))
+            output.print_result(data.fetch_sample(name, cache, report=output.print_message))
 
 
 @command
@@ -113,7 +113,7 @@ def archive(
     from bowen import data
 
     if not paths and basins is None:
-        typer.echo("\n".join(data.list_records(out)))
+        output.print_result("\n".join(data.list_records(out)))
         mention_outdated(out)
         return
     records = [functools.partial(data.read, *pair) for pair in data.pair_files(paths or [])]
@@ -127,7 +127,7 @@ def archive(
             refused += 1
             output.print_message(f"{count} of {len(records)}: {problem}")
             continue
-        typer.echo(data.write_record(out, dataset))
+        output.print_result(data.write_record(out, dataset))
     if refused or not records:
         raise DataError(
             str(out),

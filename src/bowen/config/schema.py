@@ -15,6 +15,7 @@ from bowen.config.site_ranges import SITE_RANGES, find_impossible_number
 from bowen.config.split import BlockSplit, Period, PeriodSplit, Split
 from bowen.config.tables import SettingsTable, setting, toml_table, toml_value
 from bowen.errors import ConfigError
+from bowen.files import parse_toml, read_text
 
 DYNAMIC = ("minimum_stomatal_resistance", "roughness_ratio_log", "ground_albedo", "thermal_conductivity")
 STATIC = ("root_zone_capacity", "critical_saturation", "vegetation_heat_capacity")
@@ -246,7 +247,7 @@ def load(
     """
     path = Path(path)
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = parse_toml(read_text(path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(path.name, f"not valid TOML: {error}", fix="correct that line.") from error
     except UnicodeDecodeError as error:

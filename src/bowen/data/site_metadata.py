@@ -12,6 +12,7 @@ from bowen.config.site_ranges import find_impossible_number
 from bowen.data.folders import get_data_folder
 from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
+from bowen.files import parse_toml, read_text
 
 SITE_NUMBERS = ("latitude", "longitude", "elevation", "reference_height", "canopy_height", "utc_offset_hours")
 SITE_TEXTS = ("site", "igbp")
@@ -234,7 +235,7 @@ def _typed(site: Mapping[str, Any], where: str, words: tuple[str, ...], numbers:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as problem:
         raise ConfigError(str(path), f"cannot be read as TOML ({problem})", fix="correct the file") from problem
 

@@ -20,7 +20,7 @@ from bowen.data.splits import SPLITS
 from bowen.errors import DataError, RunError
 from bowen.evaluation.metrics import MetricFunction, compute_metrics
 from bowen.evaluation.subsets import ALL
-from bowen.files import replace_atomically
+from bowen.files import UNREADABLE, open_file, replace_atomically
 
 SCORE_COLUMNS = ("tower", "model", "split", "subset", "variable", "resolution", "metric", "value")
 RESIDUALS = ("energy_residual", "water_residual")
@@ -296,10 +296,11 @@ def read_scores(path: Path | str) -> pd.DataFrame:
     """
     kinds: dict[Hashable, str] = {name: "float64" if name == "value" else "str" for name in (*SCORE_COLUMNS, "regime")}
     try:
-        frame = pd.read_csv(path, dtype=kinds, keep_default_na=False, na_values={"value": [""]})
+        with open_file(path) as file:
+            frame = pd.read_csv(file, dtype=kinds, keep_default_na=False, na_values={"value": [""]})
     except FileNotFoundError as error:
         raise RunError(str(path), "no such file", fix="write it with `bowen evaluate`") from error
-    except ValueError as error:
+    except UNREADABLE as error:
         raise DataError(str(path), f"not a table of scores ({error})", fix="run `bowen evaluate` again") from error
     frame = frame.rename(columns={"regime": "subset"})
     if set(SCORE_COLUMNS) - set(frame.columns) == {"subset"}:

@@ -3,7 +3,6 @@
 import functools
 import hashlib
 import itertools
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +32,7 @@ from bowen.experiments.step_labels import (
     standard_splits,
 )
 from bowen.experiments.trained_record import find_site_code
+from bowen.files import file_name
 
 TARGET_SYMBOLS = {"latent_heat": "LE", "sensible_heat": "H"}
 UNTRAINED, HYBRID, PRIESTLEY_TAYLOR_HYBRID, NETWORK = "LaD", "hybrid", "hybrid by energy", "LSTM"
@@ -179,7 +179,7 @@ def run_benchmark(
         for name in names:
             home = folder / f"{config.benchmark.split}-{fold.name}"
             for title, seeds in scored_members(name, config.benchmark.seeds).items():
-                result = home / slug(name) / "-".join(map(str, seeds)) / "scores.csv"
+                result = home / file_name(name.lower()) / "-".join(map(str, seeds)) / "scores.csv"
                 place = result.parent.relative_to(folder)
                 origin = functools.partial(scores_origin, name, seeds, home, fold, records)
                 changes = find_changes(result, origin()) if result.exists() else ""
@@ -224,7 +224,7 @@ def claim_benchmark(folder: Path, config: Config) -> Config:
 
 def run_folder(home: Path, name: str, seed: int) -> Path:
     """Return the run directory of a model that is trained."""
-    return home / slug(name) / str(seed)
+    return home / file_name(name.lower()) / str(seed)
 
 
 def scores_origin(name: str, seeds: Sequence[int], home: Path, fold: Fold, records: ArchiveRecords) -> Origin:
@@ -319,8 +319,3 @@ def ranking_table(scores: pd.DataFrame) -> pd.DataFrame:
             columns[f"{symbol} iNMV"] = summarize_normalized(native)["mean"].groupby("model").first()
     order = scores["model"].unique()
     return pd.DataFrame(columns).reindex(order)
-
-
-def slug(name: str) -> str:
-    """Write a name as that of a folder."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower())

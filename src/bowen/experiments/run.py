@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pydantic
 import xarray as xr
 
 from bowen import data
@@ -20,10 +21,11 @@ from bowen.data.features import Scaler
 from bowen.errors import ConfigError, RunError
 from bowen.evaluation.scores import score
 from bowen.experiments.build import build_model
-from bowen.experiments.run_directory import Manifest, RunDirectory
+from bowen.experiments.run_directory import Manifest, RunDirectory, damage_error
 from bowen.experiments.step_labels import BY_SPLIT, label_as_trained, split_record
 from bowen.experiments.trained_record import TrainedRecord
 from bowen.experiments.training_sites import LabeledRecord, period_covered, select_training_records
+from bowen.files import UNREADABLE
 from bowen.land.quantities import Role, check_learnable
 from bowen.models.base import LEARNABLE, AbstractLandModel
 from bowen.models.hybrid import GuidedHybrid
@@ -47,6 +49,7 @@ SITE_ATTRIBUTES = (
 )
 
 
+_SCALER = pydantic.TypeAdapter(Scaler)
 TrainingWatch = Callable[[Config, tuple[ValidationRow, ...]], None]
 
 
@@ -315,8 +318,11 @@ def load_run(folder: Path, precision: Precision | None = None) -> Run:
     if precision:
         config = config.model_copy(update={"model": config.model.model_copy(update={"precision": precision})})
     configure_jax(config)
-    scaler = Scaler(**manifest.scaler)
-    untrained = build_model(config, scaler, land_parameters(config, manifest.site), len(manifest.records))
+    try:
+        scaler = _SCALER.validate_python(manifest.scaler)
+        untrained = build_model(config, scaler, land_parameters(config, manifest.site), len(manifest.records))
+    except UNREADABLE as problem:
+        raise damage_error(folder / "run.json", problem) from problem
     return Run(config, scaler, directory.read_weights(untrained), manifest, folder)
 
 

@@ -1,10 +1,11 @@
 """Run directory: a training, a benchmark or the simulations of a model on disk.
 
 config.toml     settings
-run.json        format, versions, and the manifest: records trained on, scaler, checksum
+run.json        format, versions, settings that the weights depend on, and the manifest: records trained on, scaler,
+                checksum
 weights.npz     best model so far
 checkpoint.npz  full state of training, to resume from
-history.csv     loss and validation by update
+history.csv     loss and validation by update, which the weights hold as well
 lock            process that is training here; absent otherwise
 
 Files are written whole or not at all, nothing is pickled, and a damaged file is recognized. A directory written in
@@ -28,7 +29,6 @@ import socket
 import sys
 import time
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -38,6 +38,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
+import pydantic
 import xarray as xr
 
 from bowen import data
@@ -46,7 +47,7 @@ from bowen.config.schema import Config
 from bowen.errors import RunError
 from bowen.experiments.format_migration import FORMAT, OLDEST_FORMAT, migrate_arrays, migrate_config, migrate_manifest
 from bowen.experiments.trained_record import TrainedRecord
-from bowen.files import read_json, replace_atomically, write_json
+from bowen.files import UNREADABLE, open_file, open_zip, read_json, replace_atomically, write_json
 
 if sys.platform == "win32":
     import msvcrt
@@ -57,7 +58,6 @@ HISTORY, UPDATES = "history", "updates"  # members of an archive of arrays that 
 PARAMETERS_OF_SITE = ("land/", "tower/")  # some of which may have been declared since a file was written
 PARTS_WITH_MODEL = ("model/", "average/", "best/")  # of a checkpoint
 MAX_NAMED = 8  # run directories, or records, that a message names
-DAMAGED = (OSError, ValueError, KeyError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 Purpose = Literal["training", "benchmark", "simulations"]
 SITE_SETTINGS = (
@@ -102,11 +102,9 @@ class Manifest:
         """Make a manifest of the content of run.json.
 
         Raises:
-            KeyError, TypeError: It lacks something.
+            KeyError, ValueError: It lacks something, or holds something else.
         """
-        fields: dict[str, Any] = {field.name: content[field.name] for field in dataclasses.fields(cls)}
-        fields["records"] = tuple(TrainedRecord(**record) for record in fields["records"])
-        return cls(**fields)
+        return _MANIFEST.validate_python({field.name: content[field.name] for field in dataclasses.fields(cls)})
 
     @property
     def fingerprints(self) -> list[str]:
@@ -134,6 +132,9 @@ class Manifest:
             found.sort(key=lambda number: self.records[number].seconds_from(times))
             return [*exact, *found]
         return found
+
+
+_MANIFEST = pydantic.TypeAdapter(Manifest)
 
 
 class RunDirectory:
@@ -182,7 +183,7 @@ class RunDirectory:
         """
         written = 0
         if self.is_claimed:
-            written, there = self._read()
+            written, there, _ = self._read()
             self._check_same(there, manifest, config, written)
         elif manifest.purpose == "benchmark" and self._config.exists():  # until format 5 it had settings alone
             self._check_same(Manifest(purpose="benchmark"), manifest, config, OLDEST_FORMAT)
@@ -191,11 +192,13 @@ class RunDirectory:
         if 0 < written < FORMAT:
             self._migrate_arrays(written)
         text = configs.dumps(config)
-        if not self._config.exists() or self._config.read_text(encoding="utf-8") != text:
+        if not self._config.exists() or read_text(self._config) != text:
             write_text(self._config, text)
         if written < FORMAT:
             versions = {name: version(name) for name in ("bowen", "jax", "equinox", "optax", "numpy")}
-            write_json(self._manifest, {"format": FORMAT, "versions": versions, **dataclasses.asdict(manifest)})
+            settings = [[*place, value] for place, value in relevant_settings(config, manifest).items()]
+            content = {"format": FORMAT, "versions": versions, "settings": settings, **dataclasses.asdict(manifest)}
+            write_json(self._manifest, content)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -228,7 +231,7 @@ class RunDirectory:
 
     def _acquire_lock(self) -> int:
         while True:
-            file = os.open(self._lock, os.O_RDWR | os.O_CREAT, 0o644)
+            file = os.open(self._lock, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
             try:
                 if sys.platform == "win32":
                     os.lseek(file, 1 << 30, os.SEEK_SET)  # beyond the text, which others may read
@@ -252,9 +255,9 @@ class RunDirectory:
 
     def _lock_error(self) -> RunError:
         try:
-            holder = json.loads(self._lock.read_text(encoding="utf-8"))
+            holder = json.loads(read_text(self._lock))
             who = f"process {holder['process']} on {holder['host']} trains here since {holder['since']}"
-        except (OSError, ValueError, KeyError):
+        except UNREADABLE:
             who = "another process trains here"
         return RunError(str(self.folder), who, fix="wait until it has ended, or choose another directory with --out.")
 
@@ -264,20 +267,20 @@ class RunDirectory:
         Raises:
             RunError: It is no run directory, is damaged, or was written in a format that is not read.
         """
-        _, manifest = self._read()
+        _, manifest, _ = self._read()
         if manifest.purpose != purpose:
             raise self._absence(f"holds a {manifest.purpose}, not a {purpose}")
         return manifest
 
-    def _read(self) -> tuple[int, Manifest]:
-        """Read the manifest, and the format it was written in."""
+    def _read(self) -> tuple[int, Manifest, dict[tuple[str, str], Any]]:
+        """Read the format of the directory, the manifest, and the settings that the weights depend on."""
         path = self._manifest
         try:
             content, is_sound = read_json(path)
             found, wrote = content.get("format"), content.get("versions", {}).get("bowen", "of an unknown version")
         except (FileNotFoundError, NotADirectoryError) as problem:
             raise self._absence("is not a run directory, it has no run.json") from problem
-        except (OSError, ValueError, AttributeError) as problem:
+        except UNREADABLE as problem:
             raise damage_error(path, problem) from problem
         if not isinstance(found, int) or not OLDEST_FORMAT <= found <= FORMAT:
             raise RunError(
@@ -288,8 +291,9 @@ class RunDirectory:
         if not is_sound:
             raise damage_error(path, "its checksum differs")
         try:
-            return found, Manifest.of(migrate_manifest(content, found))
-        except (KeyError, TypeError) as problem:
+            settings = {(str(table), str(name)): value for table, name, value in content.get("settings", [])}
+            return found, Manifest.of(migrate_manifest(content, found)), settings
+        except UNREADABLE as problem:
             raise damage_error(path, problem) from problem
 
     def _absence(self, what: str) -> RunError:
@@ -306,9 +310,21 @@ class RunDirectory:
 
         Raises:
             ConfigError: They cannot be read, or are not valid.
+            RunError: One that the weights depend on has changed since.
         """
-        written = self._read()[0] if written is None else written
-        return configs.load(self._config, migrate=migrate_config) if written < FORMAT else configs.load(self._config)
+        manifest, settings = Manifest(), {}
+        if written is None:
+            written, manifest, settings = self._read()
+        config = configs.load(self._config, migrate=migrate_config) if written < FORMAT else configs.load(self._config)
+        now = relevant_settings(config, manifest)
+        for (table, name), value in settings.items():
+            if now.get((table, name), value) != value:
+                raise RunError(
+                    str(self._config),
+                    f"`{name}` in [{table}] is {_shown(now[table, name])}, and was {_shown(value)} in the training",
+                    fix="restore config.toml as it was.",
+                )
+        return config
 
     def _check_same(self, there: Manifest, asked: Manifest, config: Config, written: int) -> None:
         if there.purpose != asked.purpose:
@@ -385,7 +401,7 @@ class RunDirectory:
         Raises:
             RunError: A file cannot be written.
         """
-        save_arrays(self.weights, best)
+        save_arrays(self.weights, best, history)
         write_history(self.history, columns, history)
 
     def read_checkpoint(self, like: Any, model: Any) -> tuple[Any, np.ndarray, int] | None:
@@ -403,7 +419,7 @@ class RunDirectory:
         """
         if not self.checkpoint.exists():
             return None
-        written, _ = self._read()
+        written = self._read()[0]
         arrays = read_arrays(self.checkpoint, written)
         updates = arrays.pop(UPDATES, None)
         asked = self.read_config(written).training.updates if updates is None else int(updates)
@@ -416,7 +432,7 @@ class RunDirectory:
         Raises:
             RunError: The file is missing or damaged, or holds another structure.
         """
-        written, _ = self._read()
+        written = self._read()[0]
         arrays = read_arrays(self.weights, written)
         return fill_tree(self.weights, arrays, like, named_leaves(like))[0]
 
@@ -490,16 +506,26 @@ def read_arrays(path: Path, written: int = FORMAT) -> dict[str, np.ndarray]:
         RunError: The file is missing or damaged.
     """
     try:
-        # opened here, because np.load leaves a damaged archive open
-        with path.open("rb") as archive, np.load(archive, allow_pickle=False) as file:
-            arrays = {place: file[place] for place in file.files}
+        with open_file(path) as file, open_zip(file) as archive:
+            arrays = {name.removesuffix(".npy"): _read_array(archive, name) for name in archive.namelist()}
         if HISTORY not in arrays:
-            raise KeyError(f"it has no {HISTORY}")
+            raise ValueError(f"it has no {HISTORY}")
     except FileNotFoundError as problem:
         raise RunError(str(path), "is not there", fix="train again with `bowen train`.") from problem
-    except DAMAGED as problem:
+    except UNREADABLE as problem:
         raise damage_error(path, problem) from problem
     return migrate_arrays(arrays, written)
+
+
+def _read_array(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+    """Read an array of numbers; `np.load` would ask for as much memory as its header says."""
+    with archive.open(name) as member:
+        if np.lib.format.read_magic(member) != (1, 0):
+            raise ValueError(f"{name} is in another format")
+        shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(member)
+        if dtype.kind not in "biuf":
+            raise ValueError(f"{name} holds no numbers")
+        return np.frombuffer(member.read(), dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def fill_tree(
@@ -570,15 +596,22 @@ def write_history(path: Path, columns: tuple[str, ...], rows: tuple[Any, ...]) -
 
 
 def read_history(path: Path) -> pd.DataFrame:
-    """Read the validations of a training.
+    """Read the validations of a training, the last of which may not have been written before it was stopped.
 
     Raises:
-        RunError: The file is missing or damaged.
+        RunError: The file is missing or damaged, or differs from the history in the weights beside it.
     """
+    weights = path.with_name("weights.npz")
     try:
-        return pd.read_csv(path, dtype=float)
-    except (OSError, ValueError) as problem:
+        with open_file(path) as file:
+            frame = pd.read_csv(file, dtype=float)
+        known = read_arrays(weights)[HISTORY] if weights.exists() else np.empty(0)
+        is_long_enough = len(known) - 1 <= len(frame) <= len(known)
+        if known.size and not (is_long_enough and np.allclose(frame, known[: len(frame)], 1e-9, 0.0, True)):
+            raise ValueError("it differs from the history in weights.npz")
+    except UNREADABLE as problem:
         raise damage_error(path, problem) from problem
+    return frame
 
 
 def write_text(path: Path, text: str) -> None:

@@ -20,12 +20,11 @@ from bowen.evaluation.budyko import long_term_water_balance
 from bowen.evaluation.ensemble import ensemble_mean
 from bowen.evaluation.unseen_variables import TRAINED_NOTE, add_routed_runoff, evaluate_unseen_variables
 from bowen.experiments.batch_simulation import simulate_days
-from bowen.experiments.benchmark import slug
 from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
 from bowen.experiments.origin import describe_origin, find_changes, write_origin
 from bowen.experiments.run import Run, describe_training, prepare_record
 from bowen.experiments.run_directory import Manifest, RunDirectory
-from bowen.files import replace_atomically
+from bowen.files import file_name, replace_atomically
 from bowen.land.quantities import check_learnable
 from bowen.models.base import LEARNABLE
 
@@ -106,7 +105,7 @@ def tower_sites(
 
         name = f"{site}_{tower.time.values[0]:.4}-{tower.time.values[-1]:.4}"
         mark = data.compute_fingerprint(tower)
-        places.append(TransferSite(name, f"{name}.nc", record, observed.assign_attrs(site=name), mark))
+        places.append(TransferSite(name, file_name(f"{name}.nc"), record, observed.assign_attrs(site=name), mark))
     if not places:
         raise DataError(", ".join(map(str, paths)), "no tower with observations", fix="see the messages above.")
     return places
@@ -148,7 +147,7 @@ def run_transfer(
 
     models, tables, balances, shown, reference = transfer_models(runs), [], [], {}, {}
     simulated = {
-        name: simulate_or_read_days(name, run, places, folder / slug(name), say, as_unseen=as_unseen)
+        name: simulate_or_read_days(name, run, places, folder / file_name(name.lower()), say, as_unseen=as_unseen)
         for name, run in models.items()
     }
     for title, names in models_by_title(models).items():

@@ -12,20 +12,20 @@ import os
 import tempfile
 import threading
 import time
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bowen.data.download.checksums import compute_sha256, keep_checksum, read_checksums
 from bowen.data.download.samples import print_to_stderr
 from bowen.data.folders import cache_write_error, get_cache_folder
 from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
-from bowen.files import replace_atomically
+from bowen.files import UNREADABLE, file_name, open_file, open_zip, replace_atomically, temporary_folder
 
 _LIST = "sites.csv"
+_MAX_SECONDS = 6.0 * 3600.0  # of a call of the shuttle
 _MAX_AGE = 7.0 * 86400.0  # s; older lists are fetched again
 _INSTALL = "pip install git+https://github.com/fluxnet/shuttle.git"
 
@@ -85,13 +85,17 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
             fix="choose one of these",
         )
     row = sites[site]
-    target = _folder(cache) / site / Path(row["fluxnet_product_name"]).name
+    target = _folder(cache) / file_name(site) / file_name(Path(row["fluxnet_product_name"]).name)
+    known = read_checksums(target.parent).get(target.name)
     if target.exists():
-        report(f"Using {target}")
-        return target
+        if known in (None, compute_sha256(target)):
+            report(f"Using {target}")
+            return target
+        report(f"{target} is damaged.")
     report(f"Fetching {target.name} through the FLUXNET Shuttle.")
     try:
-        _download_archive(row, target)
+        _download_archive(row, target, known)
+        keep_checksum(target)
         with replace_atomically(target.parent / "CITATION.txt") as temporary:
             temporary.write_text(
                 f"{site}, {row.get('site_name', '')}: {target.name}, shared under CC-BY-4.0.\n"
@@ -104,21 +108,25 @@ def fetch_fluxnet(site: str, cache: Path | None = None, report: Callable[[str], 
     return target
 
 
-def _download_archive(row: dict[str, str], target: Path) -> None:
+def _download_archive(row: dict[str, str], target: Path, known: str | None) -> None:
     shuttle = _shuttle()
+    if not row["download_link"].startswith(("https://", "http://")):
+        raise DataError(row["download_link"], "is no address of a download", fix="get the file in a browser")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
+    with temporary_folder(target.parent, target.name) as folder:
         plain = {key: " ".join(str(value).replace(",", ";").split()) for key, value in row.items() if key}
         plain["download_link"] = row["download_link"].replace(",", "%2C")
-        listed = Path(folder, _LIST)
+        listed = folder / _LIST
         listed.write_text(f"{','.join(plain)}\n{','.join(plain.values())}\n", encoding="utf-8")
         site = row["site_id"]
-        files = _call(f"fetch {site}", shuttle.download, [site], str(listed), output_dir=folder)
+        files = _call(f"fetch {site}", shuttle.download, [site], str(listed), output_dir=str(folder))
         try:
-            with zipfile.ZipFile(files[0]) as archive:
+            with open_file(files[0]) as file, open_zip(file) as archive:
                 damaged = archive.testzip()
-        except (IndexError, FileNotFoundError, zipfile.BadZipFile, zlib.error, EOFError) as problem:
+        except UNREADABLE as problem:
             damaged = str(problem)
+        if not damaged and known and compute_sha256(Path(files[0])) != known:
+            damaged = "its hash is not that of the first download"
         if damaged:
             raise DataError(target.name, f"the download is damaged ({damaged}) and was discarded", fix="try again")
         os.replace(files[0], target)
@@ -153,7 +161,9 @@ def _call(what: str, function: Callable[..., Any], *arguments: Any, **options: A
 
     thread = threading.Thread(target=work, daemon=True)  # a daemon, so that Ctrl-C ends it
     thread.start()
-    thread.join()
+    thread.join(_MAX_SECONDS)
+    if thread.is_alive():
+        outcome["problem"] = TimeoutError(f"no end after {_MAX_SECONDS / 3600.0:.0f} h")
     if problem := outcome.get("problem"):
         raise DataError(
             "FLUXNET Shuttle",

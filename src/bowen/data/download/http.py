@@ -21,9 +21,10 @@ import urllib.request
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
-from bowen.data.download.samples import compute_sha256, print_to_stderr
+from bowen.data.download.checksums import compute_sha256
+from bowen.data.download.samples import print_to_stderr
 from bowen.data.folders import cache_write_error
 from bowen.errors import ConfigError, DataError
 
@@ -34,6 +35,8 @@ DownloadProgress = Callable[
 _MAX_ATTEMPTS = 5  # in a row without a new byte
 _TIMEOUT = 30.0  # s without a response
 _MAX_PAUSE = 60.0  # s
+_MAX_SECONDS = 6.0 * 3600.0  # of a call
+_MAX_BYTES = 1 << 32  # of a file
 _TEMPORARY_ERRORS = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -52,6 +55,8 @@ class _Part:
     file: IO[bytes]
     tag: Path
     url: str
+    max_bytes: int
+    deadline: float  # by the clock of `time.monotonic`
 
     @property
     def size(self) -> int:
@@ -68,6 +73,46 @@ class _Part:
         self.file.truncate(0)  # first, so that old bytes never have a new tag
         self.tag.write_text(f"{self.url}\n{version}\n", encoding="utf-8")
 
+    def check_limits(self, size: int) -> None:
+        """Refuse a file of too many bytes, and a server that is too slow."""
+        if size > self.max_bytes:
+            self.start_over()
+            raise DataError(
+                self.url, f"the file has more than {self.max_bytes} bytes", fix="get it with a browser, if it is right"
+            )
+        if time.monotonic() > self.deadline:
+            raise DataError(
+                self.url,
+                f"the download took more than {_MAX_SECONDS / 3600.0:.0f} h",
+                fix="try again later with the same command, which continues the download",
+            )
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Redirects to addresses of HTTP, and not from an encrypted connection to one that is not."""
+
+    def redirect_request(self, req: Any, fp: Any, code: Any, msg: Any, headers: Any, newurl: str) -> Any:
+        if not newurl.startswith("https://") and not (newurl.startswith("http://") and req.type == "http"):
+            raise DataError(
+                req.full_url, f"the server redirects to {newurl}, which is not followed", fix="check the address"
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _make_opener() -> urllib.request.OpenerDirector:
+    """Make an opener of HTTP alone; that of `urlopen` also opens files and FTP."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPDefaultErrorHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        _Redirects(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
 
 def download(
     url: str,
@@ -75,6 +120,7 @@ def download(
     *,
     sha256: str | None = None,
     begins: Collection[bytes] = (),
+    max_bytes: int = _MAX_BYTES,
     report: Callable[[str], None] = print_to_stderr,
     watch: DownloadProgress = lambda name, received, total: None,
     pause: float = 1.0,
@@ -86,6 +132,7 @@ def download(
         target: Path of the file; missing folders are made. An old file stays until the new one is complete.
         sha256: Its hash, if known.
         begins: Possible first bytes, if known, to detect a login page instead of the file.
+        max_bytes: Size of the largest file to take.
         report: Called with progress messages.
         watch: Called with the name, the bytes received and the total bytes during the download.
         pause: Wait before the second attempt [s]; doubled before each further one, plus or minus half.
@@ -95,8 +142,9 @@ def download(
 
     Raises:
         ConfigError: The address is not one of HTTP.
-        DataError: The server does not have the file, does not answer or sends another file, or the disk is full. The
-            received part stays for the next call, unless it is wrong.
+        DataError: The server does not have the file, does not answer, sends another file or a larger one, redirects to
+            elsewhere than HTTP, or takes more than six hours; or the disk is full. The received part stays for the next
+            call, unless it is wrong.
     """
     if not url.startswith(("https://", "http://")):
         raise ConfigError(url, "is no address of a download", fix="begin it with https:// or http://")
@@ -105,7 +153,9 @@ def download(
         with _lock_part(target, report) as file:
             if file is None:
                 return target
-            part = _Part(file, target.with_name(f"{target.name}.part.tag"), url)
+            part = _Part(
+                file, target.with_name(f"{target.name}.part.tag"), url, max_bytes, time.monotonic() + _MAX_SECONDS
+            )
             verify = functools.partial(_verify, part, target.name, sha256, tuple(begins))
             _retry(part, target.name, verify, report, watch, pause)
             file.flush()
@@ -210,7 +260,9 @@ def _attempt(part: _Part, name: str, watch: DownloadProgress) -> bool:
         continued = response.status == 206
         received = part.size
         watch(name, received, total)
+        part.check_limits(total or 0)
         for chunk in _chunks(response):
+            part.check_limits(received + len(chunk))
             part.file.write(chunk)
             received += len(chunk)
             watch(name, received, total)
@@ -221,7 +273,7 @@ def _attempt(part: _Part, name: str, watch: DownloadProgress) -> bool:
 
 def _request(request: urllib.request.Request, part: _Part) -> http.client.HTTPResponse:
     try:
-        return urllib.request.urlopen(request, timeout=_TIMEOUT)
+        return _make_opener().open(request, timeout=_TIMEOUT)
     except urllib.error.HTTPError as problem:
         problem.close()
         if problem.code == 416:  # the file is now shorter than the received part

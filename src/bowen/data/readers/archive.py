@@ -8,9 +8,7 @@ the estimates in it. A record of which a file is missing or not as it was writte
 """
 
 import importlib
-import re
 import shutil
-import tempfile
 import warnings
 import zlib
 from collections.abc import Iterable
@@ -26,7 +24,7 @@ from bowen.data.readers.text_files import SourceFile
 from bowen.data.schema import find_nearest
 from bowen.data.site_metadata import SITE_IDENTIFIER
 from bowen.errors import ConfigError, DataError, RunError
-from bowen.files import read_json, replace_atomically, write_json
+from bowen.files import file_name, read_json, replace_atomically, temporary_folder, write_json
 
 # Version of the values that readers estimate, as longwave radiation that was not measured: to be raised when they
 # change, so that archives made before say so.
@@ -63,37 +61,38 @@ def write_record(archive: Path | str, dataset: xr.Dataset) -> str:
     axes = {str(name): variable.size for name, variable in plain.variables.items() if variable.ndim}
     encoding: dict[str, dict[str, object]] = {name: {"chunks": (min(steps, size),)} for name, size in axes.items()}
     encoding["time"] |= {"units": "seconds since 1970-01-01", "dtype": "int64"}
-    temporary = None
     try:
         archive.mkdir(parents=True, exist_ok=True)
         _settle(archive, key)
         _write_group(archive)
-        temporary = Path(tempfile.mkdtemp(dir=archive, prefix=f".new.{key}."))
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Consolidated metadata")  # Zarr: not a part of its format 3
-            plain.to_zarr(
-                temporary / key, mode="w", encoding=encoding, consolidated=True, zarr_format=3, write_empty_chunks=True
-            )
-        _write_index(temporary / key, key, dataset)
-        final, old = archive / key, archive / f"{_OLD}{key}"
-        if final.exists():
-            final.rename(old)
-        try:
-            (temporary / key).rename(final)
-        except OSError:
-            if old.exists():
-                old.rename(final)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+        with temporary_folder(archive, key) as temporary:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Consolidated metadata")  # Zarr: not a part of its format 3
+                plain.to_zarr(
+                    temporary / key,
+                    mode="w",
+                    encoding=encoding,
+                    consolidated=True,
+                    zarr_format=3,
+                    write_empty_chunks=True,
+                )
+            _write_index(temporary / key, key, dataset)
+            final, old = archive / key, archive / f"{_OLD}{key}"
+            if final.exists():
+                final.rename(old)
+            try:
+                (temporary / key).rename(final)
+            except OSError:
+                if old.exists():
+                    old.rename(final)
+                raise
+            shutil.rmtree(old, ignore_errors=True)
     except OSError as problem:
         raise RunError(
             str(archive),
             f"cannot be written ({problem}); existing records are unchanged",
             fix="free some space, or choose another folder",
         ) from problem
-    finally:
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
     return key
 
 
@@ -241,7 +240,7 @@ def _is_record(file: Path) -> bool:
 
 def _key(dataset: xr.Dataset) -> str:
     first, last = (str(dataset.time.values[index])[:4] for index in (0, -1))
-    return re.sub(r"[^\w-]", "-", f"{dataset.attrs['site']}_{first}-{last}")
+    return file_name(f"{dataset.attrs['site']}_{first}-{last}")
 
 
 def _records(archive: Path) -> dict[str, Path]:

@@ -1,14 +1,16 @@
 """Site metadata in the networks' BADM Interchange Format (BIF): one row for each variable of each group."""
 
+import contextlib
 import importlib
+import io
 import re
-import zipfile
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 
 from bowen.data.readers.text_files import SourceFile, open_unpacked
 from bowen.errors import DataError
+from bowen.files import UNREADABLE, open_file, open_zip
 
 BIF_COLUMNS = ("SITE_ID", "GROUP_ID", "VARIABLE", "DATAVALUE")
 _NUMBERS = {
@@ -71,10 +73,15 @@ def _sheet(source: SourceFile) -> pd.DataFrame:
             "a BIF file in XLSX requires openpyxl, which is not installed",
             fix="install openpyxl, or save the file as CSV next to the data",
         ) from problem
-    if not source.member:
-        return pd.read_excel(source.path, dtype=str)
-    with zipfile.ZipFile(source.path) as archive, archive.open(source.member) as sheet:
-        return pd.read_excel(sheet, dtype=str)
+    try:
+        with contextlib.ExitStack() as opened:
+            file: IO[bytes] = opened.enter_context(open_file(source.path))
+            if source.member:
+                file = io.BytesIO(opened.enter_context(open_zip(file)).read(source.member))
+            opened.enter_context(open_zip(file))  # as a sheet is one too, and its size is checked so
+            return pd.read_excel(file, dtype=str)
+    except UNREADABLE as problem:
+        raise DataError(source.name, f"is damaged and cannot be read ({problem})", fix="get it again") from problem
 
 
 def _instrument(group: pd.DataFrame) -> float | None:

@@ -1,6 +1,8 @@
 """CAMELS: daily weather over a river basin, and its streamflow."""
 
 import io
+import math
+import os
 import re
 import tarfile
 from collections.abc import Mapping
@@ -14,6 +16,7 @@ import xarray as xr
 from bowen.data.canonical import FlaggedSeries, build_daily_record
 from bowen.data.schema import QC, find_nearest
 from bowen.errors import DataError
+from bowen.files import UNREADABLE, bound_stream, check_expansion, decompress, open_file
 from bowen.physics.constants import ICE_POINT
 
 _FORCING, _FLOW = "{}_lump_cida_forcing_leap.txt", "{}_streamflow_qc.txt"
@@ -24,6 +27,7 @@ _DAY = 86400.0  # s
 _CUBIC_FOOT = 0.3048**3  # m3
 _DENSITY = 1000.0  # kg m-3
 _FLAGS = {"A": QC.MEASURED, "A:e": QC.ESTIMATED, "M": QC.MISSING}
+_NUMBER = r"-?\d{1,9}(?:\.\d{0,9})?"
 _MIN_FOREST = 0.6  # forest fraction of the basin for an IGBP forest class
 
 
@@ -112,7 +116,7 @@ def _searched(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
         return _in_folder(path, wanted) if path.is_dir() else _in_archive(path, wanted)
     except FileNotFoundError as problem:
         raise DataError(str(path), "no such folder or file", fix="check the path") from problem
-    except (OSError, EOFError, tarfile.TarError) as problem:
+    except UNREADABLE as problem:
         raise DataError(path.name, f"cannot be read to its end ({problem})", fix="get it again") from problem
 
 
@@ -134,29 +138,45 @@ def _texts(path: Path, basin: str) -> dict[str, str]:
 
 def _in_folder(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
     files = [file for file in path.rglob("*.txt") if file.is_file()]
-    chosen = {file.name: file.read_text("utf-8", errors="replace") for file in files if file.name in wanted}
+    chosen = {}
+    for file in files:
+        if file.name in wanted:
+            with open_file(file) as content:
+                chosen[file.name] = content.read().decode("utf-8", errors="replace")
     return chosen, [file.name for file in files]
 
 
 def _in_archive(path: Path, wanted: set[str]) -> tuple[dict[str, str], list[str]]:
     chosen, names = {}, []
-    with tarfile.open(path) as archive:
-        for member in archive:
-            name = PurePosixPath(member.name).name
-            names.append(name)
-            if name in wanted and (file := archive.extractfile(member)):
-                chosen[name] = file.read().decode("utf-8", errors="replace")
+    with open_file(path) as file:
+        packed, unpacked = file.seek(0, os.SEEK_END), decompress(file)
+        is_plain = unpacked is file
+        stream = file if is_plain else bound_stream(unpacked, packed)
+        with tarfile.open(fileobj=stream, mode="r:" if is_plain else "r|") as archive:
+            for member in archive:
+                name = PurePosixPath(member.name).name
+                if member.size < 0:
+                    raise tarfile.ReadError(f"{name} has a size below zero")
+                if not member.isreg():  # links are not followed
+                    continue
+                names.append(name)
+                if name in wanted and (content := archive.extractfile(member)):
+                    check_expansion(packed, member.size)
+                    chosen[name] = content.read().decode("utf-8", errors="replace")
     return chosen, names
 
 
 def _basin(lines: list[str], where: str) -> list[float]:
     """Read latitude, elevation and area of the basin from the first three lines of its forcing."""
     try:
-        return [float(line) for line in lines[:3]]
+        latitude, elevation, area = (float(line) for line in lines[:3])
+        if not (math.isfinite(latitude + elevation) and 0.0 < area < math.inf):
+            raise ValueError(f"they are {latitude:g}, {elevation:g} and {area:g}")
     except ValueError as problem:
         raise DataError(
             where, f"does not begin with latitude, elevation and area ({problem})", fix="get it again"
         ) from problem
+    return [latitude, elevation, area]
 
 
 def _weather(lines: list[str], where: str) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -174,7 +194,7 @@ def _weather(lines: list[str], where: str) -> tuple[np.ndarray, dict[str, np.nda
         "precipitation": numbers["prcp(mm/day)"] / _DAY,
         "snow_water": numbers["swe(mm)"],
     }
-    return _days(table), weather
+    return _days(table, where), weather
 
 
 def _runoff(text: str, days: np.ndarray, area: float, where: str) -> FlaggedSeries:
@@ -189,7 +209,7 @@ def _runoff(text: str, days: np.ndarray, area: float, where: str) -> FlaggedSeri
     flow = np.asarray(table["flow"], dtype=float)
     qc = np.where(flow < 0.0, QC.MISSING, np.asarray([_FLAGS[flag] for flag in table["flag"]]))
     values = np.where(qc == QC.MISSING, np.nan, flow * _CUBIC_FOOT * _DENSITY / area)
-    frame = pd.DataFrame({"values": values, "qc": qc}, index=_days(table)).reindex(days)
+    frame = pd.DataFrame({"values": values, "qc": qc}, index=_days(table, where)).reindex(days)
     return frame["values"].to_numpy(), frame["qc"].fillna(QC.MISSING).to_numpy()
 
 
@@ -197,8 +217,8 @@ def _table(text: str, names: list[str], where: str) -> pd.DataFrame:
     kinds: Any = {name: str if name in ("gauge", "flag") else float for name in names}
     try:
         table = pd.read_csv(io.StringIO(text), sep=r"\s+", header=None, names=names, dtype=kinds)
-        if table.isna().to_numpy().any():
-            raise ValueError(f"row {int(table.isna().any(axis=1).argmax()) + 1} is cut short")
+        if (odd := ~np.isfinite(table.select_dtypes(float).to_numpy()).all(axis=1) | table.isna().any(axis=1)).any():
+            raise ValueError(f"row {int(odd.argmax()) + 1} is cut short, or infinite")
     except (ValueError, pd.errors.ParserError) as problem:
         raise DataError(
             where, f"has a row that is not {len(names)} values ({problem})", fix="get it again"
@@ -206,20 +226,31 @@ def _table(text: str, names: list[str], where: str) -> pd.DataFrame:
     return table
 
 
-def _days(table: pd.DataFrame) -> np.ndarray:
-    parts = table[_DATE].astype(int).set_axis(["year", "month", "day"], axis=1)
-    return pd.to_datetime(parts).to_numpy()
+def _days(table: pd.DataFrame, where: str) -> np.ndarray:
+    """Read the days, each of which is there once."""
+    try:
+        if (table[_DATE].to_numpy() % 1.0).any():
+            raise ValueError("it is no whole number")
+        parts = table[_DATE].astype(int).set_axis(["year", "month", "day"], axis=1)
+        days = pd.DatetimeIndex(pd.to_datetime(parts))
+        if days.has_duplicates:
+            raise ValueError(f"{days[days.duplicated()][0]:%Y-%m-%d} is there twice")
+    except (ValueError, ArithmeticError) as problem:
+        raise DataError(where, f"has a day that cannot be read ({problem})", fix="get it again") from problem
+    return days.to_numpy()
 
 
 def _gauge(text: str, basin: str) -> _Gauge | None:
     """Read name, longitude and drained area of the gauge; the area of the forcing may be far off."""
     rows = (
-        re.fullmatch(r"\d+\s+(\d{8})\s+(.+?)\s+-?[\d.]+\s+(-?[\d.]+)\s+([\d.]+)\s*", line) for line in text.splitlines()
+        re.fullmatch(rf"\d+\s+(\d{{8}})\s+(.+?)\s+{_NUMBER}\s+({_NUMBER})\s+({_NUMBER})\s*", line)
+        for line in text.splitlines()
     )
-    row = next((row for row in rows if row and row[1] == basin), None)
+    row = next((row for row in rows if row and row[1] == basin and float(row[4]) > 0.0), None)
     return row and _Gauge(row[2], float(row[3]), float(row[4]) * 1e6)
 
 
 def _forest(text: str, basin: str) -> float:
     rows = [line.split() for line in text.splitlines()]
-    return next((float(row[5]) for row in rows if len(row) == 6 and row[1] == basin), 0.0)
+    found = [row[5] for row in rows if len(row) == 6 and row[1] == basin and re.fullmatch(_NUMBER, row[5])]
+    return float(found[0]) if found else 0.0

@@ -2,16 +2,18 @@
 
 import contextlib
 import importlib
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import IO, Literal
 
+import h5py
 import numpy as np
 import xarray as xr
 
 from bowen.errors import DataError
-from bowen.files import replace_atomically
+from bowen.files import UNREADABLE, check_expansion, open_file, replace_atomically
 
 NetcdfEngine = Literal["h5netcdf", "netcdf4", "scipy"]
 NETCDF_ENGINES: dict[bytes, NetcdfEngine] = {
@@ -80,18 +82,20 @@ def list_netcdf_variables(path: Path) -> set[str]:
 def _opened(path: Path) -> Iterator[xr.Dataset]:
     """Open a file with xarray; errors of the libraries on damaged files become one message."""
     try:
-        with path.open("rb") as handle:
+        with open_file(path) as handle:
             magic = handle.read(4)
             if magic not in NETCDF_ENGINES:
                 raise DataError(path.name, "is no NetCDF file", fix="get it again, or check which file was meant")
             _require_package(NETCDF_ENGINES[magic], path.name)
+            if NETCDF_ENGINES[magic] == "h5netcdf":
+                _check_hdf5(handle)
             handle.seek(0)  # scipy would not close a damaged file that it opened itself
             source = path if NETCDF_ENGINES[magic] == "netcdf4" else handle
             with xr.open_dataset(source, engine=NETCDF_ENGINES[magic], decode_times=False) as file:
                 yield xr.decode_cf(_with_standard_dates(file, path.name), decode_timedelta=False)
     except FileNotFoundError as problem:
         raise DataError(str(path), "no such file", fix="check the path") from problem
-    except (OSError, EOFError, ValueError, KeyError, TypeError, IndexError, RuntimeError) as problem:
+    except UNREADABLE as problem:
         if "filter" in str(problem):
             raise DataError(
                 path.name,
@@ -151,6 +155,24 @@ def _dates_without_leap_days(values: np.ndarray, units: str) -> np.ndarray | Non
         int
     )
     return stamps.astype("datetime64[ns]") + np.round(rest * 1e3).astype("timedelta64[ms]")
+
+
+def _check_hdf5(handle: IO[bytes]) -> None:
+    """Check that the variables of a file are in the file itself, and are no larger than a file of its size should hold.
+
+    Variables of NetCDF 3 need no such check: they are in the file as they are in memory.
+    """
+    size = handle.seek(0, os.SEEK_END)
+    with h5py.File(handle, "r") as file:
+        variables = []
+        for name in file:
+            if isinstance(file.get(name, getlink=True), h5py.ExternalLink):
+                raise ValueError(f"{name} is in another file")
+            if isinstance(variable := file[name], h5py.Dataset):
+                if variable.external or variable.is_virtual:
+                    raise ValueError(f"the values of {name} are in another file")
+                variables.append(variable)
+        check_expansion(size, sum(max(v.dtype.itemsize, 8) * (v.size or 0) for v in variables))
 
 
 def _encoding(variable: xr.Variable) -> dict[str, object]:

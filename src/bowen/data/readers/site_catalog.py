@@ -1,9 +1,11 @@
 """Catalog of sites: metadata, search by class or distance, and additions by the user."""
 
 import csv
+import io
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,7 @@ from bowen.data.site_metadata import (
     load_user_sites,
 )
 from bowen.errors import ConfigError, DataError
-from bowen.files import replace_atomically
+from bowen.files import MAX_LINE, bound_stream, open_file, replace_atomically
 
 _COLUMNS = {  # lower case; columns of tables and variables of BIF
     "site": ("site", "site_id", "siteid"),
@@ -135,18 +137,20 @@ def add_sites(path: Path | str, report: Callable[[str], None] = print_to_stderr)
 def _rows(path: Path) -> dict[str, dict[str, list[str]]] | None:
     """Read the texts of a table, by site and canonical name; None if the file is no table of sites."""
     try:
-        with path.open("rb") as file:
-            if b"\0" in file.read(4096):
+        with open_file(path) as raw:
+            if b"\0" in raw.read(4096):
                 return None
-        with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-            reader = csv.reader(file)
+            raw.seek(0)
+            bounded = bound_stream(raw, raw.seek(0, os.SEEK_END), MAX_LINE)
+            raw.seek(0)
+            reader = csv.reader(io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="replace", newline=""))
             header = [name.strip().lower() for name in next(reader, [])]
             if header.count("site_id") and _LONG_COLUMNS <= set(header):
                 return _of_long(header, reader)
             return _of_wide(header, reader)
     except OSError as problem:
         raise DataError(str(path), f"cannot be opened ({problem.strerror})", fix="check the path") from problem
-    except csv.Error:
+    except (csv.Error, ValueError):
         return None
 
 

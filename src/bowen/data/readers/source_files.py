@@ -2,7 +2,6 @@
 
 import glob
 import re
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from bowen.data.readers.bif import read_bif
 from bowen.data.readers.text_files import SourceFile, open_unpacked
 from bowen.data.site_metadata import find_site_identifier
 from bowen.errors import DataError
+from bowen.files import UNREADABLE, open_file, open_zip
 
 _TABLE = re.compile(r"\.(csv|txt|dat)(\.(xz|gz))?$", re.IGNORECASE)
 _NOT_THE_RECORD = re.compile(r"(ERA5|ERAI|_BIF|VARINFO|_AUX|SITEINFO|README|_(DD|WW|MM|YY)_)", re.IGNORECASE)
@@ -46,10 +46,10 @@ def _held(path: Path) -> list[SourceFile]:
         _refuse_other_kinds(path)
         return [SourceFile(path)]
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, open_zip(file) as archive:
             names = [name for name in archive.namelist() if not name.endswith("/")]
             names = [name for name in names if not is_macos_metadata(Path(name))]
-    except zipfile.BadZipFile as problem:
+    except UNREADABLE as problem:
         raise DataError(
             path.name,
             f"is damaged, truncated or no archive and cannot be read to its end ({problem})",
@@ -151,7 +151,7 @@ def find_site_metadata(main: SourceFile) -> dict[str, Any]:
 def read_first_bytes(source: SourceFile) -> bytes:
     """Read the first four bytes of a file, which identify its kind."""
     try:
-        with source.path.open("rb") as handle:
+        with open_file(source.path) as handle:
             return handle.read(4)
     except OSError as problem:
         raise DataError(str(source.path), f"cannot be opened ({problem.strerror})", fix="check the path") from problem

@@ -3,13 +3,11 @@
 The kinds of tables that `bowen.data.formats` describes are read from these columns by `text_tables`.
 """
 
+import codecs
 import contextlib
 import csv
-import gzip
 import io
-import lzma
-import zipfile
-import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +17,12 @@ import numpy as np
 import pandas as pd
 
 from bowen.errors import DataError
+from bowen.files import MAX_LINE, UNREADABLE, bound_stream, decompress, open_file, open_zip
 
 _MISSING = -9999.0  # of all networks; other codes are found by `checks.missing_codes`
 _BEYOND = "beyond the last column"
 _SEPARATORS = (",", ";", "\t")
+_MAX_COLUMNS = 5000
 _MIN_KNOWN_NAMES, _MAX_LINES_ABOVE = 3, 10  # with fewer known names in the first line, these next ones may have them
 
 
@@ -76,14 +76,14 @@ def read_header(source: SourceFile, count_known: Callable[[Sequence[str]], int] 
         raise DataError(source.name, "is empty or no CSV; a line must name the columns", fix="get the file again")
     _, number, line = max(found)
     names = _split(line)
-    if len(names) < 2 or not all(name.isprintable() for name in names):
+    if not 2 <= len(names) <= _MAX_COLUMNS or not all(name.isprintable() for name in names):
         raise DataError(
             source.name,
             "is empty or no CSV; the first line that is no comment must name the columns, separated by comma, "
             "semicolon or tab",
             fix="check which file was meant, or get it again",
         )
-    if len(set(names)) < len(names) and (twice := [name for name in names if name and names.count(name) > 1]):
+    if twice := [name for name, count in Counter(names).items() if name and count > 1]:
         raise DataError(source.name, f"two columns are called {twice[0]}", fix="remove or rename one of them")
     separator = _find_separator(line)
     return TableHeader(source, names, separator, -number, f"{separator} " in line)
@@ -234,11 +234,15 @@ def open_unpacked(source: SourceFile) -> Iterator[IO[bytes]]:
         DataError: There is no such file, or it is damaged.
     """
     try:
-        with source.path.open("rb") as raw, _unpacked(raw, source) as handle:
-            yield handle
+        with contextlib.ExitStack() as opened:
+            raw: IO[bytes] = opened.enter_context(open_file(source.path))
+            packed = raw.seek(0, os.SEEK_END)
+            if source.member:
+                raw = opened.enter_context(opened.enter_context(open_zip(raw)).open(source.member))
+            yield opened.enter_context(bound_stream(_as_utf8(raw), packed, MAX_LINE))
     except FileNotFoundError as problem:
         raise DataError(str(source.path), "no such file", fix="check the path") from problem
-    except (OSError, EOFError, ValueError, lzma.LZMAError, zlib.error, zipfile.BadZipFile, csv.Error) as problem:
+    except UNREADABLE as problem:
         reason = str(problem).strip().splitlines()[-1] if str(problem).strip() else type(problem).__name__
         raise DataError(
             source.name,
@@ -247,20 +251,10 @@ def open_unpacked(source: SourceFile) -> Iterator[IO[bytes]]:
         ) from problem
 
 
-def _unpacked(raw: IO[bytes], source: SourceFile) -> IO[bytes]:
-    if source.member:
-        return _within(zipfile.ZipFile(raw).open(source.member))
-    return _within(raw)
-
-
-def _within(raw: IO[bytes]) -> IO[bytes]:
-    """Decompress a stream by the kind that its first bytes identify."""
-    magic = raw.read(6)
+def _as_utf8(raw: IO[bytes]) -> IO[bytes]:
+    """Decompress a file, or recode "Unicode text" of spreadsheets."""
     raw.seek(0)
-    if magic.startswith(b"\xfd7zXZ"):
-        return lzma.open(raw)
-    if magic.startswith(b"\x1f\x8b"):
-        return cast(IO[bytes], gzip.open(raw))
-    if magic.startswith((b"\xff\xfe", b"\xfe\xff")):  # "Unicode text" of spreadsheets
-        return io.BytesIO(raw.read().decode("utf-16").encode())
-    return raw
+    if raw.read(2) not in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return decompress(raw)
+    raw.seek(0)
+    return io.BytesIO(raw.read().decode("utf-16").encode())
