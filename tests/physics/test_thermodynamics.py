@@ -38,3 +38,10 @@ def test_vapor_pressure_and_specific_humidity_are_inverse():
     vapor = np.linspace(1.0, 4000.0, 10)
     back = thermodynamics.vapor_pressure(thermodynamics.specific_humidity(vapor, 9e4), 9e4)
     np.testing.assert_allclose(back, vapor, rtol=1e-12)
+
+
+def test_specific_humidity_grows_up_to_that_of_boiling_water():
+    """The formula alone has a pole, beyond which hot surfaces would draw vapor from the air and heat without end."""
+    saturated = thermodynamics.saturation_vapor_pressure(np.linspace(200.0, 1000.0, 2000))
+    humidity = thermodynamics.specific_humidity(saturated, 7e4)
+    assert (np.diff(humidity) >= 0.0).all() and humidity.max() == pytest.approx(1.0)

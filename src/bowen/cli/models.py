@@ -27,12 +27,6 @@ from bowen.errors import ConfigError
 if TYPE_CHECKING:
     import pandas as pd
 
-MAX_RESIDUALS = {  # round-off of single precision
-    "energy_residual_max": 1e-2,
-    "energy_closure_max": 1e-2,
-    "water_residual_max": 1e-6,
-}
-
 
 @command
 def demo_command(
@@ -208,7 +202,7 @@ def audit_command(
 ) -> None:
     """Check that a simulation conserves energy and water; exit with 1 if it does not."""
     from bowen import data
-    from bowen.evaluation.scores import audit_budgets
+    from bowen.evaluation.scores import MAX_ENERGY_RESIDUAL, MAX_WATER_RESIDUAL, audit_budgets, step_seconds
 
     if run.is_file():
         simulation = data.read_simulation(run)
@@ -222,7 +216,9 @@ def audit_command(
         output.show_json(found)
     else:
         output.show_audit(found)
-    if not all(found[name] <= limit for name, limit in MAX_RESIDUALS.items()):
+    energy, water = MAX_ENERGY_RESIDUAL["float32"], MAX_WATER_RESIDUAL["float32"] / step_seconds(simulation)
+    limits = {"energy_residual_max": energy, "energy_closure_max": energy, "water_residual_max": water}
+    if not all(found[name] <= limit for name, limit in limits.items()):
         output.print_message("bowen: a budget does not close to round-off: the model is at fault.")
         raise typer.Exit(1)
 

@@ -24,6 +24,9 @@ from bowen.files import UNREADABLE, open_file, replace_atomically
 
 SCORE_COLUMNS = ("tower", "model", "split", "subset", "variable", "resolution", "metric", "value")
 RESIDUALS = ("energy_residual", "water_residual")
+# Round-off of a half-hour by precision; in single precision that of stores of 1,000 kg m-2 is the largest part.
+MAX_ENERGY_RESIDUAL = {"float64": 1e-9, "float32": 0.05}  # W m-2
+MAX_WATER_RESIDUAL = {"float64": 1e-11, "float32": 1e-3}  # kg m-2
 # Share of a period that has to be measured for a mean; nights and rain are often not measured.
 MIN_MEASURED_SHARE = {"daily": 0.5, "monthly": 0.25}
 

@@ -108,15 +108,17 @@ def substep(
     liquid = snow.retain_liquid(state.snow_liquid, on_snow, parameters.snow_water_holding_fraction * remaining)
     filled = surface.available_water + dt * (melt - flux.root_evaporation) - (liquid - state.snow_liquid)
     stores, outflow = drain_root_zone(parameters, state, surface, filled, dt)
-    warmed = state.soil_temperature_excess + soil.substitute(balance.warming, offsets, slopes)
+    conducted = soil.substitute(balance.warming, offsets, slopes)
+    warmed = state.soil_temperature_excess + conducted
     frozen = snow.refreezing(warmed[..., 0], liquid, capacities[..., 0], surface.melt_rate, dt)
-    skin = warmed[..., 0] + jnp.minimum(FUSION * frozen / capacities[..., 0], jnp.maximum(-warmed[..., 0], 0.0))
-    warmed = jnp.concatenate([skin[..., None], warmed[..., 1:]], axis=-1)
-    warmth, ice = soil.freeze(warmed, state.soil_ice, parameters.freezable_water, capacities)
+    fused, ice = soil.freeze(warmed, state.soil_ice, parameters.freezable_water, capacities)
+    fused = jnp.concatenate([(FUSION * frozen / capacities[..., 0])[..., None], fused[..., 1:]], axis=-1)
+    # added at once, deep snow is rounded only once
+    gained = dt * (surface.snowfall - balance.snow_loss) + (liquid - state.snow_liquid)
     after = State(
-        soil_temperature_excess=warmth,
+        soil_temperature_excess=soil.warm(state.soil_temperature_excess, conducted, fused, capacities),
         soil_ice=ice,
-        snow_water=remaining + liquid,
+        snow_water=jnp.where(balance.melted_out, liquid, state.snow_water + gained),
         snow_liquid=liquid - frozen,
         canopy_water=surface.leaf_water - dt * flux.canopy_evaporation,
         **stores,

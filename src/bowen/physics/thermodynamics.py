@@ -55,16 +55,18 @@ def specific_humidity(vapor_pressure: Values, air_pressure: Values) -> Values:
     r"""Compute specific humidity, $q = \epsilon e / [p - (1 - \epsilon) e]$.
 
     Args:
-        vapor_pressure: Partial pressure of water vapor. [Pa]
+        vapor_pressure: Partial pressure of water vapor; above the total pressure, where water boils, it counts as that,
+            because the formula has a pole and negative values beyond it. [Pa]
         air_pressure: Total pressure. [Pa]
 
     Returns:
-        Specific humidity. [kg kg-1]
+        Specific humidity, 1 at most. [kg kg-1]
 
     Source:
         Definition; Milly & Shmakin (2002) use the same in GFDL LM2.
     """
-    return VAPOR_RATIO * vapor_pressure / (air_pressure - (1.0 - VAPOR_RATIO) * vapor_pressure)
+    partial = _array_namespace(vapor_pressure).minimum(vapor_pressure, air_pressure)
+    return VAPOR_RATIO * partial / (air_pressure - (1.0 - VAPOR_RATIO) * partial)
 
 
 def vapor_pressure(humidity: Values, air_pressure: Values) -> Values:
