@@ -47,7 +47,7 @@ from bowen.config.schema import Config
 from bowen.errors import RunError
 from bowen.experiments.format_migration import FORMAT, OLDEST_FORMAT, migrate_arrays, migrate_config, migrate_manifest
 from bowen.experiments.trained_record import TrainedRecord
-from bowen.files import UNREADABLE, open_file, open_zip, read_json, replace_atomically, write_json
+from bowen.files import UNREADABLE, open_file, open_zip, read_json, read_text, replace_atomically, write_json
 
 if sys.platform == "win32":
     import msvcrt

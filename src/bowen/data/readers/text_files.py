@@ -7,6 +7,7 @@ import codecs
 import contextlib
 import csv
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
