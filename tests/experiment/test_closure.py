@@ -9,7 +9,7 @@ import xarray as xr
 from jax import numpy_dtype_promotion
 
 from bowen.config.schema import parse
-from bowen.data import compute_closure_fraction, is_latent_heat_truncated, is_measured
+from bowen.data import compute_closure_fraction, is_latent_heat_truncated, is_measured, read
 from bowen.data.checks.plausibility import find_implausible_values
 from bowen.data.features import Scaler, fit_closure
 from bowen.data.schema import TURBULENT as TARGETS
@@ -21,7 +21,12 @@ from bowen.experiments.step_labels import split_record
 from bowen.experiments.twin_experiment import TWIN_SITE, TWIN_SOIL, make_weather
 from bowen.land.land_classes import parameters_for
 from bowen.land.parameters import Parameters
-from bowen.land.tower_observation import TowerParameters, closure_fractions, mean_of_truncated_reports
+from bowen.land.tower_observation import (
+    TowerParameters,
+    closure_fractions,
+    mean_of_truncated_reports,
+    stable_share,
+)
 from bowen.land.variables import initial_state
 from bowen.models.base import Process, SiteParameters, reset_root_zone
 from bowen.models.rollout import spin_up, unroll
@@ -168,12 +173,13 @@ def test_the_closure_to_expect_of_a_site_depends_on_dry_air_and_broad_leaves(rec
 
 def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
     tower = TowerParameters(closure_fraction=0.7)
-    np.testing.assert_array_equal(closure_fractions(tower), [tower.closure_fraction] * 2)
+    typical = tower.typical_friction_velocity, tower.typical_friction_velocity
+    np.testing.assert_array_equal(closure_fractions(tower, *typical), [tower.closure_fraction] * 2)
     np.testing.assert_allclose(
-        closure_fractions(TowerParameters(closure_fraction=0.7, closure_partitioning=1.0)), [1.0, 0.49]
+        closure_fractions(TowerParameters(closure_fraction=0.7, closure_partitioning=1.0), *typical), [1.0, 0.49]
     )
     slopes = jax.jacobian(
-        lambda skew: closure_fractions(TowerParameters(closure_fraction=1.0, closure_partitioning=skew))
+        lambda skew: closure_fractions(TowerParameters(closure_fraction=1.0, closure_partitioning=skew), *typical)
     )(0.5)
     np.testing.assert_array_equal(slopes, [0.0, 0.0])  # where nothing is missed there is nothing to learn
     skewed = Process(SiteParameters(Parameters(), TowerParameters(closure_fraction=0.7, closure_partitioning=0.5)))
@@ -184,6 +190,54 @@ def test_what_a_tower_misses_may_be_sensible_heat_more_than_latent(record):
     for name, share in (("latent_heat", 0.7**0.5), ("sensible_heat", 0.7**1.5)):
         np.testing.assert_allclose(as_tower_reports(simulation, name), share * simulation[name])
     assert np.abs(simulation.energy_residual).max() < 1e-9  # the budgets of the land know nothing of it
+
+
+def test_a_tower_measures_less_downward_heat_in_calm_air(record):
+    calm, windy, down = jnp.asarray(0.05), jnp.asarray(0.6), jnp.asarray(-20.0)
+    indifferent = TowerParameters(closure_fraction=0.8)
+    tower = TowerParameters(closure_fraction=0.8, stable_half_saturation=0.5)
+    np.testing.assert_allclose(closure_fractions(indifferent, calm, down), 0.8, rtol=1e-4)
+    np.testing.assert_array_equal(closure_fractions(tower, calm, -down), closure_fractions(indifferent, calm, -down))
+    shares = [float(closure_fractions(tower, each, down)[1]) / 0.8 for each in (calm, windy)]
+    np.testing.assert_allclose(shares, [0.25, 0.8], rtol=1e-4)  # over 0.3 m s-1
+    assert closure_fractions(tower, calm, down)[0] == pytest.approx(0.8)  # latent heat
+    assert np.isfinite(jax.grad(lambda half: stable_share(jnp.asarray(0.0), half))(jnp.asarray(0.0)))
+
+
+def test_typical_friction_velocity_is_that_of_the_wind_by_day(record):
+    site = SiteData(record, np.full(record.sizes["time"], "train"), config=config("raw"))
+    land, tower = site.parameters.land, site.parameters.tower
+    wind = np.average(record.wind_speed, weights=record.shortwave_down)
+    height, roughness = float(land.reference_height - land.displacement_height), float(land.roughness_length)
+    assert float(tower.typical_friction_velocity) == pytest.approx(0.4 * wind / np.log(height / roughness), rel=1e-4)
+    model = Process(SiteParameters(land, TowerParameters(stable_half_saturation=0.5)))
+    _, series = unroll(model, site.state, site.arrays.inputs.window(0, 96))
+    latent, sensible = series.fluxes.latent_heat, series.fluxes.sensible_heat
+    share = series.fluxes.friction_velocity / (series.fluxes.friction_velocity + 0.5 * 0.3)
+    seen = jnp.where(sensible < 0.0, share * sensible, sensible)
+    np.testing.assert_allclose(series.observed(), jnp.stack([latent, seen]), rtol=1e-4)
+    assert float((sensible < 0.0).mean()) > 0.1 and np.abs(series.fluxes.energy_residual).max() < 1e-9
+
+
+def test_real_towers_measure_less_in_calm_nights(shared_data):
+    """Medians over towers of LE + H over net radiation less ground heat, by thirds of the wind of their nights."""
+    shares = {"night": [], "day": []}
+    for met in sorted((shared_data / "towers").glob("*_Met.nc")):
+        record = read(met)
+        if not {"net_radiation", "ground_heat"} <= set(record):
+            continue
+        names = ("latent_heat", "sensible_heat", "net_radiation", "ground_heat")
+        known = np.all([is_measured(record, name) for name in names[:3]] + [np.isfinite(record.ground_heat)], axis=0)
+        latent, sensible, net, ground = (record[name].values for name in names)
+        light, wind = record.shortwave_down.values, record.wind_speed.values
+        limits = np.quantile(wind[known & (light <= 2.0)], [1 / 3, 2 / 3])
+        third = np.digitize(wind, limits)
+        for hours, chosen in (("night", known & (light <= 2.0)), ("day", known & (light > 20.0))):
+            parts = [chosen & (third == number) for number in range(3)]
+            shares[hours].append([(latent + sensible)[part].sum() / (net - ground)[part].sum() for part in parts])
+    assert len(shares["night"]) >= 15
+    np.testing.assert_allclose(np.median(shares["night"], axis=0), [0.27, 0.40, 0.79], atol=0.03)
+    np.testing.assert_allclose(np.median(shares["day"], axis=0), [0.73, 0.77, 0.80], atol=0.03)
 
 
 def test_uncertain_steps_count_less(record):

@@ -108,7 +108,9 @@ class TwinModel(AbstractLandModel):
         del features
         offsets = {"minimum_stomatal_resistance": true_offset(forcing)}
         state, fluxes = self.solver(apply_logit_offsets(self.land, offsets), carry, forcing, dt)
-        return state, StepOutput(fluxes, state, offsets, closure_fractions(TowerParameters()))
+        return state, StepOutput(
+            fluxes, state, offsets, closure_fractions(TowerParameters(), fluxes.friction_velocity, fluxes.sensible_heat)
+        )
 
     def frozen(self):
         return self.land

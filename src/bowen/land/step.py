@@ -197,6 +197,7 @@ def collect_fluxes(
         runoff=outflow.surface_runoff + outflow.subsurface_runoff,
         albedo=surface.albedo,
         aerodynamic_conductance=surface.conductance,
+        friction_velocity=surface.friction_velocity,
         surface_temperature=surface.temperature,
         energy_residual=zero,
         water_residual=zero,

@@ -32,6 +32,7 @@ class SurfaceConditions(NamedTuple):
     air_density: Scalar  # kg m-3
     vaporization_heat: Scalar  # J kg-1, at the air temperature
     conductance: Scalar  # m s-1, aerodynamic
+    friction_velocity: Scalar  # m s-1
     control: Any  # of evaporation without snow, as its law gives it
     snow_resistance: Scalar  # s m-1
     melt_rate: Scalar  # kg m-2 s-1 K-1, of snow below a canopy; 0: the surface is the snow's
@@ -77,7 +78,7 @@ def surface_conditions(
     wind = jnp.sqrt(forcing.wind_speed**2 + parameters.gustiness**2)
     richardson = turbulence.bulk_richardson(temperature * virtual, potential_temperature * virtual, height, wind)
     heat_roughness = parameters.roughness_length * jnp.exp(-parameters.roughness_ratio_log)
-    _, coefficient = step.stability(
+    momentum, coefficient = step.stability(
         richardson, height, parameters.roughness_length, heat_roughness, parameters.critical_richardson
     )
     critical_water = parameters.critical_saturation * parameters.root_zone_capacity
@@ -97,6 +98,7 @@ def surface_conditions(
         ),
         vaporization_heat=thermodynamics.vaporization_heat(forcing.air_temperature),
         conductance=coefficient * wind,
+        friction_velocity=jnp.sqrt(momentum) * wind,
         control=step.evaporation.control(parameters, state, forcing),
         snow_resistance=parameters.snow_resistance,
         melt_rate=canopy_melt_rate(parameters.canopy_snow_resistance),

@@ -187,6 +187,7 @@ class Fluxes(eqx.Module):
     runoff: Scalar = quantity(WATER_FLUX, "Outflow to the river", standard_name="runoff_flux", water="sink")
     albedo: Scalar = quantity("1", "Albedo", alma="Albedo", standard_name="surface_albedo")
     aerodynamic_conductance: Scalar = quantity("m s-1", "Aerodynamic conductance of heat and vapor", alma="ACond")
+    friction_velocity: Scalar = quantity("m s-1", "Friction velocity")
     surface_temperature: Scalar = quantity(
         "K",
         "Surface temperature at the end of the step",

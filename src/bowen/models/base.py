@@ -181,7 +181,8 @@ class Process(AbstractLandModel):
         del features
         land, tower = with_offsets(self.land, self.tower, self.offsets)
         state, fluxes = self.solver(land, carry, forcing, dt)
-        return state, StepOutput(fluxes, state, self.offsets, closure_fractions(tower), noise_scale(tower))
+        fractions = closure_fractions(tower, fluxes.friction_velocity, fluxes.sensible_heat)
+        return state, StepOutput(fluxes, state, self.offsets, fractions, noise_scale(tower))
 
     def frozen(self):
         return self.land, self.tower

@@ -159,7 +159,8 @@ class Hybrid(AbstractLandModel):
     def step(self, carry, forcing, features, dt):
         memory, parameters, offsets = self.set_parameters(carry, forcing, features)
         state, fluxes = self.solver(parameters.land, carry[1], forcing, dt)
-        output = StepOutput(fluxes, state, offsets, closure_fractions(parameters.tower), noise_scale(parameters.tower))
+        fractions = closure_fractions(parameters.tower, fluxes.friction_velocity, fluxes.sensible_heat)
+        output = StepOutput(fluxes, state, offsets, fractions, noise_scale(parameters.tower))
         return (memory, state), output
 
     def set_parameters(
@@ -271,11 +272,14 @@ class GuidedHybrid(AbstractLandModel):
         own, memory = carry
         memory, guide = self.network.step(memory, forcing, features, dt)
         network_memory, parameters, offsets = self.hybrid.set_parameters(own, forcing, features)
-        fractions = closure_fractions(parameters.tower)
+        tower = parameters.tower
+        typical = tower.typical_friction_velocity
+        fractions = closure_fractions(tower, typical, jnp.zeros_like(typical))
         vapor = guide.fluxes.latent_heat / vaporization_heat(forcing.air_temperature)
         forcing = dataclasses.replace(forcing, requested_evaporation=vapor / fractions[..., 0])
         state, fluxes = self.hybrid.solver(parameters.land, own[1], forcing, dt)
-        output = StepOutput(fluxes, state, offsets, fractions, noise_scale(parameters.tower))
+        fractions = closure_fractions(tower, fluxes.friction_velocity, fluxes.sensible_heat)
+        output = StepOutput(fluxes, state, offsets, fractions, noise_scale(tower))
         return ((network_memory, state), memory), output
 
     def frozen(self):

@@ -19,9 +19,13 @@ from bowen.land.tower_observation import TowerParameters
 from bowen.land.variables import State, initial_state
 from bowen.models.base import SiteParameters
 from bowen.models.hybrid import NUM_STATE_FEATURES, FluxScale
+from bowen.numerics.array_types import Scalar
+from bowen.physics import turbulence
 from bowen.training.arrays import SiteArrays, radiation_name
 
 _ATTRIBUTES = ("site", "timestep_s", "latitude", "longitude", "igbp", "reference_height", "canopy_height")
+MIN_LIGHT = 1e-3  # W m-2, so that a record of nights has a mean
+MIN_WIND = 0.1  # m s-1
 UNSEEN = -1  # index of a site that was not trained on
 
 
@@ -205,6 +209,21 @@ def land_parameters(config: Config, site: Mapping[str, Any]) -> Parameters:
     )
 
 
+def typical_friction_velocity(record: xr.Dataset, land: Parameters) -> Scalar:
+    """Compute the friction velocity of the mean wind by day, weighted by shortwave radiation, in neutral air. [m s-1].
+
+    Args:
+        record: Canonical dataset.
+        land: Parameters of its site.
+    """
+    light = record["shortwave_down"].values.clip(min=0.0) + MIN_LIGHT
+    wind = np.average(record["wind_speed"].values, weights=light)
+    height = land.reference_height - land.displacement_height
+    roughness = land.roughness_length
+    coefficient, _ = turbulence.neutral(jnp.zeros(()), height, roughness, roughness, land.critical_richardson)
+    return jnp.sqrt(coefficient) * max(wind, MIN_WIND)
+
+
 def site_parameters(
     config: Config, record: xr.Dataset, scaler: Scaler, index: int, has_water_correction: bool
 ) -> SiteParameters:
@@ -221,10 +240,15 @@ def site_parameters(
     """
     closure: Any = scaler.closure(index, record) if config.data.closure == "measured_fraction" else 1.0
     truncated: Any = data.is_latent_heat_truncated(record)
-    tower = TowerParameters(closure_fraction=closure, is_latent_heat_truncated=truncated)
+    land = land_parameters(config, record.attrs)
+    tower = TowerParameters(
+        closure_fraction=closure,
+        typical_friction_velocity=typical_friction_velocity(record, land),
+        is_latent_heat_truncated=truncated,
+    )
     attributes = compute_site_attributes(record)
     return SiteParameters(
-        land_parameters(config, record.attrs),
+        land,
         tower,
         attributes=[attributes.get(name, 0.0) for name in config.model.regionalized_by],
         index=index,
