@@ -153,7 +153,9 @@ def test_any_tower_can_be_given(bowen, hybrid, tmp_path):
     with xr.open_dataset(path) as simulation:
         assert simulation.attrs["site_code"] == "YY-Oth" and simulation["IGBP_veg_short"] == "ENF"
         assert np.isfinite(simulation["Qle"]).all()
-    scores = pd.DataFrame(json.loads(bowen("evaluate", hybrid, *given, "--site", site, "--json").stdout))
+    evaluated = bowen("evaluate", hybrid, *given, "--site", site, "--json")
+    assert "hybrid: trained at XX-Twi 2001. YY-Oth is not among these sites." in evaluated.stderr
+    scores = pd.DataFrame(json.loads(evaluated.stdout))
     assert set(scores["tower"]) == {"YY-Oth"} and set(scores["split"]) == {"test"}
     counts = scores.query("metric == 'n' and resolution == 'native'")["value"]
     assert set(counts) == {(DAYS - 15) * 48}, "the first 15 days settle"

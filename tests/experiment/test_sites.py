@@ -155,6 +155,7 @@ def test_the_identity_of_sites(one, other, is_same):
 def test_where_a_model_was_trained_is_said_in_a_sentence(run, record):
     run = dataclasses.replace(run, folder=Path("run"))
     assert describe_training(run, record) == "calibrated LaD: trained at XX-Twi 2001, YY-Oth 2001."
+    assert describe_training(run, name="hybrid (a)").startswith("hybrid (a): trained at XX-Twi 2001")
     assert describe_training(run, at(record, site="ZZ-New")).endswith("ZZ-New is not among these sites.")
     assert "(--as-unseen), without the parameters learned there" in describe_training(run, record, as_unseen=True)
     many = trained([at(record, site=f"XX-{number:03}") for number in range(11)])

@@ -200,7 +200,16 @@ def test_a_bare_record_is_enough(tmp_path):
     simulations = {"mine": fluxes_of(record, 0.1), "yours": fluxes_of(record, 0.2)}
     split = np.full(record.sizes["time"], "train")
     scores = scores_of(record, simulations, split)
-    path = write_report(tmp_path / "report.html", record, simulations, scores, split, title="Bare")
+    path = write_report(
+        tmp_path / "report.html",
+        record,
+        simulations,
+        scores,
+        split,
+        title="Bare",
+        training=["LaD: trained at XX-Abc 2001."],
+    )
+    assert "LaD: trained at XX-Abc 2001." in path.read_text()
     text = Page(path.read_text(encoding="utf-8")).text
     assert "no measurements" in text and "Measured steps of the whole record" in text
 

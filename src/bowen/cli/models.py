@@ -174,13 +174,13 @@ def evaluate_command(
 ) -> None:
     """Score trained models on measured fluxes: each at its own tower, or all at another."""
     from bowen.evaluation.scores import write_scores
-    from bowen.experiments.comparison import score_models
+    from bowen.experiments.comparison import score_models, title_models
     from bowen.experiments.run import describe_training, load_run
 
     models = [load_run(run) for run in runs]
     record = read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
-    for model in models:
-        output.print_message(describe_training(model, record, as_unseen=as_unseen))
+    for name, model in title_models(models).items():
+        output.print_message(describe_training(model, record, as_unseen=as_unseen, name=name))
     scores = score_models(models, record, as_unseen=as_unseen)
     if out:
         output.print_message(f"Scores written to {write_scores(scores, out)}")

@@ -203,7 +203,7 @@ def compare_models(models: Iterable[Run], dataset: xr.Dataset, *, as_unseen: boo
     simulations = {name: simulate_run(model, dataset, as_unseen=as_unseen) for name, model in together.items()}
     scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
     history = {name: read_history(model.folder / "history.csv") for name, model in together.items() if model.folder}
-    training = dict.fromkeys(describe_training(model, dataset, as_unseen=as_unseen) for model in together.values())
+    training = [describe_training(run, dataset, as_unseen=as_unseen, name=name) for name, run in together.items()]
     return Comparison(
         dataset, split, simulations, pd.concat(scores, ignore_index=True), history, tuple(filter(None, training))
     )

@@ -265,17 +265,20 @@ def site_number(run: Run, dataset: xr.Dataset, *, as_unseen: bool = False) -> in
     return numbers[0] if numbers else -1
 
 
-def describe_training(run: Run, dataset: xr.Dataset | None = None, *, as_unseen: bool = False) -> str:
+def describe_training(
+    run: Run, dataset: xr.Dataset | None = None, *, as_unseen: bool = False, name: str | None = None
+) -> str:
     """Say in sentences at which sites and in which years a model was trained; nothing, if it was not.
 
     Args:
         run: Model.
         dataset: Record that it is run over; None is one that it was trained on.
         as_unseen: Whether the site of the record is taken as an unseen one.
+        name: Of the model; None is its title.
     """
     if run.folder is None:
         return ""
-    where = f"{run.title}: trained at {run.manifest.places}."
+    where = f"{name or run.title}: trained at {run.manifest.places}."
     if dataset is not None and site_number(run, dataset) < 0:
         return f"{where} {dataset.attrs['site']} is not among these sites."
     unseen = (

@@ -168,7 +168,8 @@ def run_transfer(
     write_table(table, folder / "transfer.csv")
     write_table(pd.DataFrame(balances), folder / "balance.csv")
     observed = {place.name: place.observed for place in places}
-    training = list(filter(None, (describe_training(run, as_unseen=as_unseen) for run in models.values())))
+    training = [describe_training(run, as_unseen=as_unseen, name=name) for name, run in models.items()]
+    training = list(filter(None, training))
     for sentence in training:
         say(sentence)
     write_transfer(folder / "transfer.html", table, medians(table), pd.DataFrame(balances), observed, shown, training)
