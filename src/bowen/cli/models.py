@@ -20,6 +20,7 @@ from bowen.cli.app import (
     output_path,
     read_record,
     read_site_option,
+    require_suffix,
 )
 from bowen.errors import ConfigError
 
@@ -151,6 +152,7 @@ def simulate_command(
     from bowen import data
     from bowen.experiments.run import load_run, simulate_run
 
+    require_suffix(out, "--out", "NetCDF", ".nc", ".nc4")
     model = load_run(run, precision)
     dataset = read_record(model, met, flux, site, kind)
     asked = " ".join(f"{flag} {date}" for flag, date in (("--from", first), ("--to", last)) if date)
@@ -178,6 +180,7 @@ def evaluate_command(
     from bowen.experiments.comparison import score_models
     from bowen.experiments.run import load_run
 
+    require_suffix(out, "--out", "scores as CSV", ".csv")
     models = [load_run(run) for run in runs]
     record = read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
     scores = score_models(models, record, as_unseen=as_unseen)
@@ -234,6 +237,7 @@ def report_command(
     from bowen.experiments.comparison import compare_models, write_comparison
     from bowen.experiments.run import load_run
 
+    require_suffix(out, "--out", "a page in HTML", ".html", ".htm")
     models = [load_run(run) for run in runs]
     dataset = read_record(models[0], met, flux, site, kind)
     path = out or output_path(runs[0], "report.html", dataset, met)
