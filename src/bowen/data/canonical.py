@@ -11,7 +11,7 @@ from bowen.data.checks.clock import estimate_utc_offset
 from bowen.data.checks.required import check_air_temperature, check_daily_record, check_record, get_record_name
 from bowen.data.longwave import estimate_cloud_fraction, estimate_longwave
 from bowen.data.quality_flags import is_measured
-from bowen.data.schema import FORCING, QC, TURBULENT, WEATHER, add_attributes
+from bowen.data.schema import FORCING, QC, SCHEMA, TURBULENT, WEATHER, add_attributes
 from bowen.data.site_metadata import complete_site_metadata
 from bowen.data.solar import compute_clear_sky_radiation
 from bowen.data.time_axis import compute_positions, find_days, find_time_step, make_regular_axis
@@ -28,6 +28,7 @@ FlaggedSeries = tuple[np.ndarray, np.ndarray]  # values and flags
 _DAY = 86400  # s
 _MAX_ODD_FRACTION = 0.01  # fraction of days with contradictory temperatures that are dropped
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can report them as empty
+_MAX_SUPERSATURATION = SCHEMA["relative_humidity"].valid_range[1] - 1.0
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
 
@@ -231,8 +232,14 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
         elif name == "specific_humidity":
             values = saturated - vapor_pressure(values, pressure)
         use = np.isnan(deficit) & np.isfinite(values)
-        if use.any() and name != "vapor_pressure_deficit":
-            above = use & (values < 0.0)
+        above = use & (values < 0.0)
+        if name == "vapor_pressure_deficit":
+            low = SCHEMA[name].valid_range[0]
+            above &= (values < low) & (values >= -_MAX_SUPERSATURATION * saturated)
+            values = np.where(above, 0.0, values)
+            if above.any():
+                notes.append(f"Vapor pressure deficit is below {low:g} Pa at {above.sum()} steps, taken as saturated.")
+        elif use.any():
             values = np.maximum(values, 0.0)
             saturation = f", {above.sum()} of them above saturation and taken as saturated" if above.any() else ""
             how = f"computed from {name.replace('_', ' ')} at {use.sum()} steps"
