@@ -28,7 +28,7 @@ FlaggedSeries = tuple[np.ndarray, np.ndarray]  # values and flags
 _DAY = 86400  # s
 _MAX_ODD_FRACTION = 0.01  # fraction of days with contradictory temperatures that are dropped
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can report them as empty
-_MAX_SUPERSATURATION = SCHEMA["relative_humidity"].valid_range[1] - 1.0
+_MAX_SUPERSATURATION = 0.15  # of the saturation vapor pressure; instruments err so far in cold air
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
 
