@@ -1,3 +1,5 @@
+from importlib.metadata import version
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -257,6 +259,25 @@ def test_a_simulation_becomes_cf_and_alma(tmp_path):
     xr.testing.assert_equal(read_simulation(path), simulation)
     assert read_simulation(path).attrs == simulation.attrs
     assert read_simulation(path).parameter_albedo.attrs["log_scale"] == 0
+
+
+def test_a_file_says_what_made_it_and_has_the_bounds_of_its_steps(tmp_path):
+    time = np.datetime64("2014-07-01T03:00", "ns") + np.timedelta64(1800, "s") * np.arange(4)
+    fluxes = {name: ("time", np.arange(4.0)) for name in ("latent_heat", "sensible_heat")}
+    attributes = {"site": "XX-Syn", "model": "hybrid", "timestep_s": 1800}
+    simulation = xr.Dataset(fluxes, {"time": time}, attributes)
+    path = write_netcdf(to_alma(simulation), tmp_path / "simulation.nc")
+    with xr.open_dataset(path) as file:
+        assert file.time.attrs["bounds"] == "time_bnds"
+        np.testing.assert_array_equal(file.time_bnds.values[:, 0], time)
+        np.testing.assert_array_equal(file.time_bnds.values[:, 1], time + np.timedelta64(1800, "s"))
+        assert file.attrs["model"] == "hybrid" and file.attrs["bowen_version"] == version("bowen")
+        assert file.attrs["source"] == f"bowen {version('bowen')}, hybrid"
+        assert file.attrs["history"].endswith(f"written by bowen {version('bowen')}")
+    xr.testing.assert_identical(read_simulation(path).drop_attrs(), simulation.drop_attrs())
+    assert read_simulation(path).attrs == simulation.attrs
+    days = simulation.isel(time=[0, 2])
+    assert "time_bnds" not in to_alma(days)
 
 
 def test_what_is_no_simulation_is_refused(tmp_path, files):

@@ -347,3 +347,16 @@ def test_longwave_is_estimated_from_air_and_light_where_it_was_not_measured(read
     assert 'net_radiation = "measured"' in dataset.attrs["assumptions"]
     bare = read(table.drop(columns=["LW_IN_F", "LW_IN_F_QC", "NETRAD"]))
     assert "prescribed" not in bare.attrs["assumptions"]
+
+
+def test_a_deficit_above_saturation_is_taken_as_saturated(tmp_path):
+    """At 8 degC, -0.8 hPa is a relative humidity of 107 %, and -2 hPa one of 119 %."""
+    table = fluxnet_table()
+    cold = table.index[table.TA_F < 9.0][:40]
+    table.loc[cold, "VPD_F"] = -0.8
+    record = read_table(write_csv(tmp_path / "XX-Syn.csv", table), site=SITE)
+    assert (record.vapor_pressure_deficit.values[cold] == 0.0).all() and (record.vapor_pressure_deficit_qc == 0).all()
+    assert "Vapor pressure deficit is below -50 Pa at 40 steps, taken as saturated." in record.attrs["assumptions"]
+    table.loc[cold, "VPD_F"] = -2.0
+    with pytest.raises(DataError, match=r"vapor_pressure_deficit is -200 Pa at .*, outside -50 to 15000 \(40 such"):
+        read_table(write_csv(tmp_path / "XX-Syn.csv", table), site=SITE)

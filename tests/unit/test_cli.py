@@ -78,6 +78,20 @@ def test_an_unknown_command_or_option_is_usage():
     assert "No such option: --outt" in run("train", "x.toml", "--outt", "y", code=2).stderr
 
 
+@pytest.mark.parametrize(
+    ("command", "name", "suffix"),
+    [
+        ("simulate", "a.csv", ".nc"),
+        ("simulate", "a", ".nc"),
+        ("evaluate", "a.nc", ".csv"),
+        ("report", "a.pdf", ".html"),
+    ],
+)
+def test_an_output_file_of_another_kind_is_refused_before_anything_is_read(tmp_path, command, name, suffix):
+    message = run(command, tmp_path / "run", "--out", tmp_path / name, code=2).stderr
+    assert f"and not {name}." in message and f"fix: end its name in {suffix}" in message
+
+
 def test_the_defaults_are_a_configuration():
     text = run("train", "--defaults").stdout
     assert tomllib.loads(text)["training"]["updates"] == TrainingConfig().updates

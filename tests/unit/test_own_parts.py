@@ -110,3 +110,18 @@ def test_outputs_are_counted_without_being_told_the_input_size(key):
 def test_they_take_at_most_15_lines(part):
     lines = ast.unparse(ast.parse(textwrap.dedent(inspect.getsource(part)))).splitlines()
     assert len([line for line in lines if line.strip()]) <= 15
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_refused(site, key, value):
+    hybrid = bw.Hybrid(site.parameters, DYNAMIC, network=MLP(site.num_features, key))
+    bad = eqx.tree_at(lambda h: h.network.layers.layers[0].bias, hybrid, replace_fn=lambda bias: bias.at[1].set(value))
+    for function in (lambda: bw.simulate(bad, site), lambda: bw.train(bad, [site], updates=1)):
+        with pytest.raises(bw.ModelError, match=r"Hybrid: its weight `network.*bias` is not finite\.\n  fix: "):
+            function()
+
+
+@pytest.mark.parametrize("years", [-1, 10**30])
+def test_spin_up_without_measure_is_refused(site, years):
+    with pytest.raises(bw.ConfigError, match="spin_up_years"):
+        bw.simulate(bw.Process(site.parameters), site, spin_up_years=years)

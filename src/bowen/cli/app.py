@@ -102,6 +102,12 @@ def show_version(
         raise typer.Exit
 
 
+def require_suffix(path: Path | None, option: str, content: str, *suffixes: str) -> None:
+    """Refuse an output file whose name says that it is of another kind, before anything is computed."""
+    if path is not None and path.suffix.lower() not in suffixes:
+        raise ConfigError(option, f"writes {content}, and not {path.name}", fix=f"end its name in {suffixes[0]}")
+
+
 def read_site_option(path: Path | None) -> dict[str, Any] | None:
     """Read the file given by `--site`, if any."""
     from bowen import data

@@ -21,6 +21,7 @@ from bowen.cli.app import (
     output_path,
     read_record,
     read_site_option,
+    require_suffix,
 )
 from bowen.errors import ConfigError
 
@@ -149,6 +150,7 @@ def simulate_command(
     from bowen import data
     from bowen.experiments.run import describe_training, load_run, simulate_run
 
+    require_suffix(out, "--out", "NetCDF", ".nc", ".nc4")
     model = load_run(run, precision)
     dataset = read_record(model, met, flux, site, kind)
     output.print_message(describe_training(model, dataset, as_unseen=as_unseen))
@@ -177,6 +179,7 @@ def evaluate_command(
     from bowen.experiments.comparison import score_models, title_models
     from bowen.experiments.run import describe_training, load_run
 
+    require_suffix(out, "--out", "scores as CSV", ".csv")
     models = [load_run(run) for run in runs]
     record = read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
     for name, model in title_models(models).items():
@@ -237,6 +240,7 @@ def report_command(
     from bowen.experiments.comparison import compare_models, write_comparison
     from bowen.experiments.run import load_run
 
+    require_suffix(out, "--out", "a page in HTML", ".html", ".htm")
     models = [load_run(run) for run in runs]
     dataset = read_record(models[0], met, flux, site, kind)
     path = out or output_path(runs[0], "report.html", dataset, met)

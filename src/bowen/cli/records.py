@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from bowen.cli import output
-from bowen.cli.app import AsJson, FluxFile, SiteFile, TableFormat, command, read_site_option
+from bowen.cli.app import AsJson, FluxFile, SiteFile, TableFormat, command, read_site_option, require_suffix
 from bowen.errors import DataError
 
 
@@ -23,6 +23,7 @@ def inspect(
     from bowen import data
     from bowen.reporting.record_page import write_inspection, write_refusal
 
+    require_suffix(page, "--page", "a page in HTML", ".html", ".htm")
     try:
         dataset = data.read(met, flux, site=read_site_option(site), kind=kind)
     except DataError as unreadable:

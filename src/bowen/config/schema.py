@@ -53,6 +53,7 @@ def _anchor_file(name: str, info: pydantic.ValidationInfo) -> str:
 
 File = Annotated[Path, pydantic.AfterValidator(_anchor)]
 Kind = Annotated[str, pydantic.AfterValidator(_anchor_file)]
+Seed = Annotated[int, pydantic.Field(ge=0, lt=2**32)]
 Names = Annotated[tuple[str, ...], pydantic.AfterValidator(_distinct)]
 Attributes = Annotated[tuple[SiteAttribute | Literal["leaf_area_index"], ...], pydantic.AfterValidator(_distinct)]
 
@@ -211,7 +212,7 @@ class BenchmarkConfig(SettingsTable):
         "Models to compare; several joined by ` + ` are the mean of their fluxes",
     )
     folds: Names = setting((), "Folds of the split to run, by name; none: all")
-    seeds: tuple[int, ...] = setting((0,), "Random seeds of the trained models")
+    seeds: tuple[Seed, ...] = setting((0,), "Random seeds of the trained models")
     train_records: int = setting(
         0, "Number of training records where sites are held out, drawn at random; 0: all there are", ge=0, le=MAX_COUNT
     )

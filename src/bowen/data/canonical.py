@@ -30,6 +30,7 @@ _DAY = 86400  # s
 _MAX_GREENWICH = 52.5  # degrees; no legal time farther from Greenwich is that of Greenwich
 _MAX_ODD_FRACTION = 0.01  # fraction of days with contradictory temperatures that are dropped
 _KEPT_IF_EMPTY = (*FORCING, "latent_heat", "sensible_heat")  # so that a check can report them as empty
+_MAX_SUPERSATURATION = 0.15  # of the saturation vapor pressure; instruments err so far in cold air
 _ORDER = ("site", "latitude", "longitude", "elevation", "igbp", "reference_height", "canopy_height", "utc_offset_hours")
 
 
@@ -246,8 +247,14 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
         elif name == "specific_humidity":
             values = saturated - vapor_pressure(values, pressure)
         use = np.isnan(deficit) & np.isfinite(values)
-        if use.any() and name != "vapor_pressure_deficit":
-            above = use & (values < 0.0)
+        above = use & (values < 0.0)
+        if name == "vapor_pressure_deficit":
+            low = SCHEMA[name].valid_range[0]
+            above &= (values < low) & (values >= -_MAX_SUPERSATURATION * saturated)
+            values = np.where(above, 0.0, values)
+            if above.any():
+                notes.append(f"Vapor pressure deficit is below {low:g} Pa at {above.sum()} steps, taken as saturated.")
+        elif use.any():
             values = np.maximum(values, 0.0)
             saturation = f", {above.sum()} of them above saturation and taken as saturated" if above.any() else ""
             how = f"computed from {name.replace('_', ' ')} at {use.sum()} steps"

@@ -4,9 +4,11 @@ from typing import Any
 
 import equinox as eqx
 import jax
+import jax.numpy as jnp
 import optax
 
 from bowen.config.schema import TrainingConfig
+from bowen.errors import ModelError
 from bowen.models.base import AbstractLandModel
 
 WARMUP_UPDATES = 20
@@ -17,6 +19,21 @@ def trainable_leaves(model: AbstractLandModel) -> Any:
     """Mark the leaves of a model that training moves: its arrays, except the part it declares frozen."""
     mask = jax.tree.map(eqx.is_inexact_array, model)
     return eqx.tree_at(lambda m: m.frozen(), mask, jax.tree.map(lambda _: False, model.frozen()))
+
+
+def require_finite_weights(model: AbstractLandModel) -> None:
+    """Check that every weight of a model is a finite number.
+
+    Raises:
+        ModelError: One is not; the message names it.
+    """
+    for path, leaf in jax.tree_util.tree_leaves_with_path(eqx.filter(model, trainable_leaves(model))):
+        if not bool(jnp.isfinite(leaf).all()):
+            raise ModelError(
+                type(model).__name__,
+                f"its weight `{jax.tree_util.keystr(path).removeprefix('.')}` is not finite",
+                fix="make or train the model again, with a lower learning rate if it was trained",
+            )
 
 
 def make_optimizer(training: TrainingConfig) -> optax.GradientTransformation:

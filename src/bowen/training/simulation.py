@@ -10,6 +10,7 @@ from bowen.models.hybrid import FluxNetwork
 from bowen.models.lstm import LSTM
 from bowen.models.rollout import spin_up, unroll
 from bowen.training.arrays import to_dataset
+from bowen.training.optimizer import require_finite_weights
 from bowen.training.site_data import SiteData, require_site_data
 
 YEAR_SECONDS = 365 * 86400
@@ -33,9 +34,10 @@ def simulate(
     Raises:
         ConfigError: The number of cycles is impossible.
         DataError: `site` is not `SiteData`.
-        ModelError: A value is not finite; the message names the variable, time and site.
+        ModelError: A weight or a value is not finite; the message names the variable, time and site.
     """
     require_site_data(site)
+    require_finite_weights(model)
     if not 0 <= spin_up_years <= MAX_SPIN_UP_YEARS:
         raise ConfigError("spin_up_years", f"is {spin_up_years}", fix=f"set it to at most {MAX_SPIN_UP_YEARS}")
     here, inputs = model.for_site(site.parameters), site.arrays.inputs

@@ -22,7 +22,7 @@ from bowen.land.variables import State
 from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters
 from bowen.training import devices
 from bowen.training.loss import LOSSES, Loss, penalized_loss, predict
-from bowen.training.optimizer import make_optimizer, trainable_leaves
+from bowen.training.optimizer import make_optimizer, require_finite_weights, trainable_leaves
 from bowen.training.site_data import SiteData, require_site_data
 from bowen.training.windows import Batch, WindowLoader
 
@@ -141,10 +141,11 @@ def train(
         ConfigError: A setting is unknown or out of bounds.
         DataError: A site is not `SiteData`, a record is shorter than a window, or nothing was measured in its training
             or validation part.
-        ModelError: The loss is no longer finite, or nothing was validated.
+        ModelError: A weight is not finite, the loss is no longer finite, or nothing was validated.
     """
     for site in sites:
         require_site_data(site)
+    require_finite_weights(model)
     training = with_training_settings(config, settings)
     loader = WindowLoader(
         sites, windows_per_site=training.windows_per_site, window=training.window_days, seed=training.seed

@@ -285,10 +285,10 @@ def _check_ranges(dataset: xr.Dataset, where: str) -> None:
         values = dataset[name].values
         outside = (values < low) | (values > high)
         if outside.any():
-            at = int(np.argmax(outside))
+            at, unit = int(np.argmax(outside)), "" if variable.units == "1" else f" {variable.units}"
             raise DataError(
                 where,
-                f"{name} is {values[at]:.6g} {variable.units} at {format_minute(dataset.time.values[at])}, outside "
+                f"{name} is {values[at]:.6g}{unit} at {format_minute(dataset.time.values[at])}, outside "
                 f"{low:g} to {high:g} ({outside.sum()} such values)",
                 fix="check its unit in the file, and mark wrong values as missing (-9999 in FLUXNET files, NaN in "
                 "NetCDF)",

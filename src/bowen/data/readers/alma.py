@@ -1,7 +1,9 @@
 """ALMA names: the convention of PLUMBER2, of model intercomparisons, and of the files that bowen writes."""
 
+import datetime
 import re
 from collections.abc import Container, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -27,7 +29,8 @@ _SITE_SCALARS = {  # attribute of a canonical dataset, stored as scalar variable
 _SITE_ATTRIBUTES = {"site": "site_code", "utc_offset_hours": "utc_offset_h"}
 _CLASS = "IGBP_veg_short"
 _OUR_NAME = "bowen_name"  # attribute, in a file, of a variable that named its own ALMA name
-_OF_THE_FILE = ("Conventions", "title", "featureType")
+_OF_THE_FILE = ("Conventions", "title", "featureType", "history", "bowen_version")
+_BOUNDS, _MADE_BY = "time_bnds", "bowen "
 _NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure", "specific_humidity")
 _FILL = -9990.0  # and below; some files use -9999 without declaring it
@@ -50,7 +53,7 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
     """Rename a record or a simulation to ALMA names, as a CF dataset that `read_plumber2` reads back.
 
     A simulated variable names its own, in the attribute `alma_name`; variables ALMA has no name for keep ours. The
-    site's position and heights become scalar variables.
+    site's position and heights become scalar variables, and the interval of each step its bounds.
 
     Args:
         dataset: A canonical dataset.
@@ -68,10 +71,15 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
         if own:
             variable.attrs[_OUR_NAME] = str(name)
     file = file.rename(renamed)
+    today = datetime.datetime.now(datetime.UTC).date()
+    made_by = f"{_MADE_BY}{version('bowen')}"
     file.attrs = {
         "Conventions": "CF-1.11",
         "title": " ".join(str(dataset.attrs[key]) for key in ("site", "model", "source") if key in dataset.attrs),
         "featureType": "timeSeries",
+        "history": f"{today} written by {made_by}",
+        "source": f"{made_by}, {dataset.attrs.get('model', 'record')}",
+        "bowen_version": version("bowen"),
         **{_SITE_ATTRIBUTES.get(str(key), key): value for key, value in dataset.attrs.items()},
     }
     for key, (units, standard_name) in _SITE_SCALARS.items():
@@ -83,6 +91,10 @@ def to_alma(dataset: xr.Dataset) -> xr.Dataset:
     if "time" in file.coords:
         meaning = "Local standard time at the start of the averaging interval"
         file["time"].attrs = {"standard_name": "time", "long_name": meaning}
+        stamps, step = file["time"].values, np.timedelta64(int(dataset.attrs.get("timestep_s", 0)), "s")
+        if step and (np.diff(stamps) == step).all():  # means of days keep the step of their record
+            file["time"].attrs["bounds"] = _BOUNDS
+            file[_BOUNDS] = (("time", "bounds"), np.stack([stamps, stamps + step], -1))
     return file
 
 
@@ -105,8 +117,12 @@ def undo_alma(file: xr.Dataset) -> xr.Dataset:
     scalars = {name: file[name].item() for name in (*_SITE_SCALARS, _CLASS) if name in file}
     ours = {**{theirs: ours for ours, theirs in _SITE_ATTRIBUTES.items()}, _CLASS: "igbp"}
     attributes = {**file.attrs, **scalars}
-    dataset = dataset.drop_vars(list(scalars))
-    dataset.attrs = {ours.get(key, key): value for key, value in attributes.items() if key not in _OF_THE_FILE}
+    dataset = dataset.drop_vars([*scalars, _BOUNDS], errors="ignore")
+    dataset.attrs = {
+        ours.get(key, key): value
+        for key, value in attributes.items()
+        if key not in _OF_THE_FILE and not (key == "source" and str(value).startswith(_MADE_BY))
+    }
     return dataset
 
 
