@@ -110,9 +110,9 @@ def add_sites(path: Path | str, report: Callable[[str], None] = print_to_stderr)
     """Add sites to the user's table; existing values of the same site stay unless the file has new ones.
 
     Args:
-        path: A CSV file with a row for each site (columns such as site, lat, lon, elev, IGBP, MAT [degC], MAP [mm]; with
-            semicolons, also decimal commas), or with a row for each value as in BIF (SITE_ID, VARIABLE, DATAVALUE), or
-            the record of a tower.
+        path: A CSV file with a row for each site (columns such as site, lat, lon, elev, IGBP, MAT [degC], MAP [mm]) or
+            for each value as in BIF (SITE_ID, VARIABLE, DATAVALUE), or the record of a tower. With semicolons, numbers
+            may have decimal commas.
         report: Called with messages about impossible values.
 
     Returns:
