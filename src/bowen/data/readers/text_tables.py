@@ -169,7 +169,8 @@ def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ..
         as_text=not is_digits_only(form, len(stamped[0])),
     )
     if blank:
-        notes.append(f"{blank} blank rows at the end of {header.source.name} are left out.")
+        rows = "rows" if blank > 1 else "row"
+        notes.append(f"Left out at the end of {header.source.name}: {blank} blank {rows}.")
     written = [{name: delivered[name] for name in c} for c in stamped]
     stamps = parse_stamps(written[0], form)
     check_stamps(stamps, written[0], form, header.source, first_row)
