@@ -64,6 +64,27 @@ def test_a_table_of_sites(tmp_path, lines):
     assert known["BE-Vie"]["reference_height"] == 40.0 and known["BE-Vie"]["latitude"] == 50.3049
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+def test_a_table_of_sites_as_fluxdatakit_and_spreadsheets_write_it(tmp_path, lines, separator):
+    text = "sitename,lon,lat,elv,name,canopy_height,reference_height,igbp_land_use\n"
+    text = text.replace(
+        ",", separator
+    ) + "ZZ-Ddd,8.25,-47.5,510.5,Far,12.5,18,MF\nZZ-Eee,-3.4,40.2,NA,Dry,0.3,3,GRA\n".replace(",", separator)
+    text = text.replace(".", ",") if separator == ";" else text
+    assert add_sites(file(tmp_path, text), lines.append) == ["ZZ-Ddd", "ZZ-Eee"]
+    known = load_known_sites()
+    assert (known["ZZ-Ddd"]["latitude"], known["ZZ-Ddd"]["elevation"], known["ZZ-Ddd"]["igbp"]) == (-47.5, 510.5, "MF")
+    assert "elevation" not in known["ZZ-Eee"] and lines == []
+
+
+@pytest.mark.parametrize("header", ["place,lat,lon,igbp", "tower,where,biome"])
+def test_a_table_without_sites_is_named(tmp_path, header):
+    with pytest.raises(
+        DataError, match=r"has no column for site.*\n  looked for: site, site_id, .*\n.*\n  fix: rename"
+    ):
+        add_sites(file(tmp_path, f"{header}\nZZ-Ddd,1,2,MF\n"))
+
+
 def test_a_table_in_rows_of_values(tmp_path, lines):
     assert add_sites(file(tmp_path, "\ufeff" + LONG), lines.append) == ["ZZ-Ccc"]
     assert load_known_sites()["ZZ-Ccc"] == {

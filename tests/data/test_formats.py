@@ -86,6 +86,22 @@ def test_a_table_of_ones_own_is_described_in_toml(mine):
     assert (dataset.precipitation_qc == QC.REANALYSIS).all() and (dataset.latent_heat_qc == QC.MEASURED).all()
 
 
+def test_units_of_the_file_that_contradict_the_description_are_refused(mine):
+    path, kind = mine
+    lines = path.read_text().splitlines()
+    units = dict.fromkeys(lines[1].split(";"), "-") | {"T": "[degC]", "rain": "[m]", "rH": "%", "Rg": "W+1m-2"}
+    lines[2] = ";".join(units.values())
+    path.write_text("\n".join(lines))
+    message = (
+        r"rain is in m by the file's line of units, and in mm by .*\n.* line 2\n  units: line 3\n  fix: write precip"
+    )
+    with pytest.raises(DataError, match=message):
+        read(path, kind=kind, site=SITE)
+    kind.write_text(MINE.replace('precipitation = "mm"', 'precipitation = "m"'))
+    path.write_text(path.read_text().replace(";0.9;", ";0.0009;"))
+    np.testing.assert_allclose(read(path, kind=kind, site=SITE).precipitation, own_table().rain / 1800.0, rtol=1e-9)
+
+
 def test_an_unknown_table_says_what_to_do(mine):
     with pytest.raises(
         DataError, match=r"(?s)none of the known formats .*fluxnet.*its columns: date, clock.*--format mine"

@@ -83,6 +83,21 @@ def test_a_code_within_the_values_of_a_flux_is_found_by_its_number(tmp_path, tab
     assert np.isnan(dataset.sensible_heat.values).sum() == len(ROWS)
 
 
+def test_an_unusual_code_near_the_values_is_found(tmp_path, table):
+    table.loc[ROWS, "H_F_MDS"] = -612.5
+    assert np.isnan(read(write_csv(tmp_path / NAME, table), site=SITE).sensible_heat.values).sum() == len(ROWS)
+
+
+def test_whole_numbers_that_look_like_a_code_stay(tmp_path):
+    table = fluxnet_table(days=200)
+    random = np.random.default_rng(2)
+    for column in ("SW_IN_F", "H_F_MDS", "NETRAD"):
+        table[column] = (table[column] * random.uniform(0.5, 1.5, len(table))).round()
+        assert (table[column] == 99.0).sum() >= 5
+    dataset = read(write_csv(tmp_path / NAME, table), site=SITE)
+    assert np.isfinite(dataset.sensible_heat.values).all() and "count as missing" not in dataset.attrs["assumptions"]
+
+
 def test_two_codes_and_spikes_beyond_them_are_told_apart(tmp_path, table):
     table.loc[ROWS, "H_F_MDS"] = -999.0
     table.loc[ROWS + 40, "H_F_MDS"] = -6999.0
@@ -105,7 +120,7 @@ LEGITIMATE = {  # values that resemble codes: column, value, how often
     "a flux of -6.999": ("H_F_MDS", -6.999, 40),
     "a flux of -9.99": ("LE_F_MDS", -9.99, 40),
     "a single flux of -99.9": ("H_F_MDS", -99.9, 1),
-    "light of 999": ("SW_IN_F", 999.0, 40),
+    "light of 999": ("SW_IN_F", 999.0, 5),
     "pressure of 99.9 kPa": ("PA_F", 99.9, 40),
     "calm": ("WS_F", 0.0, 40),
     "a deficit of 9.99 hPa": ("VPD_F", 5.5, 40),

@@ -114,7 +114,7 @@ def test_blank_rows_at_the_end_are_left_out(tmp_path):
         (tmp_path / NAME).write_text(write_csv(path, fluxnet_table()).read_text() + ("," * columns + "\n") * blank)
         dataset = read(path, site=SITE)
         assert dataset.drop_attrs().identical(whole.drop_attrs())
-        assert f"{blank} blank rows at the end of {NAME} are left out" in dataset.attrs["assumptions"]
+        assert f"Left out at the end of {NAME}: {blank} blank row" in dataset.attrs["assumptions"]
 
 
 @pytest.mark.parametrize("row", [100, 767])

@@ -25,13 +25,15 @@ _PLAUSIBLE = {  # of half-hours, where the valid range is wider
     "sensible_heat_uncertainty": (0.0, 990.0),
     "precipitation": (-1e-9, 0.5),
 }
-_TURBULENT_LIKE = ("latent_heat", "sensible_heat", "ground_heat", "net_radiation")  # no value is often repeated
+_CONTINUOUS = (  # no value but zero is repeated more often than those next to it
+    *("latent_heat", "sensible_heat", "ground_heat", "net_radiation", "shortwave_down", "longwave_down"),
+)
 _NEAR_CODES = ("air_pressure", "relative_humidity")  # 99.9 kPa and 99.9 % are usual values
 _IN_RANGE = (99.0, 99.9, 99.99, 999.0, 999.9, 999.99)
 _MIN_EQUAL, _MAX_CODES, _MIN_SHARE = 3, 2, 0.9  # unusual codes: values of each, codes, share of implausible values
 _GAP, _WIDE_GAP = 0.5, 2.0  # of the range of the other values
 _MIN_REST = 0.05  # fraction of the values that are plausible; else the unit is wrong
-_MIN_ATOM, _ATOM, _NEIGHBORHOOD = 10, 5, 0.005  # values; times the others within this fraction of the range
+_MIN_ATOM, _ATOM, _NEIGHBORHOOD = 10, 5, 0.05  # values; times any other within this fraction of the range
 
 
 def find_missing_codes(values: np.ndarray, name: str, step: int) -> np.ndarray:
@@ -50,7 +52,7 @@ def find_missing_codes(values: np.ndarray, name: str, step: int) -> np.ndarray:
     none = np.zeros(values.shape, bool)
     if (
         low <= extremes[0] <= extremes[1] <= high
-        and name not in _TURBULENT_LIKE
+        and name not in _CONTINUOUS
         and not any(_is_usual(extreme, name, step) for extreme in extremes)
     ):  # nearly always, and fast
         return none
@@ -94,7 +96,8 @@ def _find_implausible(outside: np.ndarray, rest: np.ndarray, name: str, step: in
     )
     codes = usual & ((counts > 1) | (found < low) | (found > high) | (gaps > _GAP * extent))
     if len(rest) > _MIN_REST * (len(rest) + counts[~usual].sum()) and extent > 0.0:
-        odd = ~usual & (counts >= _MIN_EQUAL) & (gaps > _GAP * extent)
+        spread = float(np.ptp(np.quantile(rest, [0.01, 0.99]))) or extent
+        odd = ~usual & (counts >= _MIN_EQUAL) & (gaps > _GAP * spread)
         if 0 < odd.sum() <= _MAX_CODES and counts[odd].sum() >= _MIN_SHARE * counts[~usual].sum():
             codes |= odd
     return [float(code) for code in found[codes]]
@@ -112,13 +115,13 @@ def _find_repeated(rest: np.ndarray, name: str, step: int) -> list[float]:
         extent = float(np.ptp(others))
         if extent > 0.0 and np.abs(others - extreme).min() > _WIDE_GAP * extent:
             codes.append(float(extreme))
-    if name in _TURBULENT_LIKE:
+    if name in _CONTINUOUS:
         large = rest[np.abs(rest) > 0.9 * _IN_RANGE[0]]
         for code in (sign * number for number in _IN_RANGE for sign in (-1.0, 1.0)):
             equal = np.abs(large - code) <= 1e-6 * abs(code)
             if (count := int(equal.sum())) >= _MIN_ATOM:
-                width = _NEIGHBORHOOD * float(np.ptp(rest))
-                if count > _ATOM * (int((np.abs(large - code) <= width).sum()) - count):
+                near = large[~equal & (np.abs(large - code) <= _NEIGHBORHOOD * float(np.ptp(rest)))]
+                if count > _ATOM * int(np.unique(near, return_counts=True)[1].max(initial=1)):
                     codes += [float(value) for value in np.unique(large[equal])]
     return codes
 

@@ -38,11 +38,11 @@ class TimeFormat(SettingsTable):
 class Format(SettingsTable):
     """Format of a text table.
 
-    `signature` lists the columns that identify the format, with alternatives separated by |. `columns` gives for each
-    canonical name the columns in order of preference, `units` their units if they differ from the catalog; "mm" of
-    precipitation is per interval. `flags` and `codes` give for patterns of columns the column of the flags, and the
-    meaning of the flags. With `positions`, names may end in the position of a sensor; the first with values is used,
-    and where it has none the next one at the same place.
+    `signature` lists the columns that identify the format, with alternatives separated by |. `columns` gives for
+    each canonical name the columns in order of preference, `units` their units if they differ from the catalog;
+    "mm" and "m" of precipitation are per interval. `flags` and `codes` give for patterns of columns the column of
+    the flags, and the meaning of the flags. With `positions`, names may end in the position of a sensor; the first
+    with values is used, and where it has none the next one at the same place.
     """
 
     title: str

@@ -6,12 +6,14 @@ import itertools
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from bowen.config.site_ranges import find_impossible_number
 from bowen.data.download.samples import print_to_stderr
+from bowen.data.formats import count_known_columns
 from bowen.data.readers.read import read
 from bowen.data.schema import find_nearest
 from bowen.data.site_metadata import (
@@ -28,13 +30,13 @@ from bowen.errors import ConfigError, DataError
 from bowen.files import MAX_LINE, bound_stream, open_file, replace_atomically
 
 _COLUMNS = {  # lower case; columns of tables and variables of BIF
-    "site": ("site", "site_id", "siteid"),
+    "site": ("site", "site_id", "siteid", "sitename", "site_code", "fluxnet_id"),
     "name": ("name", "site_name"),
     "country": ("country",),
     "latitude": ("latitude", "lat", "location_lat"),
     "longitude": ("longitude", "lon", "long", "location_long"),
-    "elevation": ("elevation", "elev", "location_elev"),
-    "igbp": ("igbp", "igbp_veg_short"),
+    "elevation": ("elevation", "elev", "elv", "altitude", "location_elev"),
+    "igbp": ("igbp", "igbp_veg_short", "igbp_land_use"),
     "utc_offset_hours": ("utc_offset_hours", "utc_offset"),
     "canopy_height": ("canopy_height", "heightc", "canopy_height_fluxnetlsm"),
     "reference_height": ("reference_height", "tower_height"),
@@ -42,6 +44,8 @@ _COLUMNS = {  # lower case; columns of tables and variables of BIF
     "annual_precipitation": ("map",),
 }
 _CANONICAL_NAMES = {alias: name for name, aliases in _COLUMNS.items() for alias in aliases}
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+")
+_MIN_RECORD_COLUMNS = 3  # known columns of a record, which no table of sites has
 _LONG_COLUMNS = {"site_id", "variable", "datavalue"}  # of BIF, which has a row for each value
 _OFFSETS = {"mean_annual_temperature": 273.15}  # from degC
 _BLANK = ("", "-9999", "NA", "N/A", "NAN", "NONE", "NULL", "TBD", "UNKNOWN")
@@ -100,8 +104,9 @@ def add_sites(path: Path | str, report: Callable[[str], None] = print_to_stderr)
     """Add sites to the user's table; existing values of the same site stay unless the file has new ones.
 
     Args:
-        path: A CSV file with a row for each site (columns such as site, lat, lon, elev, IGBP, MAT [degC], MAP [mm]),
-            or with a row for each value as in BIF (SITE_ID, VARIABLE, DATAVALUE), or the record of a tower.
+        path: A CSV file with a row for each site (columns such as site, lat, lon, elev, IGBP, MAT [degC], MAP [mm]) or
+            for each value as in BIF (SITE_ID, VARIABLE, DATAVALUE), or the record of a tower. With semicolons, numbers
+            may have decimal commas.
         report: Called with messages about impossible values.
 
     Returns:
@@ -143,21 +148,39 @@ def _rows(path: Path) -> dict[str, dict[str, list[str]]] | None:
             raw.seek(0)
             bounded = bound_stream(raw, raw.seek(0, os.SEEK_END), MAX_LINE)
             raw.seek(0)
-            reader = csv.reader(io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="replace", newline=""))
-            header = [name.strip().lower() for name in next(reader, [])]
+            file = io.TextIOWrapper(bounded, encoding="utf-8-sig", errors="replace", newline="")
+            first = file.readline()
+            separator = max(",;\t", key=first.count)
+            reader = csv.reader(itertools.chain([first], file), delimiter=separator)
+            names = [name.strip() for name in next(reader, [])]
+            if first.startswith("#") or count_known_columns(None, names) >= _MIN_RECORD_COLUMNS:
+                return None
+            header = [name.lower() for name in names]
+            rows = (_with_points(row) for row in reader) if separator == ";" else reader
             if header.count("site_id") and _LONG_COLUMNS <= set(header):
-                return _of_long(header, reader)
-            return _of_wide(header, reader)
+                return _of_long(header, rows)
+            return _of_wide(header, rows, path)
     except OSError as problem:
         raise DataError(str(path), f"cannot be opened ({problem.strerror})", fix="check the path") from problem
     except (csv.Error, ValueError):
         return None
 
 
-def _of_wide(header: list[str], rows: Iterable[list[str]]) -> dict[str, dict[str, list[str]]] | None:
+def _with_points(row: list[str]) -> list[str]:
+    """Replace decimal commas by points."""
+    return [text.replace(",", ".") if _DECIMAL_COMMA.fullmatch(text.strip()) else text for text in row]
+
+
+def _of_wide(header: list[str], rows: Iterable[list[str]], path: Path) -> dict[str, dict[str, list[str]]]:
     canonical = [_CANONICAL_NAMES.get(name) for name in header]
-    if not {"site", "latitude", "longitude"} <= set(canonical):
-        return None
+    if absent := [name for name in ("site", "latitude", "longitude") if name not in canonical]:
+        looked_for = [alias for name in absent for alias in _COLUMNS[name]]
+        raise DataError(
+            path.name,
+            f"is no table of sites, as it has no column for {', '.join(absent)}, and no record",
+            details={"looked for": ", ".join(looked_for), **find_nearest(looked_for, header)},
+            fix="rename the columns of a table of sites, or pass a record that bowen reads",
+        )
     found: dict[str, dict[str, list[str]]] = {}
     for row in rows:
         texts = {name: [text] for name, text in zip(canonical, row, strict=False) if name}

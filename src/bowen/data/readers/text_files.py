@@ -90,6 +90,26 @@ def read_header(source: SourceFile, count_known: Callable[[Sequence[str]], int] 
     return TableHeader(source, names, separator, -number, f"{separator} " in line)
 
 
+def read_units(header: TableHeader) -> dict[str, str]:
+    """Read the line below the names of the columns, which has their units, without brackets.
+
+    Args:
+        header: Header from `read_header`.
+
+    Returns:
+        The text of each column.
+
+    Raises:
+        DataError: The file is damaged.
+    """
+    with open_unpacked(header.source) as handle:
+        for _ in range(header.lines):
+            handle.readline()
+        line = handle.readline().decode("utf-8", errors="replace").strip()
+    cells = next(csv.reader([line], delimiter=header.separator), [])
+    return {name: cell.strip(" []()") for name, cell in zip(header.columns, cells, strict=False)}
+
+
 def _find_separator(line: str) -> str:
     return max(_SEPARATORS, key=line.count)
 

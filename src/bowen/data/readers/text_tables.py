@@ -12,7 +12,7 @@ from bowen.data.canonical import FlaggedSeries, build_record
 from bowen.data.checks.missing_codes import describe_missing_codes, find_missing_codes
 from bowen.data.formats import Format, choose_format, count_known_columns
 from bowen.data.readers.source_files import find_record_file, find_site_metadata
-from bowen.data.readers.text_files import SourceFile, TableHeader, read_columns, read_header
+from bowen.data.readers.text_files import SourceFile, TableHeader, read_columns, read_header, read_units
 from bowen.data.readers.time_stamps import check_stamps, is_digits_only, parse_ends, parse_stamps
 from bowen.data.schema import QC, SCHEMA, find_nearest
 from bowen.data.site_metadata import find_site_identifier
@@ -24,8 +24,12 @@ TablePart = tuple[np.ndarray, dict[str, np.ndarray]]  # stamps and columns of on
 
 _NEEDED = ("shortwave_down", "air_temperature", "wind_speed", "precipitation")  # others can be derived
 _HUMIDITY = ("vapor_pressure_deficit", "relative_humidity", "vapor_pressure")
-_PER_INTERVAL = "mm"
 _FILLED_PRODUCT = re.compile(r"_(F|F_MDS|CORR)$")  # names of ONEFlux's gap-filled columns, each with a column of flags
+_PER_INTERVAL = {"mm": 1.0, "m": 1000.0}  # units of precipitation per interval, in kg m-2
+_SCALES = {  # spellings, in lower case, of units that differ by a factor or offset
+    **{"mm": "mm", "m": "m", "pa": "Pa", "hpa": "hPa", "mbar": "hPa", "kpa": "kPa", "%": "%", "k": "K"},
+    **dict.fromkeys(("degc", "c", "°c", "deg c", "celsius"), "degC"),
+}
 _ANYWHERE = ("precipitation", "air_pressure")  # nearly the same at all places of a tower
 
 
@@ -64,6 +68,8 @@ def read_table(
     present = [name for header in headers for name in header.columns]
     table = choose_format(kind, present, source.name)
     chosen = _chosen(table, present, dict(columns or {}), source)
+    if table.units_lines:
+        _check_units_line(table, chosen, headers)
     notes: list[str] = []
     parts = [_part(header, table, chosen, notes) for header in headers]
     stamps = parts[0][0]
@@ -117,6 +123,22 @@ def _chosen(
     return {name: choice for name, choice in usable.items() if choice}
 
 
+def _check_units_line(table: Format, chosen: Mapping[str, tuple[str, ...]], headers: Sequence[TableHeader]) -> None:
+    """Refuse a format whose units contradict the line of units in the file."""
+    written = {column: (unit, header) for header in headers for column, unit in read_units(header).items()}
+    for name, names in chosen.items():
+        due = table.units.get(name, SCHEMA[name].units)
+        for column in [column for stem in names for column in table.list_sensor_columns(stem, written)]:
+            text, header = written[column]
+            if (unit := _SCALES.get(text.lower())) not in (None, _SCALES.get(due.lower(), due)):
+                raise DataError(
+                    header.source.name,
+                    f"{column} is in {unit} by the file's line of units, and in {due} by the format {table.title}",
+                    details={"names of the columns": f"line {header.lines}", "units": f"line {header.lines + 1}"},
+                    fix=f'write {name} = "{unit}" under [units] of the format, or correct the file',
+                )
+
+
 def _first(columns: tuple[str, ...], header: TableHeader) -> bool:
     return bool(columns) and set(columns) <= set(header.columns)
 
@@ -147,7 +169,8 @@ def _part(header: TableHeader, table: Format, chosen: Mapping[str, tuple[str, ..
         as_text=not is_digits_only(form, len(stamped[0])),
     )
     if blank:
-        notes.append(f"{blank} blank rows at the end of {header.source.name} are left out.")
+        rows = "rows" if blank > 1 else "row"
+        notes.append(f"Left out at the end of {header.source.name}: {blank} blank {rows}.")
     written = [{name: delivered[name] for name in c} for c in stamped]
     stamps = parse_stamps(written[0], form)
     check_stamps(stamps, written[0], form, header.source, first_row)
@@ -222,8 +245,8 @@ def _combine(
 
 
 def _to_si(values: np.ndarray, name: str, units: str, step: int, source: SourceFile) -> np.ndarray:
-    if name == "precipitation" and units == _PER_INTERVAL:
-        return values / step
+    if name == "precipitation" and units in _PER_INTERVAL:
+        return values * _PER_INTERVAL[units] / step
     return convert_to_si(values, units, name, source.name)
 
 
