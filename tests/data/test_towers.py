@@ -201,7 +201,7 @@ UNSOUND = {
     "DK-Sor_2010-2010": {FREEZING},
     "IT-Amp_2003-2004": {"clear days over clear sky", NIGHT},
     "US-Bi1_2018-2021": {NIGHT},
-    "US-Hn1_2016-2017": {"latent heat by day [W m-2]", NIGHT},
+    "US-Hn1_2016-2017": {NIGHT},
     "US-Hn1_2019-2019": {NIGHT},
     "US-Me2_2002-2002": {"precipitation of one or two years over the station's mean"},
     "US-Me2_2006-2007": {FREEZING},

@@ -212,6 +212,19 @@ def test_inspect_shows_what_a_record_holds(csv):
     assert "- Canopy height 0.4 m assumed from the class GRA." in told
 
 
+def test_inspect_shows_the_units_of_the_field_and_closure_of_measured_fluxes_first(csv):
+    table = fluxnet_table(days=30)
+    table.loc[: 48 * 10, "LE_F_MDS_QC"] = 1
+    told = run("inspect", write_csv(csv, table), "--site", csv.parent / "site.toml").stdout
+    rows = {line.split()[0]: line.split()[1:] for line in told.splitlines() if line}
+    assert rows["vapor_pressure_deficit"][0] == "hPa" and rows["air_pressure"][0] == "hPa"
+    assert rows["air_temperature"][0] == "°C" and rows["specific_humidity"][:2] == ["g", "kg-1"]
+    assert rows["precipitation"][:2] == ["mm", "d-1"]
+    assert float(rows["precipitation"][6]) == pytest.approx(table.P_F.mean() * 48.0, rel=1e-3)
+    assert float(rows["precipitation"][7]) == pytest.approx(table.P_F.to_numpy().reshape(-1, 48).sum(1).max(), rel=1e-3)
+    assert "- Closure: measured " in told
+
+
 def test_inspect_speaks_json(csv):
     found = json.loads(run("inspect", csv, "--site", csv.parent / "site.toml", "--json").stdout)
     assert found["site"]["igbp"] == "GRA" and found["problem"] is None

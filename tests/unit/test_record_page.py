@@ -58,7 +58,7 @@ def test_the_page_says_what_the_summary_says(tmp_path, record):
 def test_every_variable_has_its_row_with_a_unit_and_its_origins(tmp_path, record):
     _, page = written(tmp_path, record)
     told = page.text.split("Missing Origin ")[1]
-    for words in ("Air temperature °C", "Precipitation mm h⁻¹", "Air pressure hPa", "Specific humidity g kg⁻¹"):
+    for words in ("Air temperature °C", "Precipitation mm d⁻¹", "Air pressure hPa", "Specific humidity g kg⁻¹"):
         assert words in told
     shares = [bar["title"] for bar in page.all("div") if "title" in bar]
     assert "measured 94.8%, missing 5.2%" in shares and "measured 89.6%, filled good 10.4%" in shares

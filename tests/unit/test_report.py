@@ -214,6 +214,19 @@ def test_a_bare_record_is_enough(tmp_path):
     assert "no measurements" in text and "Measured steps of the whole record" in text
 
 
+def test_a_record_that_is_filled_without_flags_is_not_called_measured(tmp_path):
+    record = tower(days=60)
+    light = np.clip(np.sin(2 * np.pi * (np.arange(record.sizes["time"]) % 24 - 6) / 24), 0, None)
+    record["shortwave_down"] = ("time", 800 * light)
+    record["sensible_heat_qc"][:] = 0
+    simulations = {"mine": fluxes_of(record, 0.1)}
+    text = reported(tmp_path / "report.html", record, simulations)
+    assert "gap-filled values are among those compared" in text and "Unflagged steps of the test blocks" in text
+    assert "easured steps" not in text and "only where measured" not in text
+    record["sensible_heat_qc"][::5] = 1
+    assert "Measured steps of the test blocks" in reported(tmp_path / "flagged.html", record, simulations)
+
+
 def test_text_is_escaped(tmp_path):
     record = tower(days=20, site="<script>alert('site')</script>")
     record.attrs["assumptions"] = "a < b & c"

@@ -102,7 +102,7 @@ def show_scores(scores: "pd.DataFrame") -> None:
         for index, row in zip(chosen.index.to_list(), chosen.to_numpy(), strict=True)
     ]
     show_table(["tower", "model", *heads], rows)
-    print_result("Measured steps of the test split; RMSE in W m-2.")
+    print_result("Steps of the test split whose flux is flagged as measured; RMSE in W m-2.")
 
 
 def show_audit(found: dict[str, Any]) -> None:
@@ -124,7 +124,9 @@ def show_audit(found: dict[str, Any]) -> None:
 
 
 def show_summary(found: dict[str, Any]) -> None:
-    """Print the summary of a record."""
+    """Print the summary of a record, in the units of the field."""
+    from bowen.reporting.wording import ASCII_SCRIPTS, to_display_statistics  # here, because most commands do without
+
     site = found["site"]
     first, last = (stamp.replace("T", " ") for stamp in found["period"])
     print_result(f"{site['site']}: {site['source']}, {first} to {last}, {found['steps']} steps")
@@ -132,9 +134,9 @@ def show_summary(found: dict[str, Any]) -> None:
     rows = [
         [
             entry["name"],
-            entry["units"],
+            unit.translate(ASCII_SCRIPTS) or "1",
             *(f"{entry[share]:.0%}" for share in ("measured", "filled", "missing")),
-            *("-" if entry[name] is None else f"{entry[name]:.4g}" for name in ("minimum", "mean", "maximum")),
+            *("-" if number is None else f"{number:.4g}" for number in numbers),
             ", ".join(
                 f"{origin.replace('_', ' ')} {share:.0%}"
                 for origin, share in entry["quality"].items()
@@ -142,6 +144,7 @@ def show_summary(found: dict[str, Any]) -> None:
             ),
         ]
         for entry in found["variables"]
+        for numbers, unit in [to_display_statistics(entry)]
     ]
     show_table(
         ["variable", "units", "measured", "filled", "missing", "minimum", "mean", "maximum", "filled with"], rows

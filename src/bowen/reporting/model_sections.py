@@ -20,10 +20,18 @@ def model_legend(study: Study, models: list[str], *, observed: bool = False) -> 
 
 def render_skill(study: Study) -> Section:
     """Render the scores as bars and as tables."""
+    steps = STEP_NAMES.get(round(study.step), "Steps")
+    compared = (
+        f"{steps} are compared where the flux was measured (quality flag 0), never where it was gap-filled; a day "
+        "counts when at least half of it was measured."
+        if study.step_kind == "measured"
+        else f"{steps} are compared where the flux is unflagged (quality flag 0). A flux of this record is so at all "
+        "nights, which no tower measures: gap-filled values are among those compared. A day counts when at least half "
+        "of it is unflagged."
+    )
     explained = prose(
-        f"{STEP_NAMES.get(round(study.step), 'Steps')} are compared where the flux was measured (quality flag 0), "
-        "never where it was gap-filled; a day counts when at least half of it was measured. NSE and KGE are 1 for a "
-        "perfect model and NSE is 0 for the observed mean. The best of a column is bold."
+        f"{compared} NSE and KGE are 1 for a perfect model and NSE is 0 for the observed mean. The best of a column is "
+        "bold."
     )
     bars = [
         tables.render_score_bars(study),
@@ -47,13 +55,14 @@ def render_series(study: Study) -> Section:
         model_legend(study, list(study.simulations), observed=True),
         figure(
             theme.render_svg(flux_figures.draw_two_weeks(study), "fortnight", f"{words} step by step over two weeks."),
-            f"{days}, step by step; observations only where measured.{tinted}",
+            f"{days}, step by step; observations only where {study.step_kind}.{tinted}",
         ),
         figure(
             theme.render_svg(
                 flux_figures.draw_record(study), "record", f"{words} {study.mean_name} of the whole record."
             ),
-            f"The whole record as {study.mean_name}, observations and models over the same measured steps.{tinted}",
+            f"The whole record as {study.mean_name}, observations and models over the same {study.step_kind} steps."
+            f"{tinted}",
         ),
     )
 
@@ -69,7 +78,10 @@ def render_cycles(study: Study) -> Section:
             f"Mean diurnal cycle of the {name} in each season.",
         )
         cells.append(element("div", element("h3", f"{name} [{flux_figures.UNIT}]"), figure(drawing, "", "half")))
-    text = f"Means over the measured steps of the {study.held_out_name}, the same steps in observations and models."
+    text = (
+        f"Means over the {study.step_kind} steps of the {study.held_out_name}, the same steps in observations and "
+        "models."
+    )
     shown = model_legend(study, list(study.simulations), observed=True)
     return section("cycles", "Mean diurnal cycles", shown, grid(*cells), caption(text))
 
@@ -77,8 +89,8 @@ def render_cycles(study: Study) -> Section:
 def render_scatter(study: Study) -> Section:
     """Render modeled against observed fluxes."""
     text = (
-        f"Measured steps of the {study.held_out_name}. Color deepens with the logarithm of the number of pairs; the "
-        "dashed line is 1:1. The axes contain 99.8 % of the values."
+        f"{study.step_kind.capitalize()} steps of the {study.held_out_name}. Color deepens with the logarithm of the "
+        "number of pairs; the dashed line is 1:1. The axes contain 99.8 % of the values."
     )
     rows = [
         part for target in study.targets for part in (element("h3", flux_name(target)), _scatter_row(study, target))

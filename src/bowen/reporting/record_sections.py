@@ -23,11 +23,19 @@ from bowen.reporting.html import (
     swatch,
     table,
 )
-from bowen.reporting.wording import DASH, MINUS, SEASON_NAMES, format_number, format_significant, to_display_unit
+from bowen.reporting.wording import (
+    DASH,
+    MINUS,
+    SEASON_NAMES,
+    format_number,
+    format_significant,
+    to_display_statistics,
+    to_display_unit,
+)
 
 CLOSURE_PARTS = {
     "record": "All steps",
-    "measured": "Both fluxes measured",
+    "measured": "Both fluxes flagged as measured",
     "moving": "No term constant or linear",
     "day": "Day",
     "night": "Night",
@@ -198,16 +206,14 @@ def render_variables(entries: list[dict[str, Any]]) -> Section:
     """Render the units, ranges and origins of the variables."""
     rows = []
     for entry in entries:
-        values = []
-        for bound in ("minimum", "mean", "maximum"):
-            value, _ = to_display_unit(entry["name"], float("nan") if entry[bound] is None else entry[bound])
-            values.append(format_significant(float(value)) if entry[bound] is not None else DASH)
-        unit = to_display_unit(entry["name"], 0.0)[1]
+        numbers, unit = to_display_statistics(entry)
+        values = [DASH if number is None else format_significant(number) for number in numbers]
         shares = [f"{entry[share]:.0%}" for share in ("measured", "filled", "missing")]
         name = entry["name"].replace("_", " ").capitalize()
         rows.append([name, unit, *values, *shares, _shares(entry["quality"])])
     head = ["Variable", "Unit", "Minimum", "Mean", "Maximum", "Measured", "Filled", "Missing", "Origin"]
-    return section("variables", "Variables", table("", head, rows))
+    text = caption("Minimum and maximum of precipitation are those of days.")
+    return section("variables", "Variables", table("", head, rows), text)
 
 
 def _shares(quality: dict[str, float]) -> Markup:

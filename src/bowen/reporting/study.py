@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.night_coverage import is_filled_without_flags
 from bowen.data.quality_flags import is_measured
 from bowen.data.schema import WATER_BUDGET
 from bowen.data.time_axis import find_runs
@@ -113,6 +114,11 @@ class Study:
     def held_out_name(self) -> str:
         """Name of the held-out steps in captions."""
         return "test blocks" if (self.split == "test").any() else "whole record"
+
+    @functools.cached_property
+    def step_kind(self) -> str:
+        """Name in captions of the steps with quality flag 0: measured, or unflagged if filled ones have no flag."""
+        return "unflagged" if is_filled_without_flags(self.observed) else "measured"
 
     @property
     def warm_season(self) -> np.ndarray:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bowen.data.checks.night_coverage import is_filled_without_flags
 from bowen.data.quality_flags import is_measured
 from bowen.data.splits import SPLITS
 from bowen.evaluation.metrics import METRICS, Metric
@@ -40,7 +41,7 @@ def render_site_facts(observed: xr.Dataset) -> Markup:
         "Record": f"{first:%b %Y} {DASH} {last:%b %Y}",
         "Step": f"{step_seconds(observed) / 60:g} min",
         "Source": attributes.get("source"),
-        "Measured": ", ".join(
+        "Unflagged" if is_filled_without_flags(observed) else "Measured": ", ".join(
             f"{FLUX_SYMBOLS[target]} {100 * is_measured(observed, target).mean():.0f} %" for target in targets
         ),
     }

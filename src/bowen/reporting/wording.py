@@ -1,12 +1,15 @@
 """Text of numbers, units and names for pages and the terminal."""
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bowen.data.schema import SCHEMA
 
+_SECONDS_PER_DAY = 86400.0
 DASH = "\N{EN DASH}"
 MINUS = "\N{MINUS SIGN}"
 VERDICT_MARKS = {"good": "✓", "doubt": "!", "bad": "✗", "unknown": "?"}
@@ -25,6 +28,7 @@ DISPLAY_UNITS = {  # SI unit: factor, offset and name of the unit displayed
     "kg m-2 s-1": (3600.0, 0.0, "mm h⁻¹"),
 }
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+ASCII_SCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
 VEGETATION_NAMES = {  # by IGBP class
     "ENF": "evergreen needleleaf forest",
     "EBF": "evergreen broadleaf forest",
@@ -77,6 +81,26 @@ def to_display_unit(name: str, values: float | np.ndarray) -> tuple[float | np.n
     unit = SCHEMA[name].units
     factor, offset, shown = DISPLAY_UNITS.get(unit, (1.0, 0.0, format_unit(unit)))
     return factor * values + offset, shown
+
+
+def to_display_statistics(entry: Mapping[str, Any]) -> tuple[list[float | None], str]:
+    """Convert minimum, mean and maximum of a variable to the unit displayed; precipitation in mm per day.
+
+    Args:
+        entry: An item of `variables` of `summarize_record`.
+
+    Returns:
+        The three numbers, None where unknown, and their unit; those of precipitation are over days.
+    """
+    is_rain = entry["name"] == "precipitation"
+    bounds = ("daily_minimum", "mean", "daily_maximum") if is_rain else ("minimum", "mean", "maximum")
+    values = [entry[bound] for bound in bounds]
+    factor, unit = (_SECONDS_PER_DAY, "mm d⁻¹") if is_rain else (None, to_display_unit(entry["name"], 0.0)[1])
+
+    def convert(value: float) -> float:
+        return float(to_display_unit(entry["name"], value)[0]) if factor is None else factor * value
+
+    return [None if value is None else convert(value) for value in values], unit
 
 
 def flux_name(target: str) -> str:

@@ -28,7 +28,8 @@ def summarize_record(dataset: xr.Dataset) -> dict[str, Any]:
 
     Returns:
         `site`, `period`, `steps`, `variables` (a list of name, units, fractions measured, filled and missing,
-        `quality`: the fraction of each origin that occurs, minimum, mean, maximum), `verdicts` (a list of subjects
+        `quality`: the fraction of each origin that occurs, minimum, mean, maximum, and for precipitation
+        `daily_minimum` and `daily_maximum`, of the means of days, all in SI units), `verdicts` (a list of subjects
         `about`, each with its `mark`: "good", "doubt", "bad" or "unknown", and a `sentence`), `closure` (sum of LE + H
         over sum of net radiation minus ground heat, over the steps that have all), `energy_balance` (see
         `summarize_energy_closure`), `precipitation` and `evapotranspiration` [kg m-2 per year], `water_balance` (see
@@ -153,6 +154,8 @@ def _variable(dataset: xr.Dataset, name: str) -> dict[str, Any]:
     finite = np.isfinite(values)
     original = is_measured(dataset, name)
     codes = np.where(finite, dataset[f"{name}_qc"].values, QC.MISSING)
+    days = _daily_means(dataset, name) if name == "precipitation" else []
+    of_days = {"daily_minimum": min(days, default=None), "daily_maximum": max(days, default=None)}
     shares = {code.name.lower(): float((codes == code).mean()) for code in QC}
     return {
         "name": name,
@@ -164,7 +167,16 @@ def _variable(dataset: xr.Dataset, name: str) -> dict[str, Any]:
         "minimum": float(values[finite].min()) if finite.any() else None,
         "mean": float(values[finite].mean()) if finite.any() else None,
         "maximum": float(values[finite].max()) if finite.any() else None,
+        **(of_days if name == "precipitation" else {}),
     }
+
+
+def _daily_means(dataset: xr.Dataset, name: str) -> list[float]:
+    """Return the means of the days, from the first step on, that have all values."""
+    size = round(86400 / dataset.attrs["timestep_s"])
+    values = dataset[name].values
+    days = values[: len(values) // size * size].reshape(-1, size).mean(axis=1)
+    return [float(day) for day in days[np.isfinite(days)]]
 
 
 def _verdict(about: str, wrong: bool | None, sentence: str, mark: str = "doubt") -> dict[str, str]:

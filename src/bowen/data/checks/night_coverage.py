@@ -7,6 +7,7 @@ from bowen.data.checks.check import Check, find_doubts
 from bowen.data.forcing.disaggregation import has_daily_fluxes
 from bowen.data.quality_flags import is_measured
 from bowen.data.schema import TURBULENT
+from bowen.data.time_axis import find_time_step
 
 _MIN_NIGHT = 240.0  # h, thirty short nights
 
@@ -20,11 +21,14 @@ def compute_night_coverage(dataset: xr.Dataset) -> float | None:
         dataset: A canonical dataset.
 
     Returns:
-        The share; None for daily fluxes, without measured fluxes, or for less than 240 hours of night. [%]
+        The share; None for daily fluxes, without measured fluxes or shortwave radiation, or for less than 240 hours of
+        night. [%]
     """
-    night = dataset.shortwave_down.values < 1.0
+    if "shortwave_down" not in dataset:
+        return None
+    night, step = dataset.shortwave_down.values < 1.0, find_time_step(dataset.time.values, "the record")
     present = [name for name in TURBULENT if name in dataset and is_measured(dataset, name).any()]
-    if has_daily_fluxes(dataset) or not present or night.sum() * dataset.attrs["timestep_s"] < _MIN_NIGHT * 3600.0:
+    if has_daily_fluxes(dataset) or not present or night.sum() * step < _MIN_NIGHT * 3600.0:
         return None
     return 100.0 * max(float(np.mean(is_measured(dataset, name)[night])) for name in present)
 

@@ -241,7 +241,7 @@ PLAUSIBILITY_CHECKS: tuple[Check, ...] = (
     ),
     Check(
         "median wind [m s-1]", compute_median_wind, "Wind speed has a median of {value:.2g} m s-1", (0.2, 15.0),
-        (0.63, 5.1), "check its unit",
+        (0.62, 5.1), "check its unit",
     ),
     Check(
         "strongest winds [m s-1]", compute_strongest_wind, "Wind speed has strongest winds of {value:.2g} m s-1",

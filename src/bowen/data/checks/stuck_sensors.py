@@ -99,4 +99,7 @@ def describe_stuck_sensors(stretches: list[dict[str, Any]]) -> str:
         f"{name.replace('_', ' ')} for {hours[name]:.0f} h"
         for name in sorted(hours, key=hours.__getitem__, reverse=True)
     )
-    return f"Constant or on a straight line for longer than a day, though flagged as measured: {listed}."
+    return (
+        f"Constant or on a straight line for longer than a day, though flagged as measured: {listed}. Working sensors "
+        "vary from hour to hour, apart from air pressure of a coarse resolution: mark these steps as missing."
+    )

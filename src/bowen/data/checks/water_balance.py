@@ -255,7 +255,7 @@ PRECIPITATION_CHECKS: tuple[Check, ...] = (
     Check(
         "precipitation of one or two years over the station's mean",
         lambda dataset: _limited_to((0.0, _SHORT_RECORD), compute_station_ratio(dataset), dataset),
-        "Precipitation is {value:.2f} times the mean of the station", (0.4, 1.8), (0.68, 1.44), _REPLACE_RAIN,
+        "Precipitation is {value:.2f} times the mean of the station", (0.4, 1.8), (0.67, 1.44), _REPLACE_RAIN,
     ),
     Check(
         "precipitation of three years or more over the station's mean",
