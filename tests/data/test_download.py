@@ -6,6 +6,7 @@ import urllib.request
 
 import pytest
 
+from bowen.data.download import http
 from bowen.data.download.http import download
 from bowen.errors import ConfigError, DataError
 from tests.data.server import Server
@@ -247,3 +248,48 @@ def test_what_is_sent_is_taken_as_it_is(server, get):
     get()
     assert server.requests[0][1]["Accept-Encoding"] == "identity"
     assert urllib.request.urlopen(f"{server.url}/a.nc").read() == CONTENT
+
+
+@pytest.mark.parametrize("to", ["file:///etc/hostname", "ftp://localhost/a.nc", "data:,abc"])
+def test_a_redirect_to_elsewhere_than_http_is_not_followed(server, get, to):
+    server.headers, server.faults = {"Location": to}, [("status", 302)]
+    with pytest.raises(DataError, match=r"302|redirects to"):
+        get()
+    assert left(get) == []
+
+
+def test_a_redirect_from_https_to_http_is_not_followed():
+    request = urllib.request.Request("https://example.org/a.nc")
+    with pytest.raises(DataError, match=r"redirects to http://example.org/b.nc, which is not followed"):
+        http._Redirects().redirect_request(request, None, 302, "Found", {}, "http://example.org/b.nc")
+
+
+def test_a_redirect_within_http_is_followed(server, get):
+    server.headers, server.faults = {"Location": f"{server.url}/a.nc"}, [("status", 302)]
+    assert get("/moved.nc").read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("url", ["file:///etc/hostname", "ftp://localhost/a", "HTTPX://a", "/etc/hostname"])
+def test_only_http_is_opened(tmp_path, url):
+    with pytest.raises(ConfigError, match="no address of a download"):
+        download(url, tmp_path / "a")
+    with pytest.raises((OSError, ValueError, AttributeError)):
+        http._make_opener().open(url).read()
+
+
+def test_a_file_that_is_too_large_is_not_taken(server, get):
+    with pytest.raises(DataError, match="more than 50000 bytes"):
+        get(max_bytes=50_000)
+    assert left(get) == []
+
+
+def test_a_file_that_does_not_end_is_not_taken(server, get):
+    server.faults = [("drop", 60_000)]
+    with pytest.raises(DataError, match="more than 50000 bytes"):
+        get(max_bytes=50_000)
+
+
+def test_a_server_that_takes_too_long_is_left(server, get, monkeypatch):
+    monkeypatch.setattr(http, "_MAX_SECONDS", -1.0)
+    with pytest.raises(DataError, match="took more than"):
+        get()

@@ -132,3 +132,21 @@ def test_it_works_where_an_event_loop_is_busy(shuttle, tmp_path):
         return fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
 
     assert asyncio.run(notebook()).exists()
+
+
+def test_a_file_that_changed_is_fetched_anew_if_it_is_the_first_again(shuttle, tmp_path):
+    path = fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
+    path.write_bytes(b"changed")
+    assert fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None).read_bytes() == shuttle.content
+    path.unlink()
+    shuttle.content = archive().replace(b"FLX", b"FLY")
+    with pytest.raises(DataError, match="not that of the first download"):
+        fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
+    assert not path.exists()
+
+
+def test_an_address_of_a_file_is_not_passed_on(shuttle, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys.modules[__name__], "ROWS", [(*ROWS[0][:3], "file:///etc/hostname", *ROWS[0][4:])])
+    with pytest.raises(DataError, match="no address of a download"):
+        fetch_fluxnet("CH-Dav", tmp_path, report=lambda line: None)
+    assert shuttle.links == []

@@ -112,3 +112,19 @@ def test_a_server_without_plumber2(server, options, content, tmp_path):
 def test_the_environment_names_a_mirror(server, options, monkeypatch):
     monkeypatch.setenv("BOWEN_PLUMBER2", options.pop("server"))
     assert "AU-Syn" in list_plumber2_sites(**options)
+
+
+def test_another_file_than_the_first_is_not_taken(server, options, contents):
+    met, _ = fetch_plumber2("AU-Syn", **options)
+    met.unlink()
+    server.files = {path: content + b"!" for path, content in server.files.items() if "catalog" not in path} | {
+        path: content for path, content in server.files.items() if "catalog" in path
+    }
+    with pytest.raises(DataError, match="its hash differs"):
+        fetch_plumber2("AU-Syn", **options)
+    assert not met.exists()
+
+
+def test_a_name_in_the_catalog_that_is_a_path_is_left_out(server, options):
+    server.files["/thredds/catalog/P2/Met/catalog.xml"] = CATALOG.replace("AU-Syn", "..").encode()
+    assert list(list_plumber2_sites(**options)) == ["XX-Syn"]
