@@ -29,7 +29,8 @@ def simulate(
         Fluxes, states, learned parameters and the residuals of both budgets, with units.
 
     Raises:
-        ModelError: A value is not finite; the message names the variable, time and site.
+        ModelError: A value is not finite, or a state is outside the range that nature allows; the message names the
+            variable, time and site, and the likely cause.
     """
     here, inputs = model.for_site(site.parameters), site.arrays.inputs
     year = min(round(YEAR_SECONDS / site.record.attrs["timestep_s"]), site.record.sizes["time"])
