@@ -45,4 +45,4 @@ class RunError(BowenError):
 
 
 class ModelError(BowenError):
-    """The model gave a value that is not finite: a parameter or an input is at fault."""
+    """The model gave a value that is not finite, or a state that nature does not allow."""

@@ -342,7 +342,7 @@ def simulate_run(run: Run, dataset: xr.Dataset, *, as_unseen: bool = False) -> x
 
     Raises:
         DataError: The record lacks a variable that drives the model.
-        ModelError: The model gave a value that is not finite.
+        ModelError: The model gave a value that is not finite, or a state that nature does not allow.
     """
     configure_jax(run.config)
     site = as_site(run, dataset, site_number(run, dataset, as_unseen=as_unseen))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -36,6 +37,7 @@ def quantity(
     ice: float = 0.0,
     initial: float | Callable[..., Any] = 0.0,
     draw: tuple[float, float] = (0.0, 100.0),
+    valid_range: tuple[float, float] = (-math.inf, math.inf),
     **field: Any,
 ) -> Any:
     """Declare a field of a pytree: its unit and meaning, how it may be learned, and its part in files and budgets.
@@ -56,11 +58,12 @@ def quantity(
         ice: Share of it that is ice, whose heat of fusion is owed; -1 for liquid that another state counts as ice. [1]
         initial: Value to spin up from, or a function of parameters and mean air temperature that gives it. [unit]
         draw: Range of a state that random tests draw from. [unit]
+        valid_range: Range of a state that nature allows; a simulation that leaves it is refused. [unit]
         field: Passed on to `equinox.field`, such as `default`. [1]
     """
     metadata = dict(unit=unit, meaning=meaning, bounds=bounds, log=log, role=role, start=start)
     metadata |= dict(alma=alma, standard_name=standard_name, cell_method=cell_method)
-    metadata |= dict(water=water, energy=energy, ice=ice, initial=initial, draw=draw)
+    metadata |= dict(water=water, energy=energy, ice=ice, initial=initial, draw=draw, valid_range=valid_range)
     return eqx.field(converter=as_float, metadata=metadata, **field)
 
 

@@ -1,9 +1,10 @@
 """State, forcing and fluxes of a land column: each quantity is declared once, with its part in the budgets."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from bowen.land.parameters import Parameters
@@ -12,6 +13,19 @@ from bowen.physics.constants import LAYER_THICKNESS, MELTING_POINT
 
 WATER_FLUX = "kg m-2 s-1"
 TYPICAL_PRECIPITATION = 2e-5  # kg m-2 s-1, 630 mm in a year: a round number for states before any weather
+
+# Valid ranges. Satellites have seen land surfaces of -98 degC (Scambos et al. 2018, Geophys. Res. Lett. 45, 6124-6133)
+# and 81 degC (Zhao et al. 2021, Bull. Am. Meteorol. Soc. 102, E1672-E1681); dry dark soil may reach 90 to 100 degC
+# (Garratt 1992, J. Appl. Meteorol. 31, 1096-1105).
+MIN_SURFACE_TEMPERATURE, MAX_SURFACE_TEMPERATURE = 170.0, 370.0  # K
+MAX_SNOW = 1e4  # kg m-2; glaciers of the IFS have as much (ECMWF, IFS Documentation, part IV, snow)
+MAX_ROOT_ZONE = 3000.0  # kg m-2; four times the largest capacity that can be learned
+MAX_RESERVOIR = (
+    3e5  # kg m-2; twice the record rain of a year, 26,470 (Cherrapunji; WMO), with the longest residence time
+)
+MAX_CANOPY_WATER = 10.0  # kg m-2; twice the largest capacity that can be learned
+MAX_LAYER_ICE = 920.0  # kg m-2; a meter of pure ice
+MAX_ROUNDING = 1e-3  # kg m-2 or K, by which a state may leave its range
 
 
 def initial_temperature_excess(parameters: Parameters, air_temperature: Scalar) -> Scalar:
@@ -41,12 +55,14 @@ class State(eqx.Module):
         alma="SoilTemp",
         standard_name="soil_temperature",
         initial=initial_temperature_excess,
+        valid_range=(MIN_SURFACE_TEMPERATURE - MELTING_POINT, MAX_SURFACE_TEMPERATURE - MELTING_POINT),
     )
     soil_ice: Float[Array, "*batch layer"] = quantity(
         "kg m-2",
         "Ice in the soil layers, top down",
         standard_name="frozen_water_content_of_soil_layer",
         ice=1.0,
+        valid_range=(0.0, MAX_LAYER_ICE),
     )
     snow_water: Scalar = quantity(
         "kg m-2",
@@ -56,12 +72,14 @@ class State(eqx.Module):
         water="store",
         ice=1.0,
         draw=(1e-12, 1000.0),
+        valid_range=(0.0, MAX_SNOW),
     )
     snow_liquid: Scalar = quantity(
         "kg m-2",
         "Liquid water in the snow, a part of its equivalent",
         standard_name="liquid_water_content_of_surface_snow",
         ice=-1.0,
+        valid_range=(0.0, MAX_SNOW),
     )
     root_zone_water: Scalar = quantity(
         "kg m-2",
@@ -69,18 +87,29 @@ class State(eqx.Module):
         alma="RootMoist",
         water="store",
         initial=initial_root_zone_water,
+        valid_range=(0.0, MAX_ROOT_ZONE),
     )
-    groundwater: Scalar = quantity("kg m-2", "Groundwater", water="store", draw=(0.0, 1000.0))
+    groundwater: Scalar = quantity(
+        "kg m-2", "Groundwater", water="store", draw=(0.0, 1000.0), valid_range=(0.0, MAX_RESERVOIR)
+    )
     deep_water: Scalar = quantity(
         "kg m-2",
         "Water from elsewhere within reach of deep roots",
         water="store",
         initial=initial_deep_water,
         draw=(0.0, 1000.0),
+        valid_range=(0.0, MAX_RESERVOIR),
     )
-    quickflow_water: Scalar = quantity("kg m-2", "Water on the quick way to the river", water="store")
+    quickflow_water: Scalar = quantity(
+        "kg m-2", "Water on the quick way to the river", water="store", valid_range=(0.0, MAX_RESERVOIR)
+    )
     canopy_water: Scalar = quantity(
-        "kg m-2", "Rain on the leaves", alma="CanopInt", standard_name="canopy_water_amount", water="store"
+        "kg m-2",
+        "Rain on the leaves",
+        alma="CanopInt",
+        standard_name="canopy_water_amount",
+        water="store",
+        valid_range=(0.0, MAX_CANOPY_WATER),
     )
 
 
@@ -219,6 +248,40 @@ def initial_state(parameters: Parameters, air_temperature: Scalar | float = MELT
 def is_layered(name: str) -> bool:
     """Return whether the named part of the state has a value for each layer of the soil."""
     return "layer" in State.__annotations__[name].dim_str.split()
+
+
+class InvalidState(NamedTuple):
+    """A value of a state outside its valid range."""
+
+    name: str  # as in files: "soil_temperature" for that of the layers
+    index: int  # along the leading axis of time or columns
+    value: float  # in the unit
+    valid_range: tuple[float, float]
+    unit: str
+
+
+def find_invalid_state(state: State) -> InvalidState | None:
+    """Find the value outside its valid range that comes first along the leading axis; None if all are within.
+
+    It is a check of results, outside compiled code; a value that is not finite is no concern of it.
+
+    Args:
+        state: States with a leading axis of time or columns.
+    """
+    first: InvalidState | None = None
+    for name, declared in declared_quantities(State).items():
+        values = np.asarray(getattr(state, name), float)
+        values = values.reshape(len(values), -1)
+        low, high = declared["valid_range"]
+        outside = (values < low - MAX_ROUNDING) | (values > high + MAX_ROUNDING)
+        index = int(np.argmax(outside.any(axis=1)))
+        if outside.any() and (first is None or index < first.index):
+            value = float(values[index, np.argmax(outside[index])])
+            is_excess = name == "soil_temperature_excess"
+            shift = MELTING_POINT if is_excess else 0.0
+            name = "soil_temperature" if is_excess else name
+            first = InvalidState(name, index, value + shift, (low + shift, high + shift), declared["unit"])
+    return first
 
 
 def fill_root_zone(parameters: Parameters, state: State) -> State:

@@ -13,10 +13,10 @@ from jaxtyping import Array, Bool, Float
 from bowen.data import OBSERVED, RADIATION, WATER, has_net_radiation, is_measured
 from bowen.data import TURBULENT as TARGETS
 from bowen.data.features import FEATURE_FORCING, Scaler, compute_features
-from bowen.data.schema import ALMA_NAME, ENERGY_BUDGET, WATER_BUDGET
+from bowen.data.schema import ALMA_NAME, ENERGY_BUDGET, SCHEMA, WATER_BUDGET
 from bowen.errors import DataError, ModelError
 from bowen.land.quantities import apply_logit_offsets, declared_quantities, quantity_value
-from bowen.land.variables import Forcing, State
+from bowen.land.variables import Forcing, State, find_invalid_state
 from bowen.models.base import AbstractLandModel, StepOutput
 from bowen.models.rollout import Inputs
 from bowen.physics.constants import LAYER_DEPTH, MELTING_POINT
@@ -137,7 +137,8 @@ def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, n
         name: Name of the model, kept in the attributes. [1]
 
     Raises:
-        ModelError: A value is not finite; the message names the variable, time and site.
+        ModelError: A value is not finite, or a state is outside its valid range; the message names the variable, time
+            and site.
     """
     time = like["time"]
     variables = described_variables(record.fluxes)
@@ -159,6 +160,8 @@ def to_dataset(model: AbstractLandModel, record: StepOutput, like: xr.Dataset, n
         depth = ("layer", list(LAYER_DEPTH), {"units": "m", "long_name": "Depth of the layer centers"})
         dataset = dataset.assign_coords(layer_depth=depth)
     require_finite(dataset)
+    if record.state is not None:
+        require_valid_states(record.state, dataset, like)
     return dataset
 
 
@@ -218,3 +221,57 @@ def require_finite(dataset: xr.Dataset) -> None:
             fix="look at the forcing of that step with `bowen inspect`; if it is sound, lower the learning rate or use "
             "float64",
         )
+
+
+def require_valid_states(state: State, simulation: xr.Dataset, record: xr.Dataset) -> None:
+    """Check that every state is within the range that nature allows: a closed budget does not make it a result.
+
+    Args:
+        state: States with a leading time axis.
+        simulation: The dataset made of them.
+        record: The dataset that drove the run.
+
+    Raises:
+        ModelError: A state is not; the message has the first, the weather of its step, and its likely cause.
+    """
+    found = find_invalid_state(state)
+    if found is None:
+        return
+    low, high = found.valid_range
+    when = str(simulation["time"].values[found.index])[:16]
+    raise ModelError(
+        simulation.attrs["site"],
+        f"{simulation.attrs['model']} gave {found.name} of {found.value:.6g} {found.unit} at {when}, outside the "
+        f"{low:g} to {high:g} {found.unit} that nature allows",
+        details=explain_state(found.index, simulation, record),
+        fix="look at the record up to that step with `bowen inspect`; if it is sound, correct the likely cause, or "
+        "train again with a lower learning rate",
+    )
+
+
+def explain_state(index: int, simulation: xr.Dataset, record: xr.Dataset) -> dict[str, str]:
+    """Describe the weather of a step, and the likely cause of a state that nature does not allow, by label.
+
+    Causes are, in this order: weather outside its valid range, learned parameters within a hundredth of a bound,
+    measured net radiation, the state before the first step.
+    """
+    names = [name for name in (*FEATURE_FORCING, *RADIATION) if name in record]
+    weather = {name: float(record[name].values[index]) for name in names}
+    shown = {name: f"{name} {value:.4g} {SCHEMA[name].units}" for name, value in weather.items()}
+    causes = []
+    for name, value in weather.items():
+        low, high = SCHEMA[name].valid_range
+        causes += [] if low <= value <= high else [f"{name} is outside {low:g} to {high:g}"]
+    for name, variable in simulation.items():
+        if "lower_bound" in variable.attrs and str(name).startswith("parameter_"):
+            ends = variable.attrs["lower_bound"], float(variable.values[index]), variable.attrs["upper_bound"]
+            low, place, high = np.log(ends) if variable.attrs["log_scale"] else ends
+            is_inside = 0.01 < (place - low) / (high - low) < 0.99
+            learned = str(name).removeprefix("parameter_")
+            causes += [] if is_inside else [f"learned {learned} of {ends[1]:.4g} is at a bound"]
+    if "longwave_down" not in weather and "net_radiation" in weather:
+        causes.append("net radiation is measured, so the surface cannot cool by emitting more")
+    if not causes:
+        causes = ["the spin-up led to it" if index == 0 else "the parameters of the site, or weather before this step"]
+    details = {"weather": ", ".join(shown.values())} if shown else {}
+    return details | {"likely cause": "; ".join(causes)}

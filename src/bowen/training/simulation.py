@@ -34,7 +34,8 @@ def simulate(
     Raises:
         ConfigError: The number of cycles is impossible.
         DataError: `site` is not `SiteData`.
-        ModelError: A weight or a value is not finite; the message names the variable, time and site.
+        ModelError: A weight or a value is not finite, or a state is outside the range that nature allows; the message
+            names the variable, time and site, and the likely cause.
     """
     require_site_data(site)
     require_finite_weights(model)

@@ -5,6 +5,7 @@ last update: states are handed on, never reset to a guess.
 """
 
 import time
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ from jaxtyping import Array
 
 from bowen.config.schema import TrainingConfig, parse
 from bowen.errors import ModelError
-from bowen.land.variables import State
+from bowen.land.variables import State, find_invalid_state
 from bowen.models.base import TURBULENT_FLUXES, AbstractLandModel, SiteParameters
 from bowen.training import devices
 from bowen.training.loss import LOSSES, Loss, penalized_loss, predict
@@ -269,6 +270,7 @@ def validate(
             f"no validation step fell in updates {max(step - training.validate_every + 1, 0)}-{step}",
             fix="raise `validate_every`, `windows_per_site` or `window_days`, so that windows reach around the records",
         )
+    warn_of_invalid_states(state.carry, loader, step)
     score = float(np.nanmean(np.maximum(efficiency, MIN_EFFICIENCY)))
     medians = zip(loader.targets, np.nanmedian(efficiency, axis=0), strict=True)
     by_target = dict.fromkeys(VALIDATION_COLUMNS, np.nan) | {f"validation_{name}": float(m) for name, m in medians}
@@ -281,6 +283,20 @@ def validate(
         validations_without_gain=jnp.asarray(0) if gain > MIN_GAIN else waited + 1,
     )
     return row, after
+
+
+def warn_of_invalid_states(carry: Any, loader: WindowLoader, step: int) -> None:
+    """Warn of a column with a state that nature does not allow; `simulate` refuses one, but training may recover."""
+    nodes = jax.tree.leaves(carry, is_leaf=lambda node: isinstance(node, State))
+    for found in filter(None, (find_invalid_state(node) for node in nodes if isinstance(node, State))):
+        low, high = found.valid_range
+        error = ModelError(
+            f"update {step}, {loader.site_names[loader.owner[found.index]]}",
+            f"{found.name} is {found.value:.6g} {found.unit}, outside the {low:g} to {high:g} {found.unit} that nature "
+            "allows; if it stays so, the trained model cannot be simulated there",
+            fix="look at the record with `bowen inspect`, or lower `learning_rate`",
+        )
+        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
 
 
 def validation_efficiencies(validation_sums: np.ndarray, loader: WindowLoader) -> np.ndarray:

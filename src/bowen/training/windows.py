@@ -66,7 +66,7 @@ class WindowLoader:
             DataError: A record is shorter than a window, has another step than the first, or nothing was measured.
             RunError: The disk is full.
         """
-        sites, facts, structures = iter(sites), [], []
+        sites, facts, structures, self.site_names = iter(sites), [], [], []
         first_site = next(sites)
         self.window, self.first_parameters = window, first_site.parameters
         self._first_name, self.targets = first_site.name, first_site.arrays.names
@@ -76,6 +76,7 @@ class WindowLoader:
             for site in itertools.chain([first_site], sites):
                 inputs, parameters = site.arrays.inputs, (site.parameters, site.as_unseen or site.parameters)
                 is_short, variance = not inputs.is_a_year_long(), target_variance(site, "validation")
+                self.site_names.append(site.name)
                 facts.append((self._days(site), site.has_daily_fluxes, is_short, variance, site.state, *parameters))
                 train, validation = (loss_weights(site, label) for label in TRAINING_LABELS)
                 train = train if target_weights is None else train * np.asarray(target_weights, train.dtype)
