@@ -13,7 +13,12 @@ from bowen.land.quantities import declared_quantities
 from bowen.physics.thermodynamics import saturation_vapor_pressure, specific_humidity, vapor_pressure
 
 PROCESSES = ("interception_capacity", "freezable_water", "snow_water_holding_fraction", "capillary_rise_rate")
-CLIMATES = {"mild": (0.0, 1.0), "snowy": (-14.0, 2.0), "dry": (12.0, 0.0)}  # warmer by [K], times the precipitation
+CLIMATES = {
+    "mild": (0.0, 1.0),
+    "snowy": (-14.0, 2.0),
+    "wet": (0.0, 10.0),
+    "dry": (12.0, 0.0),
+}  # warmer by [K], times the precipitation
 DAYS = 20
 
 
