@@ -46,7 +46,7 @@ def test_a_zone_of_half_and_quarter_hours_is_found(tmp_path, latitude, longitude
 def test_elsewhere_half_an_hour_is_a_question_about_the_stamps(tmp_path):
     dataset = read_at(tmp_path, 36.0, 135.0, later=0.5)  # Japan, stamped at the end of the interval
     assert dataset.attrs["utc_offset_hours"] in (9.0, 10.0)
-    assert "do the stamps mark the start of the interval?" in clock_of(dataset)["sentence"]
+    assert "do the stamps mark the start of the interval in local standard time?" in clock_of(dataset)["sentence"]
 
 
 @pytest.mark.parametrize("zone", [-9, -7, 5, 9])

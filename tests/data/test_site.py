@@ -93,7 +93,7 @@ def test_impossible_numbers_of_a_site_are_refused_where_they_enter(tmp_path, mon
 
 def test_a_canopy_above_the_instruments_is_refused_by_a_configuration():
     heights = {"canopy_height": 30.0, "reference_height": 20.0}
-    with pytest.raises(ConfigError, match=r"`reference_height` must be above `canopy_height` = 30"):
+    with pytest.raises(ConfigError, match=r"instruments \(20 m\) must be above the canopy \(30 m\)"):
         parse({"data": {"met": "a.nc", **heights}}, where="run.toml")
 
 

@@ -152,7 +152,7 @@ def test_scores_of_a_record_that_has_changed_are_made_again(copied, tmp_path, si
     assert len(said) == 1, "nothing is done twice"
     change(copied, site)
     after = benchmark.run_benchmark(asked, tmp_path / "out", say=said.append)
-    assert said[1:] == [f"site-A/1lin/0: 2 records to train on, 1 to test, made again because {why} has changed"]
+    assert said[1:] == [f"site-A/1lin/0: 2 records to train on, 1 to test, made again because {why}"]
     assert not after["value"].equals(before["value"])
     (tmp_path / "out" / "site-A" / "1lin" / "0" / "scores.csv.origin.json").unlink()
     benchmark.run_benchmark(asked, tmp_path / "out", say=said.append)

@@ -17,7 +17,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bowen.experiments.run_directory import checksum
+from bowen.files import checksum
 from tests.data.files import BASIN, SITE, camels_folder, fluxnet_table, plumber2_files, write_csv, write_nc
 
 Command = list[object]

@@ -94,7 +94,13 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=2
 
 
 @SMALL
-@given(site=TEXT, latitude=st.floats(-90, 90), hidden=st.integers(1, 4096), rate=FINITE, seed=st.integers(0, 2**31))
+@given(
+    site=TEXT,
+    latitude=st.floats(-90, 90),
+    hidden=st.integers(1, 4096),
+    rate=st.floats(0, 1),
+    seed=st.integers(0, 2**31),
+)
 def test_settings(site, latitude, hidden, rate, seed):
     config = Config(
         data=DataConfig(met=Path("Met.nc"), site=site, latitude=latitude),

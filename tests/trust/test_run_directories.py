@@ -11,12 +11,12 @@ from bowen.errors import BowenError
 from bowen.experiments.run import load_run
 from bowen.experiments.run_directory import (
     RunDirectory,
-    checksum,
     named_leaves,
     read_arrays,
     read_history,
     relevant_settings,
 )
+from bowen.files import checksum
 
 FILES = ("config.toml", "run.json", "weights.npz", "checkpoint.npz", "history.csv")
 KINDS = ("cut", "byte", "digit", "zeros", "line", "doubled")

@@ -173,7 +173,7 @@ class TrainingConfig(SettingsTable):
     ema_decay: float = setting(0.9, "Decay of the exponential moving average of the weights", ge=0, lt=1)
     patience: int = setting(20, "Validations without gain before training stops", ge=1, le=MAX_COUNT)
     validate_every: int = setting(5, "Updates between validations", ge=1, le=MAX_COUNT)
-    clip_gradient_norm: float = setting(1.0, "Maximum norm of the gradient", gt=0, le=1e6)
+    clip_gradient_norm: float = setting(1.0, "Maximum norm of the gradient", gt=0, le=1e20)
     loss: Literal["squared_error", "absolute_error"] = setting(
         "squared_error",
         "Loss: error squared over the variance, or absolute over the deviation, of each target",

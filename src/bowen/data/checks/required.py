@@ -9,7 +9,7 @@ import xarray as xr
 
 from bowen.data.checks.clear_sky import compute_black_body_fraction, compute_clear_sky_fraction
 from bowen.data.formats import load_formats
-from bowen.data.schema import FORCING, RADIATION, SCHEMA, find_nearest
+from bowen.data.schema import FORCING, RADIATION, SCHEMA, TURBULENT, find_nearest
 from bowen.data.site_metadata import refuse_impossible_site
 from bowen.data.time_axis import compute_positions, find_time_step, format_minute
 from bowen.errors import DataError
@@ -74,8 +74,7 @@ def check_canonical(dataset: Any, attributes: Iterable[str] = ()) -> None:
     if not isinstance(dataset, xr.Dataset):
         raise DataError("record", f"is of the type {type(dataset).__name__}, no canonical dataset", fix=_MAKE_CANONICAL)
     where = get_record_name(dataset)
-    series = [name for name in SCHEMA if name in dataset.data_vars and dataset[name].ndim == 1]
-    lacks = [f"{name}_qc" for name in series if f"{name}_qc" not in dataset]
+    lacks = [f"{name}_qc" for name in TURBULENT if name in dataset.data_vars and f"{name}_qc" not in dataset]
     lacks += [f"attribute {key}" for key in attributes if key not in dataset.attrs]
     if "time" not in dataset.indexes or not np.issubdtype(dataset["time"].dtype, np.datetime64):
         lacks.append("stamps in `time`")

@@ -221,6 +221,12 @@ def with_time(file: xr.Dataset, where: str) -> xr.Dataset:
     if np.isnat(file[named[0]].values).any():
         raise DataError(where, "has rows without a stamp", fix="remove these rows, or fill in their stamps")
     dimension = file[named[0]].dims[0]
+    if taken := ({"time", named[0]} - {dimension}) & set(map(str, file.dims)):
+        raise DataError(
+            where,
+            f"`{named[0]}` is along `{dimension}`, and other variables are along `{min(taken)}`",
+            fix="give all variables one dimension of time",
+        )
     if named[0] != dimension:
         file = file.swap_dims({dimension: named[0]})
     return file if named[0] == "time" else file.drop_vars("time", errors="ignore").rename({named[0]: "time"})

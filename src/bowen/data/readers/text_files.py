@@ -23,7 +23,7 @@ from bowen.files import MAX_LINE, UNREADABLE, bound_stream, decompress, open_fil
 _MISSING = -9999.0  # of all networks; other codes are found by `checks.missing_codes`
 _BEYOND = "beyond the last column"
 _SEPARATORS = (",", ";", "\t")
-_MAX_COLUMNS = 5000
+_MAX_COLUMNS, _MAX_EMPTY_LINES = 5000, 10_000
 _MIN_KNOWN_NAMES, _MAX_LINES_ABOVE = 3, 10  # with fewer known names in the first line, these next ones may have them
 
 
@@ -73,6 +73,8 @@ def read_header(source: SourceFile, count_known: Callable[[Sequence[str]], int] 
                 found.append((count_known(_split(line)) if count_known else _MIN_KNOWN_NAMES, -number, line))
                 if found[-1][0] >= _MIN_KNOWN_NAMES or len(found) > _MAX_LINES_ABOVE:
                     break
+            if number == _MAX_EMPTY_LINES:
+                break
     if not found:
         raise DataError(source.name, "is empty or no CSV; a line must name the columns", fix="get the file again")
     _, number, line = max(found)
