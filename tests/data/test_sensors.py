@@ -69,4 +69,4 @@ def test_gap_filled_products_without_flags_are_named(tmp_path):
     assert "no flags" not in read(write_csv(tmp_path / name, table), site=SITE).attrs["assumptions"]
     bare = table.drop(columns=["LE_F_MDS_QC", "H_F_MDS_QC"])
     said = read(write_csv(tmp_path / name, bare), site=SITE).attrs["assumptions"]
-    assert "LE_F_MDS, H_F_MDS, LE_CORR, H_CORR are gap-filled but have no flags: filled values count as mea" in said
+    assert "LE_F_MDS, H_F_MDS, LE_CORR, H_CORR are gap-filled and have no flags, so all values count as filled" in said

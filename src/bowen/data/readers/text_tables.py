@@ -81,7 +81,10 @@ def read_table(
     for name, names in chosen.items():
         series[name] = _combine(name, names, table, delivered, step, source, notes, unflagged)
     if unflagged:
-        notes.append(f"{', '.join(unflagged)} are gap-filled but have no flags: filled values count as measured.")
+        notes.append(
+            f"{', '.join(unflagged)} are gap-filled and have no flags, so all values count as filled: take the file "
+            f"that has them (such as {unflagged[-1]}_QC)."
+        )
     return build_record(
         series,
         stamps,
