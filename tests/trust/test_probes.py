@@ -15,9 +15,16 @@ from bowen.physics.constants import FUSION, LAYER_THICKNESS, STEFAN_BOLTZMANN
 from tests.trust import made_simulations
 
 pytestmark = pytest.mark.physics
-KINDS = pytest.mark.parametrize("kind", ["Process", "Hybrid"])
+# The untrained hybrid, which is the physics in another loop, has one fast case.
+FILES = pytest.mark.parametrize(
+    ("kind", "climate"),
+    [
+        pytest.param(kind, climate, marks=() if kind == "Process" or climate == "mild" else pytest.mark.slow)
+        for kind in ("Process", "Hybrid")
+        for climate in made_simulations.CLIMATES
+    ],
+)
 PRECISIONS = pytest.mark.parametrize("precision", ["float64", "float32"])
-CLIMATES = pytest.mark.parametrize("climate", made_simulations.CLIMATES)
 TOLERANCE = {"float64": (1e-9, 1e-11), "float32": (0.02, 5e-4)}  # W m-2, kg m-2 in a step; single precision rounds
 STORES = ("SWE", "RootMoist", "CanopInt", "groundwater", "deep_water", "quickflow_water", "snow_liquid", "soil_ice")
 
@@ -158,9 +165,8 @@ named = pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.__name_
 
 
 @named
-@CLIMATES
+@FILES
 @PRECISIONS
-@KINDS
 def test_a_file_passes(simulated, kind, climate, precision, probe):
     probe(simulated(kind, climate, precision))
 
@@ -220,8 +226,13 @@ def steered(tmp_path_factory):
 
 
 @pytest.mark.parametrize("hour", [12, 24])
-@pytest.mark.parametrize("climate", ["mild", "snowy"])
-@KINDS
+@pytest.mark.parametrize(
+    ("kind", "climate"),
+    [
+        *(("Process", climate) for climate in ("mild", "snowy")),
+        *(pytest.param("Hybrid", climate, marks=pytest.mark.slow) for climate in ("mild", "snowy")),
+    ],
+)
 def test_responses_are_monotone(steered, kind, climate, hour):
     base = steered(kind, climate, hour)
 
