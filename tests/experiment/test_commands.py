@@ -10,6 +10,7 @@ import xarray as xr
 
 from bowen.experiments.comparison import distinguishing_parts
 from bowen.experiments.run_directory import read_history
+from bowen.files import read_json, write_json
 from tests.data.files import plumber2_files, write_nc
 from tests.experiment.conftest import DAYS
 
@@ -189,6 +190,13 @@ def test_runs_of_one_kind_are_told_apart_and_different_splits_are_refused(bowen,
     assert list(scores["model"].unique()) == [f"hybrid ({name})" for name in distinguishing_parts([hybrid, other])]
     settings = other / "config.toml"
     settings.write_text(settings.read_text().replace("days = 2\n", "days = 3\n"))
+    result = bowen("report", hybrid, other, code=1)
+    assert "`days` in [split] is 3, and was 2 in the training" in result.stderr
+    content, _ = read_json(other / "run.json")
+    content["settings"] = [
+        [*place, 3 if place == ["split", "days"] else value] for *place, value in content["settings"]
+    ]
+    write_json(other / "run.json", content)
     result = bowen("report", hybrid, other, code=1)
     assert "do not split this record in the same way" in result.stderr
 

@@ -162,6 +162,6 @@ def _restored(column: pd.Series, piece: str) -> tuple[pd.Series, str]:
 
 def _as_written(cell: Any, piece: str) -> str:
     """Format a cell for a message, numbers with the leading zeros of their format."""
-    if isinstance(cell, int | float | np.number) and np.isfinite(cell) and float(cell).is_integer():
+    if isinstance(cell, int) or (isinstance(cell, float | np.number) and float(cell).is_integer()):
         return f"{int(cell):0{sum(_WIDTHS[name] for name in piece.replace('%', ''))}d}"
     return "" if pd.isna(cell) is True else str(cell)
