@@ -261,6 +261,7 @@ def _complete_humidity(dataset: xr.Dataset) -> list[str]:
             notes.append(f"Vapor pressure deficit {how}{saturation}.")
         deficit, qc = np.where(use, values, deficit), np.where(use, dataset[f"{name}_qc"].values, qc)
     if np.isfinite(deficit).any():
+        pressure = np.maximum(pressure, MIN_VAPOR_PRESSURE)  # of a column that is none; `check_record` refuses it
         specific = specific_humidity(np.maximum(saturated - deficit, MIN_VAPOR_PRESSURE), pressure)
         dataset.update(
             _pair_with_flags("vapor_pressure_deficit", deficit, qc)

@@ -12,7 +12,6 @@ from bowen.physics.constants import GAS_CONSTANT_DRY_AIR, GRAVITY, HEAT_CAPACITY
 Values = TypeVar("Values", bound=Any)  # NumPy or JAX array, or number
 
 MIN_VAPOR_PRESSURE = 1.0  # Pa; perfectly dry air in a record is an instrument's error
-MIN_PRESSURE = 1e-3  # Pa, far below any on Earth, so that a record of zeros gives no 0/0
 
 
 def _array_namespace(values: Any) -> Any:
@@ -66,9 +65,7 @@ def specific_humidity(vapor_pressure: Values, air_pressure: Values) -> Values:
     Source:
         Definition; Milly & Shmakin (2002) use the same in GFDL LM2.
     """
-    arrays = _array_namespace(vapor_pressure)
-    air_pressure = arrays.maximum(air_pressure, MIN_PRESSURE)
-    partial = arrays.minimum(vapor_pressure, air_pressure)
+    partial = _array_namespace(vapor_pressure).minimum(vapor_pressure, air_pressure)
     return VAPOR_RATIO * partial / (air_pressure - (1.0 - VAPOR_RATIO) * partial)
 
 
