@@ -324,3 +324,9 @@ def test_no_more_records_are_in_memory_than_are_kept(archive, tmp_path, monkeypa
     monkeypatch.setattr("bowen.experiments.archive_records.prepare_record", counted)
     benchmark.train_all(asked, tmp_path)
     assert len(read) == 3 * len(SITES) and max(alive) <= 3  # one kept, one in the hands of who asked, one just read
+
+
+def test_sites_without_a_code_are_told_apart():
+    assert benchmark.site_identity("us-me2_2002-2002") == benchmark.site_identity("US-Me2") == "US-ME2"
+    first, second = map(benchmark.site_identity, ("US-GooseCreek_2016-2019", "Hillside_2010-2011"))
+    assert first == benchmark.site_identity("US-GooseCreek") != second

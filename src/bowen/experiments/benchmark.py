@@ -113,9 +113,9 @@ def assign_folds(config: Config, records: Mapping[str, xr.Dataset]) -> Iterator[
         candidates = [key for key, dataset in records.items() if data.has_daily_fluxes(dataset) == by_day]
         lot = np.random.default_rng(0).permutation(list(records))
         for name in config.benchmark.folds or known:
-            held_out = {find_site_code(site) for site in chosen[name]}
-            test = [key for key in candidates if find_site_code(key) in held_out]
-            drawn = [key for key in lot if find_site_code(key) not in held_out][: fewer or None]
+            held_out = {site_identity(site) for site in chosen[name]}
+            test = [key for key in candidates if site_identity(key) in held_out]
+            drawn = [key for key in lot if site_identity(key) not in held_out][: fewer or None]
             train = [key for key in records if key in drawn]
             found += [Fold(name, train, test)] if train and test else []
     if not found:
@@ -220,6 +220,11 @@ def claim_benchmark(folder: Path, config: Config) -> Config:
     claimed = config.model_copy(update={"benchmark": configs.BenchmarkConfig(**stays)})
     RunDirectory(folder).claim(claimed, Manifest(purpose="benchmark"))
     return claimed
+
+
+def site_identity(key: str) -> str:
+    """Return the code of the site of a record's key or, of a site without one, its name."""
+    return find_site_code(key) or site_in(key)
 
 
 def run_folder(home: Path, name: str, seed: int) -> Path:

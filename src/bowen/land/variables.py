@@ -20,9 +20,8 @@ TYPICAL_PRECIPITATION = 2e-5  # kg m-2 s-1, 630 mm in a year: a round number for
 MIN_SURFACE_TEMPERATURE, MAX_SURFACE_TEMPERATURE = 170.0, 370.0  # K
 MAX_SNOW = 1e4  # kg m-2; glaciers of the IFS have as much (ECMWF, IFS Documentation, part IV, snow)
 MAX_ROOT_ZONE = 3000.0  # kg m-2; four times the largest capacity that can be learned
-MAX_RESERVOIR = (
-    3e5  # kg m-2; twice the record rain of a year, 26,470 (Cherrapunji; WMO), with the longest residence time
-)
+# Twice what the record rain of a year, 26,470 kg m-2 (Cherrapunji; WMO), fills with the longest residence time.
+MAX_RESERVOIR = 3e5  # kg m-2
 MAX_CANOPY_WATER = 10.0  # kg m-2; twice the largest capacity that can be learned
 MAX_LAYER_ICE = 920.0  # kg m-2; a meter of pure ice
 MAX_ROUNDING = 1e-3  # kg m-2 or K, by which a state may leave its range
