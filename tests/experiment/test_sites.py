@@ -14,6 +14,7 @@ from bowen.config.schema import parse
 from bowen.data.features import Scaler
 from bowen.experiments.batch_simulation import simulate_days
 from bowen.experiments.build import build_model
+from bowen.experiments.comparison import describe_trainings
 from bowen.experiments.run import (
     Run,
     as_site,
@@ -156,6 +157,7 @@ def test_where_a_model_was_trained_is_said_in_a_sentence(run, record):
     run = dataclasses.replace(run, folder=Path("run"))
     assert describe_training(run, record) == "calibrated LaD: trained at XX-Twi 2001, YY-Oth 2001."
     assert describe_training(run, name="hybrid (a)").startswith("hybrid (a): trained at XX-Twi 2001")
+    assert describe_trainings({"a": run, "b": run}) == ["a, b: trained at XX-Twi 2001, YY-Oth 2001."]
     assert describe_training(run, at(record, site="ZZ-New")).endswith("ZZ-New is not among these sites.")
     assert "(--as-unseen), without the parameters learned there" in describe_training(run, record, as_unseen=True)
     many = trained([at(record, site=f"XX-{number:03}") for number in range(11)])

@@ -176,14 +176,14 @@ def evaluate_command(
 ) -> None:
     """Score trained models on measured fluxes: each at its own tower, or all at another."""
     from bowen.evaluation.scores import write_scores
-    from bowen.experiments.comparison import score_models, title_models
-    from bowen.experiments.run import describe_training, load_run
+    from bowen.experiments.comparison import describe_trainings, score_models, title_models
+    from bowen.experiments.run import load_run
 
     require_suffix(out, "--out", "scores as CSV", ".csv")
     models = [load_run(run) for run in runs]
     record = read_record(models[0], met, flux, site, kind) if met or flux or site or kind else None
-    for name, model in title_models(models).items():
-        output.print_message(describe_training(model, record, as_unseen=as_unseen, name=name))
+    for text in describe_trainings(title_models(models), record, as_unseen=as_unseen):
+        output.print_message(text)
     scores = score_models(models, record, as_unseen=as_unseen)
     if out:
         output.print_message(f"Scores written to {write_scores(scores, out)}")

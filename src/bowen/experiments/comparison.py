@@ -203,10 +203,19 @@ def compare_models(models: Iterable[Run], dataset: xr.Dataset, *, as_unseen: boo
     simulations = {name: simulate_run(model, dataset, as_unseen=as_unseen) for name, model in together.items()}
     scores = [score_run(model, simulations[name], dataset).assign(model=name) for name, model in together.items()]
     history = {name: read_history(model.folder / "history.csv") for name, model in together.items() if model.folder}
-    training = [describe_training(run, dataset, as_unseen=as_unseen, name=name) for name, run in together.items()]
-    return Comparison(
-        dataset, split, simulations, pd.concat(scores, ignore_index=True), history, tuple(filter(None, training))
-    )
+    training = tuple(describe_trainings(together, dataset, as_unseen=as_unseen))
+    return Comparison(dataset, split, simulations, pd.concat(scores, ignore_index=True), history, training)
+
+
+def describe_trainings(
+    models: Mapping[str, Run], dataset: xr.Dataset | None = None, *, as_unseen: bool = False
+) -> list[str]:
+    """Say where and when models were trained, those that were trained alike in one text; see `describe_training`."""
+    names: dict[str, list[str]] = {}
+    for name, run in models.items():
+        text = describe_training(run, dataset, as_unseen=as_unseen, name="")
+        names.setdefault(text, []).append(name)
+    return [", ".join(alike) + text for text, alike in names.items() if text]
 
 
 def write_comparison(comparison: Comparison, path: Path, *, notes: Iterable[str] = ()) -> Path:

@@ -278,7 +278,7 @@ def describe_training(
     """
     if run.folder is None:
         return ""
-    where = f"{name or run.title}: trained at {run.manifest.places}."
+    where = f"{run.title if name is None else name}: trained at {run.manifest.places}."
     if dataset is not None and site_number(run, dataset) < 0:
         return f"{where} {dataset.attrs['site']} is not among these sites."
     unseen = (

@@ -20,9 +20,9 @@ from bowen.evaluation.budyko import long_term_water_balance
 from bowen.evaluation.ensemble import ensemble_mean
 from bowen.evaluation.unseen_variables import TRAINED_NOTE, add_routed_runoff, evaluate_unseen_variables
 from bowen.experiments.batch_simulation import simulate_days
-from bowen.experiments.comparison import title_models, uncalibrated_run, with_overrides
+from bowen.experiments.comparison import describe_trainings, title_models, uncalibrated_run, with_overrides
 from bowen.experiments.origin import describe_origin, find_changes, write_origin
-from bowen.experiments.run import Run, describe_training, prepare_record
+from bowen.experiments.run import Run, prepare_record
 from bowen.experiments.run_directory import Manifest, RunDirectory
 from bowen.files import file_name, replace_atomically
 from bowen.land.quantities import check_learnable
@@ -168,8 +168,7 @@ def run_transfer(
     write_table(table, folder / "transfer.csv")
     write_table(pd.DataFrame(balances), folder / "balance.csv")
     observed = {place.name: place.observed for place in places}
-    training = [describe_training(run, as_unseen=as_unseen, name=name) for name, run in models.items()]
-    training = list(filter(None, training))
+    training = describe_trainings(models, as_unseen=as_unseen)
     for sentence in training:
         say(sentence)
     write_transfer(folder / "transfer.html", table, medians(table), pd.DataFrame(balances), observed, shown, training)
